@@ -1,0 +1,1 @@
+//! buildspec.yml: text to typed buildspec with diagnostics, linting, JSON Schema.

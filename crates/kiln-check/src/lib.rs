@@ -1,0 +1,1 @@
+//! Test support: invariant checker and end-to-end test harness (never shipped).

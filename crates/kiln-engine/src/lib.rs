@@ -1,0 +1,1 @@
+//! Environments: image store and container engines.

@@ -1,0 +1,1 @@
+//! Shapes and names of AWS CodeBuild: phases, statuses, compute types, reports.

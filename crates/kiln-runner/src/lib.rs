@@ -1,0 +1,1 @@
+//! One build from PROVISIONING to FINALIZING.
