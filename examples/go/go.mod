@@ -1,0 +1,3 @@
+module example.org/shorten
+
+go 1.19
