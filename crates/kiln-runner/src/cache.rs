@@ -1,0 +1,1 @@
+//! Caches of builds on the host (`buildspec.md` section 10).

@@ -1,0 +1,1 @@
+//! Test and coverage reports (`buildspec.md` section 11).
