@@ -1,1 +1,87 @@
-//! Test support: invariant checker and end-to-end test harness (never shipped).
+//! Verifies the invariants of `reliability.md` section 2 on a data directory and on the machine (never shipped).
+//!
+//! Every fault test ends with [`check`]; by hand: `cargo run -p kiln-check -- DATA_DIR [--secret VALUE]…`. Database
+//! checks belong to the service, which has a database.
+
+mod host;
+mod journal;
+
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+/// A promise that was not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which invariant, `I1` to `I10`.
+    pub invariant: &'static str,
+    /// The build it concerns; empty when it concerns none.
+    pub build: String,
+    /// What was seen.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.invariant, self.build, self.what)
+    }
+}
+
+/// Checks every build that a data directory knows of, and the machine. `secrets` are values that may be nowhere in it
+/// but in job files (which hold what the user passed, readable by the owner alone).
+///
+/// # Errors
+/// When the data directory cannot be read.
+pub fn check(data: &Path, secrets: &[String]) -> io::Result<Vec<Violation>> {
+    let mut violations = Vec::new();
+    for parent in ["builds", "runs"] {
+        let parent = data.join(parent);
+        if !parent.is_dir() {
+            continue;
+        }
+        for dir in fs::read_dir(&parent)? {
+            let dir = dir?.path();
+            let Some(id) = dir.file_name().and_then(|n| n.to_str()).map(str::to_owned) else { continue };
+            let path = dir.join("journal");
+            if path.is_file() {
+                violations.extend(journal::check(&id, &path)?);
+            }
+            violations.extend(host::check(&id, &dir)?);
+        }
+    }
+    violations.extend(host::check_strays(data)?);
+    for secret in secrets.iter().filter(|s| !s.is_empty()) {
+        for path in holding(data, secret.as_bytes())? {
+            violations.push(Violation {
+                invariant: "I7",
+                build: String::new(),
+                what: format!("{} holds the secret '{secret}'", path.display()),
+            });
+        }
+    }
+    Ok(violations)
+}
+
+/// Regular files below `dir` that hold `needle`, except job files, build disks (the build's own file system) and
+/// artifacts (the build's own output, which may hold whatever it put there).
+fn holding(dir: &Path, needle: &[u8]) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut todo = vec![dir.to_owned()];
+    while let Some(dir) = todo.pop() {
+        for entry in fs::read_dir(&dir)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let kind = entry.file_type()?;
+            if kind.is_dir() && !["disk", "images", "artifacts", "cache"].iter().any(|skip| name == *skip) {
+                todo.push(entry.path());
+            } else if kind.is_file() && name != "job.json" {
+                let bytes = fs::read(entry.path())?;
+                if bytes.windows(needle.len()).any(|w| w == needle) {
+                    found.push(entry.path());
+                }
+            }
+        }
+    }
+    Ok(found)
+}
