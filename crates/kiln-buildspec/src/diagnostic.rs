@@ -52,7 +52,8 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// Stable name of the kind of remark.
     pub code: Code,
-    /// What is wrong, as a sentence without a full stop; may quote the file, so it may hold control characters.
+    /// What is wrong, as a sentence without a full stop. Quotations of the file in it are cut, and their control characters
+    /// are escaped, here as in the hint and in AWS's text.
     pub message: String,
     /// Line where it begins, from 1.
     pub line: u32,
@@ -176,6 +177,7 @@ codes! {
     StateNotKept "state-not-kept" "Functions, aliases and shell options end with their command.",
     BlockStatus "block-status" "In a block of several lines only the last one decides whether the command failed.",
     FoldedBlock "folded-block" "A block written with > is joined to one line, which breaks the shell code in it.",
+    CutByComment "cut-by-comment" "A # after a blank begins a comment, also inside the quotes of an unquoted command.",
     BackgroundProcess "background-process" "A background process keeps the command's output open.",
     NoCommands "no-commands" "A phase has no commands.",
     Version01 "version-0.1" "Version 0.1 keeps no directory and no variable between commands.",

@@ -1,8 +1,15 @@
 //! buildspec.yml: text to typed buildspec with diagnostics, linting, JSON Schema.
 
+mod decode;
 mod diagnostic;
+mod display;
+mod excerpt;
+mod keys;
 mod model;
+mod parse;
+mod schema;
 mod source;
+mod yaml;
 
 pub use diagnostic::{Code, Diagnostic, Position, Severity};
 pub use model::{
@@ -11,3 +18,9 @@ pub use model::{
     SecretReference, SecretReferenceError, TaskEnvironment, Version,
 };
 pub use source::{MAX_BYTES, SourceText};
+pub use {
+    decode::UnknownKeys,
+    excerpt::render_excerpt,
+    parse::{BuildspecError, ParseOptions, Parsed, parse},
+    schema::{schema, schema_text},
+};
