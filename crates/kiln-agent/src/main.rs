@@ -1,2 +1,7 @@
-//! PID 1 of the build container.
-fn main() {}
+//! PID 1 of the build container, and the helper commands that builds call.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kiln_agent::main(std::env::args_os())
+}

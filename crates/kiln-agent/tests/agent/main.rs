@@ -1,0 +1,4 @@
+//! The real agent as process 1 of throw-away containers.
+
+mod commands;
+mod container;
