@@ -1,0 +1,323 @@
+//! Network modes of a sandbox (DESIGN decision 8, security.md 4.5).
+//!
+//! The launcher asks [`NetworkPlan::new`] what the process can do, gives the sandbox a network namespace of its own if
+//! [`NetworkPlan::own_namespace`] says so, calls [`attach`] when that namespace exists and before the build's first
+//! process runs, and keeps the [`NetworkHandle`] until the build is gone.
+//!
+//! `private`, as root: a veth pair ([`link`]), rules that are installed once ([`firewall`]), and a relay for names that
+//! listens on the build's own loopback ([`dns`]). Without the rights for that: `pasta`, which relays each connection as
+//! the user's own ([`pasta`]). What a machine cannot do ends in less network, never in more, except where the caller
+//! was told of it first: a plan that falls back to the host's network says so in its notices.
+
+pub mod address;
+mod dns;
+mod firewall;
+mod forwarding;
+pub(crate) mod link;
+mod netlink;
+mod netns;
+
+use std::{
+    io,
+    net::{SocketAddrV4, UdpSocket},
+    os::fd::BorrowedFd,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use rustix::{event::PollFlags, io::Errno};
+
+pub use self::{
+    address::{Ipv4Network, Ipv4NetworkError},
+    link::SERVICE_ADDRESS,
+    netns::{Service, Stop, Wake, serve_in_netns},
+};
+use self::{dns::resolvers::Resolvers, firewall::Policy, link::Veth, netlink::Socket};
+use crate::{NetworkMode, Notices};
+
+/// What the operator says about builds' networks. Never a build: a buildspec cannot change it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkConfig {
+    /// Networks that `private` builds reach although they are private, such as a company's artifact mirror. This
+    /// machine's own addresses stay closed.
+    pub allow: Vec<Ipv4Network>,
+    /// Networks that `private` builds do not reach although they are public.
+    pub deny: Vec<Ipv4Network>,
+    /// Where the host's resolvers are read from.
+    pub resolv_conf: PathBuf,
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        Self { allow: Vec::new(), deny: Vec::new(), resolv_conf: "/etc/resolv.conf".into() }
+    }
+}
+
+/// How a sandbox gets the network that was asked for, as far as that can be told before it exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkPlan {
+    way: Way,
+    notices: Notices,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Way {
+    Veth,
+    Loopback,
+    Host,
+}
+
+impl NetworkPlan {
+    /// What this process can do about `mode`.
+    #[must_use]
+    pub fn new(mode: NetworkMode) -> Self {
+        let way = match mode {
+            NetworkMode::Host => Way::Host,
+            NetworkMode::None => Way::Loopback,
+            NetworkMode::Private => Way::Veth,
+        };
+        Self { way, notices: Notices::new() }
+    }
+
+    /// Whether the sandbox gets a network namespace of its own.
+    #[must_use]
+    pub fn own_namespace(&self) -> bool {
+        self.way != Way::Host
+    }
+}
+
+/// Why a sandbox has no network as planned.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// Its namespace could not be entered or configured.
+    #[error("cannot configure the build's network namespace: {0}")]
+    Namespace(#[source] io::Error),
+    /// A service for it could not be started.
+    #[error("cannot serve names to the build: {0}")]
+    Service(#[source] io::Error),
+    /// The host's interfaces could not be read or removed.
+    #[error("cannot {what} network interfaces of builds: {source}")]
+    Interfaces {
+        /// What was tried.
+        what: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+}
+
+/// The network of one running sandbox. Dropping it takes everything back.
+#[derive(Debug)]
+pub struct NetworkHandle {
+    way: Way,
+    notices: Notices,
+    services: Vec<Service>,
+    outside: Option<Outside>,
+}
+
+impl NetworkHandle {
+    /// What differs from what was asked for, each as a sentence for the person who reads the log.
+    #[must_use]
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// What the sandbox's network is now: [`NetworkMode::None`] where [`NetworkMode::Private`] was not to be had.
+    #[must_use]
+    pub fn mode(&self) -> NetworkMode {
+        match self.way {
+            Way::Veth => NetworkMode::Private,
+            Way::Loopback => NetworkMode::None,
+            Way::Host => NetworkMode::Host,
+        }
+    }
+
+    /// The build's address, if it has one of its own.
+    #[must_use]
+    pub fn address(&self) -> Option<std::net::Ipv4Addr> {
+        self.outside.as_ref().map(|outside| outside.veth.guest)
+    }
+
+    /// Name of the host's end of the build's interface.
+    #[must_use]
+    pub fn interface(&self) -> Option<&str> {
+        self.outside.as_ref().map(|outside| outside.veth.name.as_str())
+    }
+
+    /// Removes what the sandbox's network left on the host, and reports what stays.
+    ///
+    /// # Errors
+    /// The interface could not be removed. The kernel removes it when the sandbox's last process is gone.
+    pub fn detach(mut self) -> Result<(), NetworkError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), NetworkError> {
+        for service in &self.services {
+            service.signal();
+        }
+        self.services.clear();
+        let Some(Outside { mut route, veth }) = self.outside.take() else { return Ok(()) };
+        link::delete(&mut route, veth.index)
+            .map_err(|errno| NetworkError::Interfaces { what: "remove", source: errno.into() })
+    }
+}
+
+impl Drop for NetworkHandle {
+    fn drop(&mut self) {
+        // Nobody to tell; the interface goes with its namespace.
+        self.end().ok();
+    }
+}
+
+/// Gives the sandbox with this `id` its network; `netns` is its network namespace. To be called from the host's
+/// namespace.
+///
+/// # Errors
+/// The sandbox cannot be used. A network that this machine does not have is none: then [`NetworkHandle::mode`] is
+/// [`NetworkMode::None`] and a notice says why.
+pub fn attach(
+    plan: &NetworkPlan,
+    id: &str,
+    netns: BorrowedFd<'_>,
+    config: &NetworkConfig,
+) -> Result<NetworkHandle, NetworkError> {
+    let mut handle =
+        NetworkHandle { way: plan.way.clone(), notices: plan.notices.clone(), services: Vec::new(), outside: None };
+    match plan.way {
+        Way::Host => {}
+        Way::Loopback => configure_loopback(netns)?,
+        Way::Veth => match outside(id, netns, config) {
+            Ok(SetUp { outside, rules, notices }) => {
+                handle.notices.extend(notices);
+                let Outside { veth, .. } = handle.outside.insert(outside);
+                handle.services = services(netns, veth, config)?;
+                handle.services.push(keep(rules, veth.index)?);
+            }
+            Err(why) => {
+                handle.way = Way::Loopback;
+                handle.notices.push(format!(
+                    "this build has no network: --network private is not to be had on this machine, because {why}; \
+                     `kiln doctor` shows what is missing, --network host shares this machine's network"
+                ));
+                configure_loopback(netns)?;
+            }
+        },
+    }
+    Ok(handle)
+}
+
+fn configure_loopback(netns: BorrowedFd<'_>) -> Result<(), NetworkError> {
+    let result = netns::inside(netns, || link::configure_guest(None).map_err(io::Error::from));
+    result.and_then(|configured| configured).map_err(NetworkError::Namespace)
+}
+
+/// The host's end of a private network.
+#[derive(Debug)]
+struct Outside {
+    /// In the host's namespace, wherever the thread is that ends the network: numbers of interfaces mean something in
+    /// one namespace only.
+    route: Socket,
+    veth: Veth,
+}
+
+/// The firewall rules that a build relies on.
+struct Rules {
+    policy: Policy,
+    /// Interfaces that [`firewall::guard_uplink`] was called for.
+    guarded: Vec<String>,
+}
+
+/// What [`outside`] has set up.
+struct SetUp {
+    outside: Outside,
+    rules: Rules,
+    notices: Notices,
+}
+
+/// The host's side of a private network. The error is the rest of a sentence.
+fn outside(id: &str, netns: BorrowedFd<'_>, config: &NetworkConfig) -> Result<SetUp, String> {
+    let kernel = |what: &'static str| move |errno: Errno| format!("{what}: {errno}");
+    let mut route = Socket::route().map_err(kernel("the kernel's interfaces cannot be asked for"))?;
+    let mut netfilter = Socket::netfilter().map_err(kernel("the kernel has no firewall (nf_tables)"))?;
+    let mut denied = link::neighbours(&mut route).map_err(kernel("this machine's addresses cannot be read"))?;
+    denied.extend_from_slice(&config.deny);
+    let policy = Policy::new(&config.allow, &denied);
+    firewall::ensure(&mut netfilter, &policy).map_err(|error| error.to_string())?;
+    let forwarding = forwarding::enable(&mut route, &mut netfilter, &config.allow)?;
+    let mut notices = forwarding.notices;
+    notices.extend(firewall::others::accept_builds(&mut netfilter));
+    let veth = link::create(&mut route, netns, id, policy.group(), forwarding.mtu)
+        .map_err(kernel("no interface can be made for it (the veth kernel module and CAP_NET_ADMIN are needed)"))?;
+    let rules = Rules { policy, guarded: forwarding.guarded };
+    Ok(SetUp { outside: Outside { route, veth }, rules, notices })
+}
+
+/// The build's side of a private network.
+fn services(netns: BorrowedFd<'_>, veth: &Veth, config: &NetworkConfig) -> Result<Vec<Service>, NetworkError> {
+    let address = SocketAddrV4::new(SERVICE_ADDRESS, dns::PORT);
+    let sockets = netns::inside(netns, || {
+        link::configure_guest(Some(veth))?;
+        Ok((UdpSocket::bind(address)?, netns::listen(address)?))
+    });
+    let (udp, tcp) = sockets.and_then(|made| made).map_err(NetworkError::Namespace)?;
+    dns::relay(udp, tcp, Resolvers::new(&config.resolv_conf)).map(Vec::from).map_err(NetworkError::Service)
+}
+
+/// Watches over the firewall rules while a build runs: whoever flushes the kernel's rules (restarting a firewall
+/// service does) would open the host to its builds.
+fn keep(rules: Rules, interface: u32) -> Result<Service, NetworkError> {
+    let changes = Socket::netfilter_changes().map_err(|errno| NetworkError::Service(errno.into()))?;
+    Service::start("kiln-firewall", move |stop| {
+        use std::os::fd::AsFd;
+        while stop.wait(changes.as_fd(), PollFlags::IN, None).is_ok_and(|wake| wake == Wake::Ready) {
+            changes.drain();
+            let restored = Socket::netfilter().map_err(|errno| errno.to_string()).and_then(|mut netfilter| {
+                firewall::ensure(&mut netfilter, &rules.policy).map_err(|error| error.to_string())?;
+                rules
+                    .guarded
+                    .iter()
+                    .try_for_each(|uplink| firewall::guard_uplink(&mut netfilter, uplink))
+                    .map_err(|errno| errno.to_string())
+            });
+            if restored.is_err() {
+                // No rules, no network. Should this fail as well, the interface is gone.
+                Socket::route().and_then(|mut route| link::take_down(&mut route, interface)).ok();
+                return;
+            }
+            // Others may change their rules all the time; this often is enough.
+            if stop.sleep(Instant::now() + Duration::from_millis(20)) {
+                return;
+            }
+        }
+    })
+    .map_err(NetworkError::Service)
+}
+
+/// What `/etc/resolv.conf` says inside a sandbox whose network is `mode`.
+#[must_use]
+pub fn resolv_conf(mode: NetworkMode, config: &NetworkConfig) -> String {
+    match mode {
+        NetworkMode::Private => format!("nameserver {SERVICE_ADDRESS}\n"),
+        NetworkMode::None => "# no network\n".to_owned(),
+        NetworkMode::Host => std::fs::read_to_string(&config.resolv_conf).unwrap_or_default(),
+    }
+}
+
+/// Removes interfaces of builds that are gone; `alive` tells from an id whether a build is there still. Returns the ids
+/// of those removed. Needs the right to (CAP_NET_ADMIN) only where there is something to remove.
+///
+/// # Errors
+/// Interfaces could not be listed or removed.
+pub fn sweep(alive: impl Fn(&str) -> bool) -> Result<Vec<String>, NetworkError> {
+    let failed = |what| move |errno: Errno| NetworkError::Interfaces { what, source: errno.into() };
+    let mut socket = Socket::route().map_err(failed("list"))?;
+    let mut removed = Vec::new();
+    for (link, id) in link::of_builds(&mut socket).map_err(failed("list"))? {
+        // Without id: in the middle of its creation, and if its creator died there, gone with it.
+        if let Some(id) = id.filter(|id| !alive(id)) {
+            link::delete(&mut socket, link.index).map_err(failed("remove"))?;
+            removed.push(id);
+        }
+    }
+    Ok(removed)
+}
