@@ -37,21 +37,26 @@ struct Cell {
     width: usize,
 }
 
-fn cells(line: &str) -> impl Iterator<Item = Cell> + '_ {
-    let mut column = 0;
-    line.chars().map(move |c| {
-        let cell = if c == '\t' {
-            let width = TAB - column % TAB;
-            Cell { shown: " ".repeat(width), width }
-        } else if needs_escape(c) {
-            let shown: String = c.escape_default().collect();
-            Cell { width: shown.len(), shown }
-        } else {
-            Cell { shown: c.to_string(), width: c.width().unwrap_or(0) }
-        };
-        column += cell.width;
-        cell
-    })
+fn cell(c: char, column: usize) -> Cell {
+    if c == '\t' {
+        let width = TAB - column % TAB;
+        Cell { shown: " ".repeat(width), width }
+    } else if needs_escape(c) {
+        let shown: String = c.escape_default().collect();
+        Cell { width: shown.len(), shown }
+    } else {
+        Cell { shown: c.to_string(), width: c.width().unwrap_or(0) }
+    }
+}
+
+/// Splits a line in front of a character by its number; behind the end if there is none.
+fn split_at_char(line: &str, number: usize) -> (&str, &str) {
+    let at = if line.is_ascii() {
+        number.min(line.len())
+    } else {
+        line.char_indices().nth(number).map_or(line.len(), |(at, _)| at)
+    };
+    line.split_at(at)
 }
 
 /// Shows the line of a diagnostic, with carets under the part that it is about:
@@ -72,43 +77,52 @@ pub fn render_excerpt(source: &SourceText, diagnostic: &Diagnostic, color: bool)
         Some(_) => usize::MAX,
         None => from.saturating_add(1),
     };
-    // Where the caret stands if nothing is cut.
-    let caret: usize = cells(line).take(from).map(|cell| cell.width).sum();
-    let whole: usize = cells(line).take(from + 2 * WIDTH).map(|cell| cell.width).sum();
-    let cut = if whole <= WIDTH { 0 } else { caret.saturating_sub(BEFORE) };
+    let (before, after) = split_at_char(line, from);
 
+    // In front of the caret: the whole line if it fits, else as much as fits into the space kept for it.
     let mut shown = String::new();
-    let mut marks = String::new();
-    if cut > 0 {
-        shown.push('…');
-        marks.push(' ');
-    }
-    let mut at = 0;
     let mut width = 0;
-    for (index, cell) in cells(line).enumerate() {
-        at += cell.width;
-        if at <= cut && cut > 0 {
-            continue;
+    let fits = before.len() <= WIDTH && before.chars().fold(0, |at, c| at + cell(c, at).width) + after.len() <= WIDTH;
+    let lead = if fits {
+        before
+    } else {
+        let mut kept = 0;
+        let cut = before.char_indices().rev().find(|(_, c)| {
+            kept += cell(*c, 0).width;
+            kept > BEFORE
+        });
+        let lead = cut.and_then(|(at, c)| before.get(at + c.len_utf8()..)).unwrap_or(before);
+        if lead.len() < before.len() {
+            shown.push('…');
+            width = 1;
         }
+        lead
+    };
+    for c in lead.chars() {
+        let cell = cell(c, width);
+        width += cell.width;
+        shown.push_str(&cell.shown);
+    }
+    let caret = width;
+    let mut marked = 0;
+    for (index, c) in after.chars().enumerate() {
+        let cell = cell(c, width);
         if width + cell.width > WIDTH {
             shown.push('…');
             break;
         }
         width += cell.width;
         shown.push_str(&cell.shown);
-        let mark = if (from..to).contains(&index) { '^' } else { ' ' };
-        marks.extend(std::iter::repeat_n(mark, cell.width));
+        if from.saturating_add(index) < to {
+            marked = width - caret;
+        }
     }
-    if !marks.contains('^') {
-        // The place is behind the end of the line, or a character without width.
-        marks.truncate(marks.trim_end().len());
-        let fill = (caret.saturating_sub(cut) + usize::from(cut > 0)).min(WIDTH + 1);
-        marks = format!("{}^", " ".repeat(fill));
-    }
+    // Never nothing: the place may be behind the end of the line, or a character without width.
+    let marks = format!("{}{}", " ".repeat(caret), "^".repeat(marked.max(1)));
     let number = paint(&format!("{:>5}", diagnostic.line), DIM, color);
     let bar = paint("|", DIM, color);
     let gap = if shown.trim_end().is_empty() { "" } else { " " };
-    let marks = paint(marks.trim_end(), color_of(diagnostic.severity), color);
+    let marks = paint(&marks, color_of(diagnostic.severity), color);
     let blank = " ".repeat(diagnostic.line.to_string().len().max(5));
     format!("{number} {bar}{gap}{}\n{blank} {bar} {marks}\n", shown.trim_end())
 }

@@ -5,8 +5,10 @@ mod diagnostic;
 mod display;
 mod excerpt;
 mod keys;
+mod lint;
 mod model;
 mod parse;
+mod render;
 mod schema;
 mod source;
 mod yaml;
@@ -21,6 +23,8 @@ pub use source::{MAX_BYTES, SourceText};
 pub use {
     decode::UnknownKeys,
     excerpt::render_excerpt,
+    lint::lint,
     parse::{BuildspecError, ParseOptions, Parsed, parse},
+    render::{Checked, Format, UnknownFormat, render, render_diagnostic},
     schema::{schema, schema_text},
 };

@@ -50,12 +50,6 @@ pub(crate) enum Style {
     Folded,
 }
 
-impl Style {
-    pub(crate) fn is_block(self) -> bool {
-        matches!(self, Self::Literal | Self::Folded)
-    }
-}
-
 #[derive(Debug)]
 pub(crate) enum Kind {
     /// The text is what libyaml delivers: escapes and folding done, nothing resolved to a number or a truth value.
