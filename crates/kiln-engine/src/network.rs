@@ -84,6 +84,16 @@ impl NetworkPlan {
     pub fn own_namespace(&self) -> bool {
         self.way != Way::Host
     }
+
+    /// What `/etc/resolv.conf` says inside. Should the private network turn out not to be had, nothing answers there.
+    #[must_use]
+    pub fn resolv_conf(&self, config: &NetworkConfig) -> String {
+        match self.way {
+            Way::Veth => format!("nameserver {SERVICE_ADDRESS}\n"),
+            Way::Loopback => "# no network\n".to_owned(),
+            Way::Host => std::fs::read_to_string(&config.resolv_conf).unwrap_or_default(),
+        }
+    }
 }
 
 /// Why a sandbox has no network as planned.
@@ -105,13 +115,18 @@ pub enum NetworkError {
     },
 }
 
-/// The network of one running sandbox. Dropping it takes everything back.
+/// The network of one running sandbox. Dropping it ends what serves the sandbox from outside.
+///
+/// The interface goes with the sandbox's network namespace, when its last process and descriptor are gone: the kernel
+/// removes it in the background. To remove it here would keep the caller waiting, 9 ms at best and 26 ms in the median
+/// on a busy machine, for the kernel's readers of network tables. Should something hold the namespace, [`sweep`] removes
+/// the interface.
 #[derive(Debug)]
 pub struct NetworkHandle {
     way: Way,
     notices: Notices,
     services: Vec<Service>,
-    outside: Option<Outside>,
+    veth: Option<Veth>,
 }
 
 impl NetworkHandle {
@@ -134,38 +149,22 @@ impl NetworkHandle {
     /// The build's address, if it has one of its own.
     #[must_use]
     pub fn address(&self) -> Option<std::net::Ipv4Addr> {
-        self.outside.as_ref().map(|outside| outside.veth.guest)
+        self.veth.as_ref().map(|veth| veth.guest)
     }
 
     /// Name of the host's end of the build's interface.
     #[must_use]
     pub fn interface(&self) -> Option<&str> {
-        self.outside.as_ref().map(|outside| outside.veth.name.as_str())
-    }
-
-    /// Removes what the sandbox's network left on the host, and reports what stays.
-    ///
-    /// # Errors
-    /// The interface could not be removed. The kernel removes it when the sandbox's last process is gone.
-    pub fn detach(mut self) -> Result<(), NetworkError> {
-        self.end()
-    }
-
-    fn end(&mut self) -> Result<(), NetworkError> {
-        for service in &self.services {
-            service.signal();
-        }
-        self.services.clear();
-        let Some(Outside { mut route, veth }) = self.outside.take() else { return Ok(()) };
-        link::delete(&mut route, veth.index)
-            .map_err(|errno| NetworkError::Interfaces { what: "remove", source: errno.into() })
+        self.veth.as_ref().map(|veth| veth.name.as_str())
     }
 }
 
 impl Drop for NetworkHandle {
     fn drop(&mut self) {
-        // Nobody to tell; the interface goes with its namespace.
-        self.end().ok();
+        // All at once, then each is waited for.
+        for service in &self.services {
+            service.signal();
+        }
     }
 }
 
@@ -182,14 +181,14 @@ pub fn attach(
     config: &NetworkConfig,
 ) -> Result<NetworkHandle, NetworkError> {
     let mut handle =
-        NetworkHandle { way: plan.way.clone(), notices: plan.notices.clone(), services: Vec::new(), outside: None };
+        NetworkHandle { way: plan.way.clone(), notices: plan.notices.clone(), services: Vec::new(), veth: None };
     match plan.way {
         Way::Host => {}
         Way::Loopback => configure_loopback(netns)?,
         Way::Veth => match outside(id, netns, config) {
-            Ok(SetUp { outside, rules, notices }) => {
+            Ok(Outside { veth, rules, notices }) => {
                 handle.notices.extend(notices);
-                let Outside { veth, .. } = handle.outside.insert(outside);
+                let veth = handle.veth.insert(veth);
                 handle.services = services(netns, veth, config)?;
                 handle.services.push(keep(rules, veth.index)?);
             }
@@ -211,15 +210,6 @@ fn configure_loopback(netns: BorrowedFd<'_>) -> Result<(), NetworkError> {
     result.and_then(|configured| configured).map_err(NetworkError::Namespace)
 }
 
-/// The host's end of a private network.
-#[derive(Debug)]
-struct Outside {
-    /// In the host's namespace, wherever the thread is that ends the network: numbers of interfaces mean something in
-    /// one namespace only.
-    route: Socket,
-    veth: Veth,
-}
-
 /// The firewall rules that a build relies on.
 struct Rules {
     policy: Policy,
@@ -228,14 +218,14 @@ struct Rules {
 }
 
 /// What [`outside`] has set up.
-struct SetUp {
-    outside: Outside,
+struct Outside {
+    veth: Veth,
     rules: Rules,
     notices: Notices,
 }
 
 /// The host's side of a private network. The error is the rest of a sentence.
-fn outside(id: &str, netns: BorrowedFd<'_>, config: &NetworkConfig) -> Result<SetUp, String> {
+fn outside(id: &str, netns: BorrowedFd<'_>, config: &NetworkConfig) -> Result<Outside, String> {
     let kernel = |what: &'static str| move |errno: Errno| format!("{what}: {errno}");
     let mut route = Socket::route().map_err(kernel("the kernel's interfaces cannot be asked for"))?;
     let mut netfilter = Socket::netfilter().map_err(kernel("the kernel has no firewall (nf_tables)"))?;
@@ -249,7 +239,7 @@ fn outside(id: &str, netns: BorrowedFd<'_>, config: &NetworkConfig) -> Result<Se
     let veth = link::create(&mut route, netns, id, policy.group(), forwarding.mtu)
         .map_err(kernel("no interface can be made for it (the veth kernel module and CAP_NET_ADMIN are needed)"))?;
     let rules = Rules { policy, guarded: forwarding.guarded };
-    Ok(SetUp { outside: Outside { route, veth }, rules, notices })
+    Ok(Outside { veth, rules, notices })
 }
 
 /// The build's side of a private network.
@@ -291,16 +281,6 @@ fn keep(rules: Rules, interface: u32) -> Result<Service, NetworkError> {
         }
     })
     .map_err(NetworkError::Service)
-}
-
-/// What `/etc/resolv.conf` says inside a sandbox whose network is `mode`.
-#[must_use]
-pub fn resolv_conf(mode: NetworkMode, config: &NetworkConfig) -> String {
-    match mode {
-        NetworkMode::Private => format!("nameserver {SERVICE_ADDRESS}\n"),
-        NetworkMode::None => "# no network\n".to_owned(),
-        NetworkMode::Host => std::fs::read_to_string(&config.resolv_conf).unwrap_or_default(),
-    }
 }
 
 /// Removes interfaces of builds that are gone; `alive` tells from an id whether a build is there still. Returns the ids

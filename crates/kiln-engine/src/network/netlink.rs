@@ -115,6 +115,7 @@ impl Request {
     }
 
     /// The bytes after the message header: what the request says, apart from its number.
+    #[cfg(test)]
     pub(crate) fn body(&self) -> &[u8] {
         &self.bytes[HEADER..]
     }
