@@ -243,7 +243,6 @@ impl ZipWriter {
         };
         let (file, written) = sink.finish().map_err(|e| self.failed(e))?;
         drop(file);
-        fail::fail_point!("zip::before-persist");
         let named = match self.file.take() {
             Some(file) => split_target(&self.target).and_then(|(_, name)| file.persist(name, Taken::Replace).map(drop)),
             None => Err(io::ErrorKind::NotFound.into()),
