@@ -16,6 +16,7 @@ mod forwarding;
 pub(crate) mod link;
 mod netlink;
 mod netns;
+pub(crate) mod pasta;
 
 use std::{
     io,
@@ -25,7 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::{event::PollFlags, io::Errno};
+use rustix::{event::PollFlags, io::Errno, process::Pid, thread::CapabilitySet};
 
 pub use self::{
     address::{Ipv4Network, Ipv4NetworkError},
@@ -63,6 +64,7 @@ pub struct NetworkPlan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Way {
     Veth,
+    Pasta { program: PathBuf, policy: Policy },
     Loopback,
     Host,
 }
@@ -70,13 +72,45 @@ enum Way {
 impl NetworkPlan {
     /// What this process can do about `mode`.
     #[must_use]
-    pub fn new(mode: NetworkMode) -> Self {
-        let way = match mode {
-            NetworkMode::Host => Way::Host,
-            NetworkMode::None => Way::Loopback,
-            NetworkMode::Private => Way::Veth,
-        };
-        Self { way, notices: Notices::new() }
+    pub fn new(mode: NetworkMode, config: &NetworkConfig) -> Self {
+        let plain = |way| Self { way, notices: Notices::new() };
+        match mode {
+            NetworkMode::Host => plain(Way::Host),
+            NetworkMode::None => plain(Way::Loopback),
+            NetworkMode::Private if may_configure_networks() => plain(Way::Veth),
+            NetworkMode::Private => match Self::pasta(config) {
+                Ok(way) => plain(way),
+                Err(why) => Self {
+                    way: Way::Host,
+                    notices: vec![format!(
+                        "this build shares this machine's network, its loopback services included: a private network \
+                         takes root or pasta, and {why}; --network none closes it"
+                    )],
+                },
+            },
+        }
+    }
+
+    fn pasta(config: &NetworkConfig) -> Result<Way, String> {
+        let program = pasta::find()?;
+        let mut route =
+            Socket::route().map_err(|errno| format!("the kernel's interfaces cannot be asked for: {errno}"))?;
+        Ok(Way::Pasta { program, policy: policy(&mut route, config)? })
+    }
+
+    /// To be called by the sandbox's first process, in its namespaces and while it has all rights there. Does what only
+    /// that process may when the launcher is not root; otherwise nothing.
+    ///
+    /// # Errors
+    /// The build would not be confined: it must not run.
+    pub fn confine(&self) -> Result<(), NetworkError> {
+        match &self.way {
+            Way::Pasta { policy, .. } => {
+                let resolver = Ipv4Network::constant(pasta::RESOLVER.octets(), 32);
+                firewall::confine(policy, resolver).map_err(|error| NetworkError::Confine(error.to_string()))
+            }
+            Way::Veth | Way::Loopback | Way::Host => Ok(()),
+        }
     }
 
     /// Whether the sandbox gets a network namespace of its own.
@@ -90,6 +124,7 @@ impl NetworkPlan {
     pub fn resolv_conf(&self, config: &NetworkConfig) -> String {
         match self.way {
             Way::Veth => format!("nameserver {SERVICE_ADDRESS}\n"),
+            Way::Pasta { .. } => format!("nameserver {}\n", pasta::RESOLVER),
             Way::Loopback => "# no network\n".to_owned(),
             Way::Host => std::fs::read_to_string(&config.resolv_conf).unwrap_or_default(),
         }
@@ -102,6 +137,9 @@ pub enum NetworkError {
     /// Its namespace could not be entered or configured.
     #[error("cannot configure the build's network namespace: {0}")]
     Namespace(#[source] io::Error),
+    /// Its rules could not be installed.
+    #[error("cannot confine the build's network: {0}; choose --network none or --network host")]
+    Confine(String),
     /// A service for it could not be started.
     #[error("cannot serve names to the build: {0}")]
     Service(#[source] io::Error),
@@ -140,7 +178,7 @@ impl NetworkHandle {
     #[must_use]
     pub fn mode(&self) -> NetworkMode {
         match self.way {
-            Way::Veth => NetworkMode::Private,
+            Way::Veth | Way::Pasta { .. } => NetworkMode::Private,
             Way::Loopback => NetworkMode::None,
             Way::Host => NetworkMode::Host,
         }
@@ -168,8 +206,9 @@ impl Drop for NetworkHandle {
     }
 }
 
-/// Gives the sandbox with this `id` its network; `netns` is its network namespace. To be called from the host's
-/// namespace.
+/// Gives the sandbox with this `id` its network; `netns` is the network namespace of its first process `pid`. To be
+/// called from the host's namespace, before the build's own program runs. The sandbox's loopback is left as it is if the
+/// launcher is not root: its first process can take it up.
 ///
 /// # Errors
 /// The sandbox cannot be used. A network that this machine does not have is none: then [`NetworkHandle::mode`] is
@@ -178,13 +217,22 @@ pub fn attach(
     plan: &NetworkPlan,
     id: &str,
     netns: BorrowedFd<'_>,
+    pid: Pid,
     config: &NetworkConfig,
 ) -> Result<NetworkHandle, NetworkError> {
     let mut handle =
         NetworkHandle { way: plan.way.clone(), notices: plan.notices.clone(), services: Vec::new(), veth: None };
-    match plan.way {
+    match &plan.way {
         Way::Host => {}
-        Way::Loopback => configure_loopback(netns)?,
+        Way::Loopback if may_configure_networks() => configure_loopback(netns)?,
+        Way::Loopback => {}
+        Way::Pasta { program, .. } => match pasta::start(program, pid) {
+            Ok(service) => handle.services.push(service),
+            Err(error) => {
+                handle.way = Way::Loopback;
+                handle.notices.push(no_network(&format!("pasta failed: {error}")));
+            }
+        },
         Way::Veth => match outside(id, netns, config) {
             Ok(Outside { veth, rules, notices }) => {
                 handle.notices.extend(notices);
@@ -194,15 +242,34 @@ pub fn attach(
             }
             Err(why) => {
                 handle.way = Way::Loopback;
-                handle.notices.push(format!(
-                    "this build has no network: --network private is not to be had on this machine, because {why}; \
-                     `kiln doctor` shows what is missing, --network host shares this machine's network"
-                ));
+                handle.notices.push(no_network(&why));
                 configure_loopback(netns)?;
             }
         },
     }
     Ok(handle)
+}
+
+/// The notice for a build whose private network is not to be had because of `why`.
+fn no_network(why: &str) -> String {
+    format!(
+        "this build has no network: --network private is not to be had on this machine, because {why}; `kiln doctor` \
+         shows what is missing, --network host shares this machine's network"
+    )
+}
+
+/// Whether this process may make interfaces and enter other processes' network namespaces.
+pub(crate) fn may_configure_networks() -> bool {
+    let needed = CapabilitySet::NET_ADMIN | CapabilitySet::SYS_ADMIN;
+    rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(needed))
+}
+
+/// What builds may reach on this machine as it is now. The error is the rest of a sentence.
+fn policy(route: &mut Socket, config: &NetworkConfig) -> Result<Policy, String> {
+    let mut denied =
+        link::neighbours(route).map_err(|errno| format!("this machine's addresses cannot be read: {errno}"))?;
+    denied.extend_from_slice(&config.deny);
+    Ok(Policy::new(&config.allow, &denied))
 }
 
 fn configure_loopback(netns: BorrowedFd<'_>) -> Result<(), NetworkError> {
@@ -229,9 +296,7 @@ fn outside(id: &str, netns: BorrowedFd<'_>, config: &NetworkConfig) -> Result<Ou
     let kernel = |what: &'static str| move |errno: Errno| format!("{what}: {errno}");
     let mut route = Socket::route().map_err(kernel("the kernel's interfaces cannot be asked for"))?;
     let mut netfilter = Socket::netfilter().map_err(kernel("the kernel has no firewall (nf_tables)"))?;
-    let mut denied = link::neighbours(&mut route).map_err(kernel("this machine's addresses cannot be read"))?;
-    denied.extend_from_slice(&config.deny);
-    let policy = Policy::new(&config.allow, &denied);
+    let policy = policy(&mut route, config)?;
     firewall::ensure(&mut netfilter, &policy).map_err(|error| error.to_string())?;
     let forwarding = forwarding::enable(&mut route, &mut netfilter, &config.allow)?;
     let mut notices = forwarding.notices;

@@ -3,8 +3,10 @@
 use std::{
     ffi::{CString, OsString},
     os::fd::OwnedFd,
-    path::PathBuf,
+    path::{Component, Path, PathBuf},
 };
+
+use crate::error::EngineError;
 
 /// Everything that an engine needs to start one sandbox. The engine takes the descriptors and leaves nothing of the
 /// caller's environment, directories or other descriptors visible inside.
@@ -28,6 +30,44 @@ pub struct SandboxSpec {
     pub privileged: bool,
     /// Host name inside.
     pub hostname: String,
+}
+
+impl SandboxSpec {
+    /// Refuses what contradicts the contract above.
+    pub(crate) fn check(&self) -> Result<(), EngineError> {
+        let refuse = |why: String| Err(EngineError::Spec(why));
+        let id_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if self.id.is_empty() || self.id.len() > 64 || !self.id.bytes().all(id_byte) {
+            return refuse(format!("the id {:?} is not 1 to 64 of a-z, 0-9 and -", self.id));
+        }
+        let host_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+        if self.hostname.is_empty() || self.hostname.len() > 64 || !self.hostname.bytes().all(host_byte) {
+            return refuse(format!("{:?} cannot be a host name", self.hostname));
+        }
+        let plain = |path: &Path| {
+            path.is_absolute()
+                && path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
+        };
+        if self.process.argv.first().is_none_or(|program| program.as_bytes().first() != Some(&b'/')) {
+            return refuse("the program's path is not absolute".into());
+        }
+        if !plain(&self.process.cwd) {
+            return refuse(format!("the directory {} is not absolute", self.process.cwd.display()));
+        }
+        let dirs = [&self.disk.dir, &self.disk.templates];
+        if let Some(dir) = dirs.into_iter().find(|dir| !dir.is_absolute()) {
+            return refuse(format!("the directory {} is not absolute", dir.display()));
+        }
+        for volume in &self.volumes {
+            if !volume.source.is_absolute() || !plain(&volume.target) || volume.target == Path::new("/") {
+                return refuse(format!("{} cannot be mounted on {}", volume.source.display(), volume.target.display()));
+            }
+            if ["/proc", "/sys", "/dev"].iter().any(|kernels| volume.target.starts_with(kernels)) {
+                return refuse(format!("{} is the kernel's", volume.target.display()));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Lower layers of the root file system.

@@ -104,10 +104,15 @@ impl FromStr for Ipv4Network {
     }
 }
 
-/// The addresses of `networks` as sorted ranges (first, last) that neither overlap nor touch: what an nf_tables
-/// interval set takes.
+/// The addresses of `networks` as [`merge`] gives them.
 pub(crate) fn ranges(networks: &[Ipv4Network]) -> Vec<(u32, u32)> {
-    let mut sorted: Vec<_> = networks.iter().map(|n| (u32::from(n.first()), u32::from(n.last()))).collect();
+    merge(networks.iter().map(|network| (u32::from(network.first()), u32::from(network.last()))))
+}
+
+/// Ranges (first, last) with the same addresses that are sorted and neither overlap nor touch: what an nf_tables
+/// interval set takes.
+pub(crate) fn merge(ranges: impl Iterator<Item = (u32, u32)>) -> Vec<(u32, u32)> {
+    let mut sorted: Vec<_> = ranges.collect();
     sorted.sort_unstable();
     let mut merged: Vec<(u32, u32)> = Vec::with_capacity(sorted.len());
     for (first, last) in sorted {

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use self::nft::{Address, ESTABLISHED_OR_RELATED, Hook, Is, NEW, Rule, SetKind, Way};
 use super::{
-    address::{Ipv4Network, ranges},
+    address::{Ipv4Network, merge, ranges},
     link::{POOL, PREFIX},
     netlink::{Refused, Request, Socket},
 };
@@ -113,6 +113,17 @@ pub(crate) fn ensure(socket: &mut Socket, policy: &Policy) -> Result<(), Firewal
         }
     }
     Err(FirewallError::new("keep its rules: something on this machine keeps removing them", Errno::AGAIN))
+}
+
+/// Puts the rules for `policy` into the network namespace that the caller is in, for what leaves it; `resolver` stays
+/// open. For builds that the host's rules do not see, because another program makes their connections.
+///
+/// # Errors
+/// What the kernel refused, in words.
+pub(crate) fn confine(policy: &Policy, resolver: Ipv4Network) -> Result<(), FirewallError> {
+    let failed = |errno| FirewallError::new("install rules in the build's own network", errno);
+    let mut socket = Socket::netfilter().map_err(failed)?;
+    install(&mut socket, confined_requests(policy, resolver)).map_err(|refused| failed(refused.errno))
 }
 
 /// Why builds have no firewall.
@@ -262,6 +273,39 @@ fn policy_requests(policy: &Policy) -> Vec<Request> {
     }
     requests.push(Rule::new(TABLE, &chain, |e| e.goto(COMMON)));
     requests.push(Rule::new(TABLE, FROM_BUILD, |e| e.in_group(policy.group).goto(&chain)));
+    requests
+}
+
+fn confined_requests(policy: &Policy, resolver: Ipv4Network) -> Vec<Request> {
+    const ALLOW_ID: u32 = 1;
+    const DENY_ID: u32 = 2;
+    const OUTPUT: &str = "output";
+    let mut denied: Vec<_> = DENIED.to_vec();
+    denied.retain(|network| *network != POOL);
+    let denied = merge(ranges(&denied).into_iter().chain(policy.deny.iter().copied()));
+    let rule = |chain: &str, fill: &dyn Fn(&mut nft::Expressions<'_>)| Rule::new(TABLE, chain, |e| fill(e));
+    let mut requests = vec![
+        nft::table(TABLE),
+        nft::chain(TABLE, REFUSED),
+        nft::base_chain(TABLE, OUTPUT, "filter", Hook::Output, 0),
+        nft::set(TABLE, DENY, SetKind::Ranges, DENY_ID),
+    ];
+    requests.extend(nft::add_ranges(TABLE, DENY, &denied));
+    requests.extend([
+        rule(OUTPUT, &|e| e.interface(Way::Out, Is::Equal, "lo\0").accept()),
+        rule(OUTPUT, &|e| e.ipv4(Is::NotEqual).goto(REFUSED)),
+        rule(OUTPUT, &|e| e.within(Address::Destination, Is::Equal, resolver).accept()),
+    ]);
+    if !policy.allow.is_empty() {
+        requests.push(nft::set(TABLE, "allow", SetKind::Ranges, ALLOW_ID));
+        requests.extend(nft::add_ranges(TABLE, "allow", &policy.allow));
+        requests.push(rule(OUTPUT, &|e| e.destination_in("allow", ALLOW_ID).accept()));
+    }
+    requests.extend([
+        rule(OUTPUT, &|e| e.destination_in(DENY, DENY_ID).goto(REFUSED)),
+        rule(REFUSED, &|e| e.counter().tcp().reject_tcp()),
+        rule(REFUSED, &|e| e.reject()),
+    ]);
     requests
 }
 

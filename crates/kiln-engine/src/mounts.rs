@@ -1,0 +1,424 @@
+//! Turns a [`Layout`](crate::layout::Layout)'s sources into detached mounts.
+
+use std::{
+    os::{
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU8, Ordering},
+};
+
+use rustix::{
+    fs::{AtFlags, CWD, FileType, Gid, Mode, Uid},
+    io::Errno,
+    mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags},
+};
+
+use crate::{
+    disk::attach,
+    error::{Context as _, EngineError},
+    ids::{IdMap, user_namespace},
+    layout::{Lower, Source, View},
+    sys::mount::set_attributes,
+};
+
+/// How overlayfs is told its lower layers; each kernel understands the later ones too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+#[repr(u8)]
+pub(crate) enum LowerStyle {
+    /// Descriptors of detached mounts (about Linux 6.13).
+    Descriptors = 1,
+    /// One path each (about Linux 6.7).
+    Paths = 2,
+    /// One string of paths.
+    OneString = 3,
+}
+
+/// What this kernel was found to understand.
+static LOWER_STYLE: AtomicU8 = AtomicU8::new(LowerStyle::Descriptors as u8);
+
+/// Makes all overlays of this process in that way: for tests of what older kernels need.
+#[doc(hidden)]
+pub fn force_lower_style(style: u8) {
+    LOWER_STYLE.store(style.clamp(1, 3), Ordering::Relaxed);
+}
+
+fn lower_style() -> LowerStyle {
+    match LOWER_STYLE.load(Ordering::Relaxed) {
+        2 => LowerStyle::Paths,
+        3 => LowerStyle::OneString,
+        _ => LowerStyle::Descriptors,
+    }
+}
+
+/// Who mounts.
+#[derive(Debug)]
+enum Rights {
+    /// The host's root: lower layers are id-mapped.
+    Root {
+        /// Maps the sandbox's ids.
+        userns: OwnedFd,
+        base: u32,
+        /// Namespaces that were made for other views.
+        views: Vec<(View, OwnedFd)>,
+    },
+    /// Root of the sandbox's own user namespace.
+    Rootless,
+}
+
+/// Makes detached mounts for one sandbox.
+#[derive(Debug)]
+pub(crate) struct Mounter {
+    rights: Rights,
+    /// Root of the build disk.
+    disk: PathBuf,
+    /// Directory in which lower layers get paths, in this process's own mount namespace.
+    scratch: PathBuf,
+    attached: Vec<PathBuf>,
+    pub(crate) notices: Vec<String>,
+}
+
+impl Mounter {
+    /// For the host's root. `userns` is the sandbox's.
+    pub(crate) fn root(userns: OwnedFd, base: u32, disk: &Path, scratch: PathBuf) -> Mounter {
+        let rights = Rights::Root { userns, base, views: Vec::new() };
+        Mounter { rights, disk: disk.to_path_buf(), scratch, attached: Vec::new(), notices: Vec::new() }
+    }
+
+    /// For a process that is root of its user namespace only.
+    pub(crate) fn rootless(disk: &Path) -> Mounter {
+        Mounter {
+            rights: Rights::Rootless,
+            disk: disk.to_path_buf(),
+            scratch: PathBuf::new(),
+            attached: Vec::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// The host's id of the sandbox's root, for what is created on the disk; `None` where that is the caller itself.
+    fn owner(&self) -> Option<u32> {
+        match self.rights {
+            Rights::Root { base, .. } => Some(base),
+            Rights::Rootless => None,
+        }
+    }
+
+    /// The mount for one source.
+    pub(crate) fn mount(&mut self, source: &Source) -> Result<OwnedFd, EngineError> {
+        match source {
+            Source::Scratch { name } => {
+                let dir = self.directory(Path::new(name), 0o755)?;
+                self.bind(&dir, MountAttrFlags::MOUNT_ATTR_NODEV, None)
+            }
+            Source::Text { name, text } => {
+                let dir = self.directory(Path::new("etc"), 0o755)?;
+                let file = dir.join(name);
+                std::fs::write(&file, text).context(|| format!("write {}", file.display()))?;
+                self.give(&file)?;
+                rustix::fs::chmod(&file, Mode::from(0o644))
+                    .context(|| format!("set the mode of {}", file.display()))?;
+                self.bind(&file, MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID, None)
+            }
+            Source::Bind { path, read_only, view } => self.host_bind(path, *read_only, *view),
+            Source::Overlay { name, lowers, hidden } => self.overlay(name, lowers, hidden),
+        }
+    }
+
+    /// Detaches what was attached for the making of overlays, which hold on to it by themselves.
+    pub(crate) fn finish(mut self) -> Result<Vec<String>, EngineError> {
+        for path in std::mem::take(&mut self.attached) {
+            crate::disk::unmount(&path)?;
+        }
+        Ok(self.notices)
+    }
+
+    /// Makes a directory of the build disk that the sandbox's root owns. One that exists is used as it is.
+    fn directory(&self, name: &Path, mode: u32) -> Result<PathBuf, EngineError> {
+        let path = self.disk.join(name);
+        match rustix::fs::mkdir(&path, Mode::from(0o700)) {
+            Ok(()) => {
+                self.give(&path)?;
+                rustix::fs::chmod(&path, Mode::from(mode)).context(|| format!("set the mode of {}", path.display()))?;
+            }
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(error).context(|| format!("create {}", path.display())),
+        }
+        Ok(path)
+    }
+
+    fn give(&self, path: &Path) -> Result<(), EngineError> {
+        let Some(base) = self.owner() else { return Ok(()) };
+        let (uid, gid) = (Some(Uid::from_raw(base)), Some(Gid::from_raw(base)));
+        rustix::fs::chownat(CWD, path, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+            .context(|| format!("give {} to the sandbox", path.display()))
+    }
+
+    /// A detached copy of the mount at `path`, without what is mounted below it.
+    fn bind(
+        &self,
+        path: &Path,
+        attributes: MountAttrFlags,
+        idmap: Option<BorrowedFd<'_>>,
+    ) -> Result<OwnedFd, EngineError> {
+        let tree =
+            rustix::mount::open_tree(CWD, path, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)
+                .context(|| format!("make {} visible to the sandbox", path.display()))?;
+        set_attributes(tree.as_fd(), attributes, idmap, false)
+            .context(|| format!("map the owners of {}", path.display()))?;
+        Ok(tree)
+    }
+
+    fn host_bind(&mut self, path: &Path, read_only: bool, view: View) -> Result<OwnedFd, EngineError> {
+        let mut attributes = MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID;
+        if read_only {
+            attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY;
+        }
+        if matches!(self.rights, Rights::Rootless) {
+            return self.bind(path, attributes, None);
+        }
+        match self.mapped(path, attributes, view) {
+            Err(EngineError::Host { source, .. }) if read_only && source.raw_os_error() == Some(libc::EINVAL) => {
+                self.notices.push(format!(
+                    "files of {} belong to nobody inside: its file system cannot be id-mapped",
+                    path.display()
+                ));
+                self.bind(path, attributes, None)
+            }
+            other => other,
+        }
+    }
+
+    /// [`Mounter::bind`] with the owners shown as `view` says.
+    fn mapped(&mut self, path: &Path, attributes: MountAttrFlags, view: View) -> Result<OwnedFd, EngineError> {
+        let Rights::Root { userns, base, views } = &mut self.rights else {
+            return self.bind(path, attributes, None);
+        };
+        let namespace = if matches!(view, View::Image | View::Owner(0, 0)) {
+            userns.try_clone()
+        } else {
+            let position = views.iter().position(|(known, _)| *known == view);
+            let known = match position.and_then(|position| views.get(position)) {
+                Some((_, namespace)) => namespace.try_clone(),
+                None => {
+                    let (uids, gids) = match view {
+                        View::Only(uid, gid) => (IdMap::single(uid, *base), IdMap::single(gid, *base)),
+                        View::Owner(uid, gid) => (IdMap::owner_as_root(uid, *base), IdMap::owner_as_root(gid, *base)),
+                        View::Image => (IdMap::all(*base), IdMap::all(*base)),
+                    };
+                    let namespace = user_namespace(&uids, &gids)?;
+                    let copy = namespace.try_clone();
+                    views.push((view, namespace));
+                    copy
+                }
+            };
+            known
+        };
+        let namespace = namespace.context(|| "duplicate a descriptor")?;
+        self.bind(path, attributes, Some(namespace.as_fd()))
+    }
+
+    fn overlay(&mut self, name: &str, lowers: &[Lower], hidden: &[PathBuf]) -> Result<OwnedFd, EngineError> {
+        let dir = self.directory(Path::new(name), 0o700)?;
+        let upper_name = Path::new(name).join("upper");
+        let fresh = !dir.join("upper").exists();
+        let upper = self.directory(&upper_name, 0o755)?;
+        if fresh && let Some(top) = lowers.first() {
+            // The merged directory has the upper's mode.
+            let stat = rustix::fs::stat(&top.path).context(|| format!("look at {}", top.path.display()))?;
+            rustix::fs::chmod(&upper, Mode::from_raw_mode(stat.st_mode))
+                .context(|| format!("set the mode of {}", upper.display()))?;
+        }
+        let work = dir.join("work");
+        // An overlay with `volatile` leaves a mark against being mounted twice, because its upper may not have been
+        // written. Ours was: the disk was unmounted by the kernel, whoever died.
+        match std::fs::remove_dir_all(work.join("work").join("incompat")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).context(|| format!("clean {}", work.display()));
+            }
+            _ => {}
+        }
+        self.directory(&Path::new(name).join("work"), 0o755)?;
+        if !matches!(self.rights, Rights::Rootless) {
+            for path in hidden {
+                if let Some(lower) = lowers.first() {
+                    self.hide(&upper, &lower.path, path)?;
+                }
+            }
+        }
+        if matches!(self.rights, Rights::Rootless) {
+            let paths: Vec<PathBuf> = lowers.iter().map(|lower| lower.path.clone()).collect();
+            return self.overlay_of(LowerStyle::OneString, &[], &paths, &upper, &work);
+        }
+        let mut trees = Vec::new();
+        for lower in lowers {
+            trees.push(self.lower(lower)?);
+        }
+        loop {
+            let style = lower_style();
+            let mut paths = Vec::new();
+            if style != LowerStyle::Descriptors {
+                for tree in &trees {
+                    paths.push(self.attach_lower(tree)?);
+                }
+            }
+            match self.overlay_of(style, &trees, &paths, &upper, &work) {
+                // The kernel does not know this way; the next one is older.
+                Err(EngineError::Host { source, .. })
+                    if style != LowerStyle::OneString && source.raw_os_error() == Some(libc::EINVAL) =>
+                {
+                    LOWER_STYLE.store(style as u8 + 1, Ordering::Relaxed);
+                    if style == LowerStyle::Paths {
+                        continue;
+                    }
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// The detached mount of a lower layer. Where a file system cannot be id-mapped, its files show as nobody's.
+    fn lower(&mut self, lower: &Lower) -> Result<OwnedFd, EngineError> {
+        let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NODEV;
+        match self.mapped(&lower.path, attributes, lower.view) {
+            Err(EngineError::Host { source, .. }) if source.raw_os_error() == Some(libc::EINVAL) => {
+                self.notices.push(format!(
+                    "files of {} belong to nobody inside and cannot be changed: its file system cannot be id-mapped",
+                    lower.path.display()
+                ));
+                self.bind(&lower.path, attributes, None)
+            }
+            other => other,
+        }
+    }
+
+    /// Gives a detached mount a path, in this process's own mount namespace.
+    fn attach_lower(&mut self, tree: &OwnedFd) -> Result<PathBuf, EngineError> {
+        let path = self.scratch.join(self.attached.len().to_string());
+        std::fs::create_dir_all(&path).context(|| format!("create {}", path.display()))?;
+        let copy = rustix::mount::open_tree(
+            tree.as_fd(),
+            "",
+            OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH,
+        );
+        // Kernels before 6.15 cannot copy a detached mount; attaching the original does as well.
+        match copy {
+            Ok(copy) => attach(&copy, &path)?,
+            Err(_) => attach(tree, &path)?,
+        }
+        self.attached.push(path.clone());
+        Ok(path)
+    }
+
+    fn overlay_of(
+        &self,
+        style: LowerStyle,
+        trees: &[OwnedFd],
+        paths: &[PathBuf],
+        upper: &Path,
+        work: &Path,
+    ) -> Result<OwnedFd, EngineError> {
+        use rustix::mount::{
+            fsconfig_create, fsconfig_set_fd, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
+        };
+        let make = || -> rustix::io::Result<OwnedFd> {
+            let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+            let fd = context.as_fd();
+            fsconfig_set_string(fd, "source", "kiln")?;
+            match style {
+                LowerStyle::Descriptors => {
+                    for tree in trees {
+                        fsconfig_set_fd(fd, "lowerdir+", tree.as_fd())?;
+                    }
+                }
+                LowerStyle::Paths => {
+                    for path in paths {
+                        fsconfig_set_string(fd, "lowerdir+", path)?;
+                    }
+                }
+                LowerStyle::OneString => fsconfig_set_string(fd, "lowerdir", joined(paths))?,
+            }
+            fsconfig_set_string(fd, "upperdir", upper)?;
+            fsconfig_set_string(fd, "workdir", work)?;
+            // No sync of the upper at unmount, and none for each fsync of the build.
+            fsconfig_set_flag(fd, "volatile")?;
+            if matches!(self.rights, Rights::Rootless) {
+                fsconfig_set_flag(fd, "userxattr")?;
+            }
+            fsconfig_create(fd)?;
+            fsmount(fd, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_NODEV)
+        };
+        make().context(|| format!("put an overlay on {}", upper.display()))
+    }
+
+    /// Makes `path` of the lower directory invisible, by a whiteout in the upper one.
+    fn hide(&self, upper: &Path, lower: &Path, path: &Path) -> Result<(), EngineError> {
+        let mut done = PathBuf::new();
+        let Some(parent) = path.parent() else { return Ok(()) };
+        for component in parent.components() {
+            done.push(component);
+            let dir = upper.join(&done);
+            match rustix::fs::mkdir(&dir, Mode::RWXU) {
+                Err(Errno::EXIST) => continue,
+                other => other.context(|| format!("create {}", dir.display()))?,
+            }
+            self.give(&dir)?;
+            let mode = rustix::fs::lstat(lower.join(&done)).map_or(0o755, |stat| stat.st_mode);
+            rustix::fs::chmod(&dir, Mode::from_raw_mode(mode))
+                .context(|| format!("set the mode of {}", dir.display()))?;
+        }
+        let whiteout = upper.join(path);
+        match rustix::fs::mknodat(CWD, &whiteout, FileType::CharacterDevice, Mode::empty(), rustix::fs::makedev(0, 0)) {
+            // A disk that was opened again has it, or what the build put in its place.
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(error) => Err(error).context(|| format!("hide {}", lower.join(path).display())),
+        }
+    }
+}
+
+/// Paths as one `lowerdir=` option, escaped as overlayfs wants it.
+fn joined(paths: &[PathBuf]) -> std::ffi::OsString {
+    use std::os::unix::ffi::OsStringExt as _;
+    let mut option = Vec::new();
+    for path in paths {
+        if !option.is_empty() {
+            option.push(b':');
+        }
+        for byte in path.as_os_str().as_bytes() {
+            if matches!(byte, b':' | b'\\') {
+                option.push(b'\\');
+            }
+            option.push(*byte);
+        }
+    }
+    std::ffi::OsString::from_vec(option)
+}
+
+/// A detached copy of the host's `/sys`, without what is mounted below it, for sandboxes in the host's network
+/// namespace, which cannot mount their own.
+pub(crate) fn host_sys() -> Result<OwnedFd, EngineError> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = rustix::mount::open_tree(CWD, "/sys", flags).context(|| "make /sys visible to the sandbox")?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
+        | MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    set_attributes(tree.as_fd(), attributes, None, false).context(|| "make /sys read-only")?;
+    Ok(tree)
+}
+
+/// Moves this process into a mount namespace of its own, once: what it mounts is seen by no one else and vanishes with
+/// it, and what the host unmounts vanishes here too.
+pub(crate) fn enter_private_namespace() -> Result<(), EngineError> {
+    static ENTERED: std::sync::OnceLock<()> = std::sync::OnceLock::new();
+    if ENTERED.get().is_some() {
+        return Ok(());
+    }
+    crate::sys::process::unshare(crate::sys::process::flag::NEWNS).context(|| "make a mount namespace")?;
+    use rustix::mount::{MountPropagationFlags, mount_change};
+    mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)
+        .context(|| "separate the mount namespace from the host's")?;
+    let _first = ENTERED.set(());
+    Ok(())
+}
