@@ -119,6 +119,12 @@ impl NetworkPlan {
         self.way != Way::Host
     }
 
+    /// What differs already from what was asked for, each as a sentence for the person who reads the log.
+    #[must_use]
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
     /// What `/etc/resolv.conf` says inside. Should the private network turn out not to be had, nothing answers there.
     #[must_use]
     pub fn resolv_conf(&self, config: &NetworkConfig) -> String {
@@ -262,6 +268,8 @@ fn no_network(why: &str) -> String {
 pub(crate) fn may_configure_networks() -> bool {
     let needed = CapabilitySet::NET_ADMIN | CapabilitySet::SYS_ADMIN;
     rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(needed))
+        // Root of a user namespace has them, and yet not over the host's network.
+        && Socket::netfilter().is_ok_and(|mut socket| firewall::may_be_asked(&mut socket))
 }
 
 /// What builds may reach on this machine as it is now. The error is the rest of a sentence.

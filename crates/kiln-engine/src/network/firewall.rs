@@ -126,6 +126,12 @@ pub(crate) fn confine(policy: &Policy, resolver: Ipv4Network) -> Result<(), Fire
     install(&mut socket, confined_requests(policy, resolver)).map_err(|refused| failed(refused.errno))
 }
 
+/// Whether the kernel lets this process deal with the network namespace that it is in.
+pub(crate) fn may_be_asked(socket: &mut Socket) -> bool {
+    // Any question needs CAP_NET_ADMIN there. A kernel without nf_tables answers otherwise, and is told of later.
+    !matches!(socket.query(&nft::get_chain(nft::INET, TABLE, FROM_BUILD)), Err(Errno::PERM | Errno::ACCESS))
+}
+
 /// Why builds have no firewall.
 #[derive(Debug, thiserror::Error)]
 #[error("the kernel's firewall (nf_tables) did not let kiln {what}: {errno}{}", self.hint())]
@@ -152,17 +158,6 @@ impl FirewallError {
 
 fn install(socket: &mut Socket, requests: Vec<Request>) -> Result<(), Refused> {
     socket.commit(&nft::batch(requests))
-}
-
-/// Removes the table. To be called when no build uses it.
-///
-/// # Errors
-/// The kernel's.
-pub(crate) fn remove(socket: &mut Socket) -> Result<(), Errno> {
-    match install(socket, vec![nft::delete_table(TABLE)]) {
-        Err(refused) if refused.errno != Errno::NOENT => Err(refused.errno),
-        _ => Ok(()),
-    }
 }
 
 /// Has the rules drop what strangers would send through this machine by way of `uplink`, which Kiln is about to let

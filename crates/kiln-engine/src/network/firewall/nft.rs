@@ -9,7 +9,6 @@ pub(super) const IPV4: u8 = 2;
 
 const SUBSYSTEM: u16 = 10 << 8;
 const NEWTABLE: u16 = SUBSYSTEM;
-const DELTABLE: u16 = SUBSYSTEM | 2;
 const NEWCHAIN: u16 = SUBSYSTEM | 3;
 const GETCHAIN: u16 = SUBSYSTEM | 4;
 const NEWRULE: u16 = SUBSYSTEM | 6;
@@ -69,11 +68,6 @@ pub(super) fn batch(requests: Vec<Request>) -> Vec<Request> {
 /// A new table; fails if it exists.
 pub(super) fn table(name: &str) -> Request {
     object(NEWTABLE, CREATE | EXCL, INET, name)
-}
-
-/// Removes a table with all that it holds.
-pub(super) fn delete_table(name: &str) -> Request {
-    object(DELTABLE, 0, INET, name)
 }
 
 /// A new chain that rules jump to.
