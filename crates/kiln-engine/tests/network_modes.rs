@@ -3,6 +3,8 @@
 
 #[path = "network_modes/names.rs"]
 mod names;
+#[path = "network_modes/pasta.rs"]
+mod pasta;
 #[path = "network_modes/private.rs"]
 mod private;
 #[path = "network_modes/upkeep.rs"]

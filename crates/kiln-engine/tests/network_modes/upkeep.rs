@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader},
     net::Ipv4Addr,
+    os::fd::AsFd,
     process::{Command, Stdio},
     time::Instant,
 };
@@ -20,13 +21,9 @@ use crate::world::{GATEWAY, HOST, LONG, Ns, PORT, SERVER, World, hear};
 fn runner_that_waits() {
     let Ok(netns) = std::env::var("KILN_TEST_NETNS") else { return };
     let netns = std::fs::File::open(netns).unwrap();
-    let handle = attach(
-        &NetworkPlan::new(NetworkMode::Private),
-        "dead",
-        std::os::fd::AsFd::as_fd(&netns),
-        &NetworkConfig::default(),
-    )
-    .unwrap();
+    let config = NetworkConfig::default();
+    let plan = NetworkPlan::new(NetworkMode::Private, &config);
+    let handle = attach(&plan, "dead", netns.as_fd(), rustix::process::getpid(), &config).unwrap();
     println!("attached {}", handle.interface().unwrap());
     std::io::stdin().read_line(&mut String::new()).unwrap();
 }
@@ -152,19 +149,18 @@ fn a_firewall_that_is_in_the_way_is_named() {
 #[test]
 fn what_is_not_to_be_had_is_no_network_and_a_reason() {
     let Some(world) = World::new() else { return };
-    // A process that may enter namespaces, and may not touch the host's network.
+    // The name of the build's interface is taken.
     let build = Ns::new();
-    let handle = world.host.run(|| {
-        let mut sets = rustix::thread::capabilities(None).unwrap();
-        sets.effective.remove(rustix::thread::CapabilitySet::NET_ADMIN);
-        rustix::thread::set_capabilities(None, sets).unwrap();
-        let plan = NetworkPlan::new(NetworkMode::Private);
-        attach(&plan, "a", build.fd(), &NetworkConfig::default())
-    });
-    // Without the right, even the build's loopback cannot be configured: an error, never an open network.
-    match handle {
-        Err(error) => assert!(error.to_string().contains("network namespace"), "{error}"),
-        Ok(handle) => assert_eq!(handle.mode(), NetworkMode::None),
-    }
+    build.sh("ip link add eth0 type veth peer name other");
+    let handle = world.attach(NetworkMode::Private, "a", &build, &NetworkConfig::default());
+    assert_eq!((handle.mode(), handle.interface()), (NetworkMode::None, None));
+    assert!(
+        handle.notices().iter().any(|notice| notice.contains("this build has no network")),
+        "{:?}",
+        handle.notices()
+    );
+    build.serve();
+    build.connect(Ipv4Addr::LOCALHOST).expect("its loopback");
+    assert!(build.connect(SERVER).is_err());
     assert!(!world.host.sh("ip -o link").contains("kiln1-"));
 }

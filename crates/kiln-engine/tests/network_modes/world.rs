@@ -164,7 +164,9 @@ impl World {
     }
 
     pub(crate) fn attach(&self, mode: NetworkMode, id: &str, build: &Ns, config: &NetworkConfig) -> NetworkHandle {
-        self.host.run(|| attach(&NetworkPlan::new(mode), id, build.fd(), config).expect("attach"))
+        self.host.run(|| {
+            attach(&NetworkPlan::new(mode, config), id, build.fd(), rustix::process::getpid(), config).expect("attach")
+        })
     }
 
     /// A build with a private network and nothing allowed.

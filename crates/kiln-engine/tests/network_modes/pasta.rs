@@ -1,0 +1,151 @@
+//! A private network without the rights for one. The launcher and the build run as an ordinary user, in processes of
+//! their own: this test binary again, told by its environment what to be.
+
+use std::{
+    io::{self, BufRead, BufReader, ErrorKind, Write},
+    net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
+    os::fd::AsFd,
+    process::{Child, Command, Stdio},
+};
+
+use kiln_engine::{
+    NetworkMode,
+    network::{NetworkConfig, NetworkPlan, attach},
+};
+use rustix::{process::Pid, thread::UnshareFlags};
+
+use crate::world::{GATEWAY, HOST_PRIVATE, INTRANET, LONG, METADATA, MIRROR, PORT, SERVER, World};
+
+const ROLE: &str = "KILN_TEST_ROLE";
+
+fn config() -> NetworkConfig {
+    NetworkConfig { allow: vec![format!("{MIRROR}/32").parse().unwrap()], ..NetworkConfig::default() }
+}
+
+/// This test binary, to run [`role`] as `role`.
+fn again(role: &str, through: &[&str]) -> Child {
+    let exe = std::env::current_exe().unwrap();
+    let (program, arguments) = through.split_first().unwrap();
+    Command::new(program)
+        .args(arguments)
+        .arg(exe)
+        .args(["--exact", "pasta::role", "--ignored", "--nocapture", "--test-threads=1"])
+        .env(ROLE, role)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Not a test: what [`an_ordinary_users_build_reaches_the_internet_and_nothing_else`] starts.
+#[test]
+#[ignore = "started by another test"]
+fn role() {
+    match std::env::var(ROLE).as_deref() {
+        Ok("launcher") => launcher(),
+        Ok("build") => build(),
+        Ok("planner") => {
+            let plan = NetworkPlan::new(NetworkMode::Private, &config());
+            println!("result own namespace {}, {:?}", plan.own_namespace(), plan.notices());
+        }
+        _ => {}
+    }
+}
+
+fn launcher() {
+    let config = config();
+    let plan = NetworkPlan::new(NetworkMode::Private, &config);
+    assert!(plan.own_namespace() && plan.notices().is_empty(), "{:?}", plan.notices());
+    assert!(plan.resolv_conf(&config).starts_with("nameserver 169.254."));
+    let mut build = again("build", &["unshare", "--user", "--map-root-user"]);
+    let mut said = BufReader::new(build.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let line = said.find(|line| line.contains("confined ")).expect("the build is ready");
+    // Of the thread that has the namespace.
+    let pid = Pid::from_raw(line.split_whitespace().next_back().unwrap().parse().unwrap()).unwrap();
+    let netns = std::fs::File::open(format!("/proc/{}/ns/net", pid.as_raw_nonzero())).unwrap();
+    let handle = attach(&plan, "a", netns.as_fd(), pid, &config).unwrap();
+    assert_eq!((handle.mode(), handle.notices()), (NetworkMode::Private, &[][..]));
+    build.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    for line in said {
+        println!("{line}");
+    }
+    drop(handle);
+    // Gone with the handle.
+    let left =
+        Command::new("sh").args(["-c", "pgrep -x -u $(id -u) pasta || pgrep -x -u $(id -u) pasta.avx2"]).output();
+    assert_eq!(String::from_utf8_lossy(&left.unwrap().stdout), "");
+}
+
+fn build() {
+    // Root of a user namespace, and still on the host's network: made before the build has one, as by a launcher.
+    let plan = NetworkPlan::new(NetworkMode::Private, &config());
+    #[expect(deprecated, reason = "safe for a namespace of the thread's own, and tests have no unsafe code")]
+    rustix::thread::unshare(UnshareFlags::NEWNET).expect("unshare");
+    assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
+    plan.confine().unwrap_or_else(|error| panic!("{error}"));
+    println!("confined {}", rustix::thread::gettid().as_raw_nonzero());
+    io::stdin().read_line(&mut String::new()).unwrap();
+    for address in [SERVER, MIRROR, INTRANET, GATEWAY, HOST_PRIVATE, METADATA, Ipv4Addr::LOCALHOST] {
+        let result = TcpStream::connect_timeout(&SocketAddr::new(address.into(), PORT), LONG);
+        println!("result {address} {:?}", result.map(drop).map_err(|error| error.kind()));
+    }
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    socket.set_read_timeout(Some(LONG)).unwrap();
+    socket.send_to(b"a name", (Ipv4Addr::new(169, 254, 170, 53), 53)).unwrap();
+    let mut buffer = [0; 100];
+    let length = socket.recv(&mut buffer).unwrap();
+    println!("result name {}", String::from_utf8_lossy(&buffer[..length]));
+}
+
+#[test]
+fn an_ordinary_users_build_reaches_the_internet_and_nothing_else() {
+    let Some(world) = World::new() else { return };
+    if Command::new("pasta").arg("--version").output().is_err() {
+        println!("skipped: pasta is not installed (package passt)");
+        return;
+    }
+    // The host's resolver echoes.
+    let resolver = world.host.udp((Ipv4Addr::new(127, 0, 0, 53), 53));
+    std::thread::spawn(move || {
+        let mut buffer = [0; 100];
+        while let Ok((length, client)) = resolver.recv_from(&mut buffer) {
+            resolver.send_to(&buffer[..length], client).unwrap();
+        }
+    });
+    // The device is open to all, as usual; here on a copy.
+    let script = "mount -t tmpfs none /mnt && mknod -m 666 /mnt/tun c 10 200 && mount --bind /mnt/tun /dev/net/tun &&
+                  echo nameserver 127.0.0.53 > /mnt/resolv && mount --bind /mnt/resolv /etc/resolv.conf && \
+                  exec setpriv --reuid 65534 --regid 65534 --clear-groups -- \"$@\"";
+    let launcher = world.host.run(|| again("launcher", &["unshare", "--mount", "sh", "-c", script, "sh"]));
+    let output = launcher.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    let refused = format!("Err({:?})", ErrorKind::ConnectionRefused);
+    for (what, result) in [
+        (SERVER.to_string(), "Ok(())"),
+        (MIRROR.to_string(), "Ok(())"),
+        (INTRANET.to_string(), &refused),
+        (GATEWAY.to_string(), &refused),
+        (HOST_PRIVATE.to_string(), &refused),
+        (METADATA.to_string(), &refused),
+        (Ipv4Addr::LOCALHOST.to_string(), &refused),
+        ("name".to_owned(), "a name"),
+    ] {
+        assert!(text.contains(&format!("result {what} {result}\n")), "{what}: {result} expected in {text}");
+    }
+}
+
+#[test]
+fn without_pasta_the_plan_says_that_the_network_is_shared() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: hiding pasta needs root");
+        return;
+    }
+    let script = "for dir in /usr/bin /usr/local/bin /bin; do
+                    if [ -e $dir/pasta ]; then mount --bind /dev/null $dir/pasta; fi
+                  done
+                  exec setpriv --reuid 65534 --regid 65534 --clear-groups -- \"$@\"";
+    let output = again("planner", &["unshare", "--mount", "sh", "-c", script, "sh"]).wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("own namespace false") && text.contains("shares this machine's network"), "{text}");
+}
