@@ -61,7 +61,8 @@ pub fn unpack_layer(
         roots.push(tree::open_root(layer).map_err(ImageError::sys("open", layer))?);
     }
     let count = roots.len();
-    let (stack, cancel, budget) = (layers::Stack::of(roots), operation::Cancel::new(cancel), limits::Budget::new(limits));
+    let (stack, cancel, budget) =
+        (layers::Stack::of(roots), operation::Cancel::new(cancel), limits::Budget::new(limits));
     let lower = layers::Lower { stack: &stack, count, cancel: &cancel };
     let options = decompress::StreamOptions {
         what: "layer",

@@ -6,6 +6,7 @@ mod engine;
 mod error;
 mod host_image;
 mod ids;
+pub mod image;
 mod layout;
 mod mounts;
 mod native;

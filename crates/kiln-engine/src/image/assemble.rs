@@ -12,7 +12,7 @@ use super::limits::Budget;
 use super::operation::{Cancel, LayerState, Operation, Progress};
 use super::store::{ImageStore, LayerFacts, TemporaryLayer};
 use super::tree;
-use super::unpack::{Tally, unpack};
+use super::unpack::{Notes, Tally, unpack};
 
 /// Layers worked on at once: docker's default for downloads.
 const PARALLEL: usize = 3;
@@ -44,6 +44,17 @@ pub(crate) struct Work<'a> {
 impl Work<'_> {
     pub(crate) fn report(&self, layer: usize, state: LayerState<'_>) {
         (self.operation.progress)(Progress::Layer(layer, state));
+    }
+
+    /// Tells what unpacking left out or changed.
+    pub(crate) fn report_notes(&self, layers: &[LayerFacts]) {
+        let mut all = Notes::default();
+        for layer in layers {
+            all.merge(&layer.notes);
+        }
+        for sentence in all.sentences() {
+            (self.operation.progress)(Progress::Note(&sentence));
+        }
     }
 
     /// Makes sure that all layers (bottom first) are unpacked. `fetch` is asked for those that are not, on any thread.
@@ -148,8 +159,7 @@ impl Work<'_> {
     ) -> Result<UnpackedLayer, ImageError> {
         let layer = self.store.temporary_layer()?;
         let options = StreamOptions { what, budget: self.budget, cancel: self.cancel, blob_digest, progress };
-        let (tally, stream) =
-            unpack_stream(source, &options, &layer.tree(), self.store.form(), lower)?;
+        let (tally, stream) = unpack_stream(source, &options, &layer.tree(), self.store.form(), lower)?;
         Ok(UnpackedLayer { layer, stream, tally })
     }
 }

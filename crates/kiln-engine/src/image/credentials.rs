@@ -100,10 +100,10 @@ impl DockerConfig {
     pub fn credentials(&self, reference: &Reference) -> Result<Option<Credentials>, ImageError> {
         let key = reference.credentials_key();
         let helper = self.cred_helpers.get(key).or_else(|| self.cred_helpers.get(reference.domain()));
-        if let Some(helper) = helper.or(self.creds_store.as_ref()).filter(|name| !name.is_empty()) {
-            if let Some(found) = ask_helper(helper, key)? {
-                return Ok(Some(found));
-            }
+        if let Some(helper) = helper.or(self.creds_store.as_ref()).filter(|name| !name.is_empty())
+            && let Some(found) = ask_helper(helper, key)?
+        {
+            return Ok(Some(found));
         }
         let exact = self.auths.get(key).or_else(|| self.auths.get(reference.domain()));
         // Old versions wrote whole addresses as keys.
@@ -165,11 +165,9 @@ fn ask_helper(name: &str, key: &str) -> Result<Option<Credentials>, ImageError> 
         // A helper that does not read is judged by its answer.
         stdin.write_all(key.as_bytes()).ok();
     }
-    let pidfd = rustix::process::pidfd_open(
-        rustix::process::Pid::from_child(&child),
-        rustix::process::PidfdFlags::empty(),
-    )
-    .map_err(|e| system(e.into()))?;
+    let pidfd =
+        rustix::process::pidfd_open(rustix::process::Pid::from_child(&child), rustix::process::PidfdFlags::empty())
+            .map_err(|e| system(e.into()))?;
     let deadline = Timespec { tv_sec: HELPER_SECONDS, tv_nsec: 0 };
     let ended = rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&deadline)));
     if ended.map_err(|e| system(e.into()))? == 0 {
@@ -197,7 +195,8 @@ fn ask_helper(name: &str, key: &str) -> Result<Option<Credentials>, ImageError> 
         let said: String = text.trim().chars().take(200).flat_map(char::escape_debug).collect();
         return Err(failed(format!("failed ({status}): {said}")));
     }
-    let answer: Answer = serde_json::from_slice(&answer).map_err(|e| failed(format!("gave an unreadable answer: {e}")))?;
+    let answer: Answer =
+        serde_json::from_slice(&answer).map_err(|e| failed(format!("gave an unreadable answer: {e}")))?;
     Ok(match answer {
         Answer { secret, .. } if secret.is_empty() => None,
         Answer { username, secret } if username == "<token>" => Some(Credentials::IdentityToken(secret)),

@@ -250,7 +250,12 @@ fn produce(
     let diff_id = diff.finish();
     let metered = decoder.source();
     let blob = metered.hasher.take().map(Hasher::finish);
-    Ok(Some(StreamFacts { diff_id, size, blob: if plain && *blob_digest { Some(diff_id) } else { blob }, blob_size: metered.count }))
+    Ok(Some(StreamFacts {
+        diff_id,
+        size,
+        blob: if plain && *blob_digest { Some(diff_id) } else { blob },
+        blob_size: metered.count,
+    }))
 }
 
 /// The reading end of the decompressing thread.

@@ -180,7 +180,8 @@ impl Import<'_> {
             };
             total = total.saturating_add(n as u64);
             self.work.budget.check_stream(&self.what, total, total)?;
-            file.write_all(chunk.get(..n).unwrap_or_default()).map_err(ImageError::io("write", self.work.store.dir()))?;
+            file.write_all(chunk.get(..n).unwrap_or_default())
+                .map_err(ImageError::io("write", self.work.store.dir()))?;
         }
         self.bundle(&Bundle::archive(spool, &self.what)?)
     }
@@ -254,7 +255,9 @@ impl Import<'_> {
         } else if bundle.has("manifest.json") {
             self.docker(bundle)?
         } else {
-            return Err(self.wrong("it has neither the `manifest.json` of `docker save` nor the `index.json` of an OCI layout"));
+            return Err(
+                self.wrong("it has neither the `manifest.json` of `docker save` nor the `index.json` of an OCI layout")
+            );
         };
         let mut references = Vec::with_capacity(found.len());
         for image in &found {
@@ -291,8 +294,13 @@ impl Import<'_> {
         let manifest = match &image.manifest {
             Some(bytes) => bytes.clone(),
             None => {
-                let layers: Vec<(Digest, u64)> =
-                    image.parsed.diff_ids.iter().zip(&image.layers).map(|(diff_id, layer)| (*diff_id, layer.size)).collect();
+                let layers: Vec<(Digest, u64)> = image
+                    .parsed
+                    .diff_ids
+                    .iter()
+                    .zip(&image.layers)
+                    .map(|(diff_id, layer)| (*diff_id, layer.size))
+                    .collect();
                 synthetic_manifest(&image.config, &layers)
             }
         };
@@ -308,11 +316,7 @@ impl Import<'_> {
         parsed: &ParsedConfig,
         facts: &[LayerFacts],
     ) -> Result<(), ImageError> {
-        for facts in facts {
-            for note in facts.notes.sentences() {
-                (self.work.operation.progress)(Progress::Note(&note));
-            }
-        }
+        self.work.report_notes(facts);
         let store = self.work.store;
         let digest = store.put_document(manifest)?;
         let id = store.put_document(config)?;
@@ -333,7 +337,10 @@ impl Import<'_> {
         let items: Vec<Item> = serde_json::from_slice(&bundle.read("manifest.json", MAX_DOCUMENT)?)
             .map_err(|e| ImageError::document(&what, format!("it cannot be read: {e}")))?;
         if items.is_empty() || items.len() > MAX_IMAGES {
-            return Err(ImageError::document(what, format!("it lists {} images; 1 to {MAX_IMAGES} are possible", items.len())));
+            return Err(ImageError::document(
+                what,
+                format!("it lists {} images; 1 to {MAX_IMAGES} are possible", items.len()),
+            ));
         }
         let single = items.len() == 1;
         let mut found = Vec::new();
@@ -346,7 +353,8 @@ impl Import<'_> {
             }
             let parsed = ParsedConfig::parse(&format!("{} of {}", item.config.escape_debug(), self.what), &config)?;
             if parsed.diff_ids.len() != item.layers.len() {
-                let problem = format!("it lists {} layers, the configuration {}", item.layers.len(), parsed.diff_ids.len());
+                let problem =
+                    format!("it lists {} layers, the configuration {}", item.layers.len(), parsed.diff_ids.len());
                 return Err(ImageError::document(what, problem));
             }
             let mut layers = Vec::with_capacity(item.layers.len());
@@ -395,13 +403,18 @@ impl Import<'_> {
             let config = self.oci_blob(bundle, &config_descriptor.digest)?;
             let parsed = ParsedConfig::parse(&format!("configuration of {shown} in {}", self.what), &config)?;
             if parsed.diff_ids.len() != layers.len() {
-                let problem = format!("its manifest lists {} layers, its configuration {}", layers.len(), parsed.diff_ids.len());
+                let problem =
+                    format!("its manifest lists {} layers, its configuration {}", layers.len(), parsed.diff_ids.len());
                 return Err(ImageError::document(format!("{shown} in {}", self.what), problem));
             }
             for reference in references {
                 let layers = layers
                     .iter()
-                    .map(|layer| FoundLayer { file: blob_file(&layer.digest), size: layer.size, digest: Some(layer.digest) })
+                    .map(|layer| FoundLayer {
+                        file: blob_file(&layer.digest),
+                        size: layer.size,
+                        digest: Some(layer.digest),
+                    })
                     .collect();
                 found.push(Found {
                     reference,
@@ -519,6 +532,8 @@ impl ImageStore {
         use rustix::fs::{Mode, OFlags};
         let path: &Path = self.dir();
         let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
-        rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).map(File::from).map_err(ImageError::sys("make a file in", path))
+        rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)
+            .map(File::from)
+            .map_err(ImageError::sys("make a file in", path))
     }
 }

@@ -117,10 +117,8 @@ impl Stack {
                 return Err(ImageError::Cancelled);
             }
             // The flag is set without notice, so look at it now and then.
-            (state, _) = self
-                .changed
-                .wait_timeout(state, Duration::from_millis(100))
-                .unwrap_or_else(PoisonError::into_inner);
+            (state, _) =
+                self.changed.wait_timeout(state, Duration::from_millis(100)).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -135,8 +133,6 @@ pub(crate) struct Lower<'a> {
 
 /// What the layers below show at a path.
 pub(crate) struct Found {
-    /// Root of the layer that holds it.
-    pub(crate) root: Arc<OwnedFd>,
     /// The directory that holds it, opened.
     pub(crate) parent: OwnedFd,
     pub(crate) stat: Stat,
@@ -167,7 +163,7 @@ impl Lower<'_> {
             }
             match tree::stat(&dir, name).map_err(failed)? {
                 Some(stat) if tree::is_whiteout(&stat) => return Ok(None),
-                Some(stat) => return Ok(Some(Found { root, parent: dir, stat })),
+                Some(stat) => return Ok(Some(Found { parent: dir, stat })),
                 None if hides => return Ok(None),
                 None => {}
             }

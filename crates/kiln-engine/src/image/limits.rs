@@ -90,8 +90,7 @@ impl Budget {
 }
 
 fn take(counter: &AtomicU64, n: u64, limit: u64) -> Option<()> {
-    let before = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-        used.checked_add(n).filter(|sum| *sum <= limit)
-    });
+    let before = counter
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| used.checked_add(n).filter(|sum| *sum <= limit));
     before.ok().map(drop)
 }

@@ -34,7 +34,11 @@ impl FileLock {
     }
 
     /// Waits for the exclusive lock, but not longer than `cancel` allows. `waiting` is called if there is a wait.
-    pub(crate) fn exclusive_unless(path: &Path, cancel: &Cancel<'_>, waiting: impl FnOnce()) -> Result<Self, ImageError> {
+    pub(crate) fn exclusive_unless(
+        path: &Path,
+        cancel: &Cancel<'_>,
+        waiting: impl FnOnce(),
+    ) -> Result<Self, ImageError> {
         let mut waiting = Some(waiting);
         loop {
             if let Some(lock) = Self::try_exclusive(path)? {
@@ -72,7 +76,9 @@ impl FileLock {
             // Whoever held it may have removed or renamed the file meanwhile; then the lock names nothing.
             let held = fs::fstat(&file).map_err(failed())?;
             match fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(named) if (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino) => return Ok(Some(Self { file })),
+                Ok(named) if (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino) => {
+                    return Ok(Some(Self { file }));
+                }
                 Ok(_) | Err(Errno::NOENT) => {}
                 Err(e) => return Err(failed()(e)),
             }

@@ -141,7 +141,10 @@ impl Document {
                     return Err(problem("it has no layers, so there is nothing to run in".to_owned()));
                 }
                 if layers.len() > MAX_LAYERS {
-                    return Err(problem(format!("it has {} layers; at most {MAX_LAYERS} can be stacked", layers.len())));
+                    return Err(problem(format!(
+                        "it has {} layers; at most {MAX_LAYERS} can be stacked",
+                        layers.len()
+                    )));
                 }
                 for layer in &layers {
                     check_layer_type(&layer.media_type).map_err(problem)?;
@@ -158,7 +161,9 @@ impl Document {
 fn check_layer_type(media_type: &str) -> Result<(), String> {
     let shown = media_type.escape_debug();
     if media_type.contains("foreign") || media_type.contains("nondistributable") {
-        return Err(format!("a layer of type `{shown}` is not kept in the registry (such layers belong to Windows images)"));
+        return Err(format!(
+            "a layer of type `{shown}` is not kept in the registry (such layers belong to Windows images)"
+        ));
     }
     if media_type.contains("+encrypted") {
         return Err(format!("a layer is encrypted (`{shown}`), which is not supported"));
@@ -410,7 +415,10 @@ mod tests {
         assert_eq!(select("x", &index, &host("amd64")).unwrap().size, 4);
         assert_eq!(select("x", &index, &host("arm64")).unwrap().size, 5);
         let error = select("x", &index, &host("riscv64")).unwrap_err().to_string();
-        assert!(error.contains("linux/riscv64") && error.contains("windows/amd64") && !error.contains("unknown"), "{error}");
+        assert!(
+            error.contains("linux/riscv64") && error.contains("windows/amd64") && !error.contains("unknown"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -422,9 +430,11 @@ mod tests {
         let parsed = ParsedConfig::parse("c", text.as_bytes()).unwrap();
         assert_eq!(parsed.config.env, ["A=b"]);
         assert_eq!(parsed.chain, parsed.diff_ids);
-        for (from, to, says) in
-            [("\"linux\"", "\"windows\"", "not for Linux"), ("A=b", "A=\\u0000", "NUL"), ("rootfs", "roofts", "no container image")]
-        {
+        for (from, to, says) in [
+            ("\"linux\"", "\"windows\"", "not for Linux"),
+            ("A=b", "A=\\u0000", "NUL"),
+            ("rootfs", "roofts", "no container image"),
+        ] {
             let error = ParsedConfig::parse("c", text.replace(from, to).as_bytes()).unwrap_err().to_string();
             assert!(error.contains(says), "{error}");
         }

@@ -13,7 +13,7 @@ use super::limits::Budget;
 use super::manifest::{Descriptor, Document, MAX_DOCUMENT, Manifest, ParsedConfig, Platform, select};
 use super::operation::{Cancel, LayerInfo, LayerState, Operation, Progress};
 use super::reference::Reference;
-use super::registry::{Failure, FetchedDocument, Registry};
+use super::registry::{Failure, Registry};
 use super::store::{Image, ImageStore, Origin, Record};
 
 /// How to reach a registry.
@@ -53,14 +53,20 @@ impl ImageStore {
     ///
     /// # Errors
     /// Of the registry, of the content, or of the store; [`ImageError::Cancelled`] if told to stop.
-    pub fn pull(&self, reference: &Reference, options: &PullOptions, operation: &Operation<'_>) -> Result<Image, ImageError> {
+    pub fn pull(
+        &self,
+        reference: &Reference,
+        options: &PullOptions,
+        operation: &Operation<'_>,
+    ) -> Result<Image, ImageError> {
         let _activity = self.begin()?;
         let cancel = Cancel::new(operation.cancel);
         let budget = Budget::new(operation.limits);
         let work = Work { store: self, operation, cancel: &cancel, budget: &budget };
         let mut registry = Registry::new(reference, options.credentials.clone(), options.insecure)?;
         let pull = Pull { reference, options, work: &work };
-        pull.retrying(&registry.host().to_owned(), "connect", || registry.connect())?;
+        let host = registry.host().to_owned();
+        pull.retrying(&host, "connect", || registry.connect())?;
         pull.run(&registry)
     }
 }
@@ -113,11 +119,7 @@ impl Pull<'_> {
             Ok(LayerSource { reader: Box::new(file), check: None })
         };
         let facts = self.work.layers(&specs, &fetch)?;
-        for facts in &facts {
-            for note in facts.notes.sentences() {
-                (self.work.operation.progress)(Progress::Note(&note));
-            }
-        }
+        self.work.report_notes(&facts);
         // The unpacked layers are what builds use; a later pull needs only their names. So the compressed ones go.
         for info in &infos {
             match std::fs::remove_file(store.blob_path(&info.digest)) {
@@ -127,23 +129,31 @@ impl Pull<'_> {
                 _ => {}
             }
         }
-        let digest = store.put_document(&document.bytes)?;
+        let digest = store.put_document(&document)?;
         let id = store.put_document(&config_bytes)?;
         let bytes = facts.iter().fold(0u64, |sum, facts| sum.saturating_add(facts.bytes));
-        store.put_record(Record::new(self.reference, digest, id, &config, bytes, Origin::Pulled, self.work.operation.now)?)?;
+        store.put_record(Record::new(
+            self.reference,
+            digest,
+            id,
+            &config,
+            bytes,
+            Origin::Pulled,
+            self.work.operation.now,
+        )?)?;
         store
             .resolve(&self.reference.to_string())?
             .ok_or_else(|| ImageError::NotFound { reference: self.reference.familiar() })
     }
 
     /// The manifest for the platform, through at most two indexes.
-    fn manifest(&self, registry: &Registry) -> Result<(FetchedDocument, Manifest), ImageError> {
+    fn manifest(&self, registry: &Registry) -> Result<(Vec<u8>, Manifest), ImageError> {
         let name = self.reference.familiar();
         let platform = self.options.platform.clone().unwrap_or_else(Platform::host);
         let mut key = self.reference.manifest_key();
         for _ in 0..3 {
             let document = self.retrying(registry.host(), "get the manifest", || registry.manifest(&key))?;
-            match Document::parse(&format!("manifest of `{name}`"), &document.bytes)? {
+            match Document::parse(&format!("manifest of `{name}`"), &document)? {
                 Document::Manifest(manifest) => return Ok((document, manifest)),
                 Document::Index(index) => key = select(&name, &index, &platform)?.digest.to_string(),
             }

@@ -51,13 +51,6 @@ impl From<ImageError> for Failure {
     }
 }
 
-/// A manifest or index as the registry gave it.
-#[derive(Debug)]
-pub(crate) struct FetchedDocument {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) digest: Digest,
-}
-
 /// A connection to one repository of one registry. Used by several threads at once.
 pub(crate) struct Registry {
     agent: Agent,
@@ -75,7 +68,11 @@ pub(crate) struct Registry {
 impl Registry {
     /// Prepares to talk to the registry of `reference`. With `insecure`, plain HTTP and unverified certificates are
     /// accepted; registries on this machine's loopback addresses may always speak plain HTTP.
-    pub(crate) fn new(reference: &Reference, credentials: Option<Credentials>, insecure: bool) -> Result<Self, ImageError> {
+    pub(crate) fn new(
+        reference: &Reference,
+        credentials: Option<Credentials>,
+        insecure: bool,
+    ) -> Result<Self, ImageError> {
         let host = reference.api_host().to_owned();
         let loopback = is_loopback(&host);
         let tls = TlsConfig::builder().root_certs(root_certs(&host)).disable_verification(insecure).build();
@@ -125,12 +122,14 @@ impl Registry {
         match answer.status() {
             StatusCode::OK | StatusCode::UNAUTHORIZED => Ok(()),
             status if is_transient(status) => Err(self.unexpected(action, answer)),
-            status => Err(self.final_problem(action, format!("it is no registry (it answers {status} at /v2/)")).into()),
+            status => {
+                Err(self.final_problem(action, format!("it is no registry (it answers {status} at /v2/)")).into())
+            }
         }
     }
 
     /// Fetches the manifest or index that `key` (a tag or a digest) names.
-    pub(crate) fn manifest(&self, key: &str) -> Result<FetchedDocument, Failure> {
+    pub(crate) fn manifest(&self, key: &str) -> Result<Vec<u8>, Failure> {
         let action = format!("get the manifest `{key}`");
         let url = format!("{}/v2/{}/manifests/{key}", self.base, self.repository);
         let mut answer = self.get(&action, &url, &[("accept", ACCEPTED_MANIFESTS)])?;
@@ -149,7 +148,7 @@ impl Registry {
                 expected,
                 actual: digest,
             })),
-            _ => Ok(FetchedDocument { bytes, digest }),
+            _ => Ok(bytes),
         }
     }
 
@@ -163,7 +162,8 @@ impl Registry {
         match answer.status() {
             StatusCode::OK => Ok((0, answer.into_body())),
             StatusCode::PARTIAL_CONTENT => {
-                let start = answer.headers().get(header::CONTENT_RANGE).and_then(|v| v.to_str().ok()).and_then(range_start);
+                let start =
+                    answer.headers().get(header::CONTENT_RANGE).and_then(|v| v.to_str().ok()).and_then(range_start);
                 if start == Some(from) {
                     Ok((from, answer.into_body()))
                 } else {
@@ -204,7 +204,12 @@ impl Registry {
         if answer.status() == StatusCode::UNAUTHORIZED { Err(self.unexpected(action, answer)) } else { Ok(answer) }
     }
 
-    fn send(&self, url: &str, headers: &[(&str, &str)], authorization: Option<&str>) -> Result<Response<Body>, ureq::Error> {
+    fn send(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        authorization: Option<&str>,
+    ) -> Result<Response<Body>, ureq::Error> {
         let mut request = self.agent.get(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -246,7 +251,8 @@ impl Registry {
         let realm = challenge.get("realm").unwrap_or_default();
         let plain = realm.starts_with("http://") && self.base.starts_with("http://");
         if !realm.starts_with("https://") && !plain {
-            let problem = format!("it names the token server `{}`, which is not reached by HTTPS", realm.escape_debug());
+            let problem =
+                format!("it names the token server `{}`, which is not reached by HTTPS", realm.escape_debug());
             return Err(self.final_problem(action, problem).into());
         }
         let scope = match challenge.get("scope") {
@@ -265,7 +271,8 @@ impl Registry {
             credentials => {
                 let mut request = self.agent.get(realm).query("service", service).query("scope", &scope);
                 if let Some(Credentials::Password { username, password }) = credentials {
-                    request = request.query("account", username).header(header::AUTHORIZATION, basic(username, password));
+                    request =
+                        request.query("account", username).header(header::AUTHORIZATION, basic(username, password));
                 }
                 request.call()
             }
@@ -334,9 +341,10 @@ impl Registry {
     fn failure(&self, action: &str, error: &ureq::Error) -> Failure {
         match error {
             ureq::Error::Io(e) => self.read_failure(action, e),
-            ureq::Error::Timeout(_) | ureq::Error::ConnectionFailed | ureq::Error::Protocol(_) | ureq::Error::HostNotFound => {
-                Failure::Transient { problem: error.to_string(), retry_after: None }
-            }
+            ureq::Error::Timeout(_)
+            | ureq::Error::ConnectionFailed
+            | ureq::Error::Protocol(_)
+            | ureq::Error::HostNotFound => Failure::Transient { problem: error.to_string(), retry_after: None },
             ureq::Error::Rustls(e) => {
                 let hint = if self.plain_allowed {
                     ""
@@ -411,7 +419,12 @@ fn is_loopback(host: &str) -> bool {
 fn root_certs(host: &str) -> RootCerts {
     let read = |path: &str| -> Vec<Certificate<'static>> {
         let pem = std::fs::read(path).unwrap_or_default();
-        parse_pem(&pem).filter_map(|item| match item { Ok(PemItem::Certificate(c)) => Some(c), _ => None }).collect()
+        parse_pem(&pem)
+            .filter_map(|item| match item {
+                Ok(PemItem::Certificate(c)) => Some(c),
+                _ => None,
+            })
+            .collect()
     };
     let own = read(&format!("/etc/docker/certs.d/{host}/ca.crt"));
     let system = SYSTEM_ROOTS.iter().map(|path| read(path)).find(|certs| !certs.is_empty());

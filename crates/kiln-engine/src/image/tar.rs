@@ -153,8 +153,7 @@ impl<S: Source> TarReader<S> {
         let mut sparse = None;
         if kind == EntryKind::File {
             if let Some(map) = header.gnu_sparse {
-                let map = sparse::old_gnu(map, |block| self.raw_block(block))
-                    .map_err(|e| e.into_tar(header_at))?;
+                let map = sparse::old_gnu(map, |block| self.raw_block(block)).map_err(|e| e.into_tar(header_at))?;
                 sparse = Some(map);
             } else if let Some(keys) = pax.sparse.take() {
                 if let Some(name) = &keys.name {
@@ -169,10 +168,8 @@ impl<S: Source> TarReader<S> {
                 sparse = Some(map.map_err(|e| e.into_tar(header_at))?);
             }
         }
-        if let Some(map) = &sparse {
-            if map.stored() != self.left {
-                return Err(malformed("a sparse file's map does not match its data"));
-            }
+        if sparse.as_ref().is_some_and(|map| map.stored() != self.left) {
+            return Err(malformed("a sparse file's map does not match its data"));
         }
         if path.contains(&0) || link.contains(&0) {
             return Err(malformed("a name holds a NUL byte"));
@@ -217,10 +214,10 @@ impl<S: Source> TarReader<S> {
     }
 
     fn finish_entry(&mut self) -> Result<(), TarError> {
-        let rest = self.left.checked_add(self.padding).ok_or_else(|| TarError::Malformed {
-            problem: "an entry's size is impossible".to_owned(),
-            at: self.at,
-        })?;
+        let rest = self
+            .left
+            .checked_add(self.padding)
+            .ok_or_else(|| TarError::Malformed { problem: "an entry's size is impossible".to_owned(), at: self.at })?;
         if rest > 0 {
             self.source.skip(rest)?;
             self.at = self.at.saturating_add(rest);
@@ -287,5 +284,5 @@ impl<S: Source> Read for TarReader<S> {
     }
 }
 
-// #[cfg(test)]
-// mod tests;
+#[cfg(test)]
+mod tests;

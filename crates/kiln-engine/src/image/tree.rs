@@ -14,8 +14,7 @@ use rustix::io::Errno;
 /// level.
 pub(crate) const MAX_DEPTH: usize = 255;
 
-const DIR_FLAGS: OFlags =
-    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Extended attributes that make overlayfs hide what lies below a directory: the first is read by mounts made by the
 /// host's root, the second by mounts with `userxattr` (inside a user namespace).

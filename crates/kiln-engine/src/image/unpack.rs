@@ -107,7 +107,9 @@ impl Unpacker<'_> {
             return Ok(());
         }
         if let Some(bad) = parents.iter().find(|c| c.starts_with(WHITEOUT_PREFIX)) {
-            return Err(self.refused(&entry.path, format!("lies below `{}`, the mark of a deleted file", bad.escape_ascii())));
+            return Err(
+                self.refused(&entry.path, format!("lies below `{}`, the mark of a deleted file", bad.escape_ascii()))
+            );
         }
         if name.starts_with(AUFS_PREFIX) && *name != OPAQUE_MARK {
             return Ok(());
@@ -116,7 +118,8 @@ impl Unpacker<'_> {
             .parent(&components, parents, Some(entry.mtime))?
             .ok_or_else(|| self.refused(&entry.path, "has no parent directory"))?;
         if *name == OPAQUE_MARK {
-            return tree::set_opaque(parent.dir.as_fd(), self.trusted()).map_err(self.failed("mark as replaced", &parent.path));
+            return tree::set_opaque(parent.dir.as_fd(), self.trusted())
+                .map_err(self.failed("mark as replaced", &parent.path));
         }
         if let Some(deleted) = name.strip_prefix(WHITEOUT_PREFIX) {
             return self.delete_lower(&entry.path, &parent, deleted);
@@ -170,12 +173,21 @@ impl Unpacker<'_> {
     fn dir_attributes(&mut self, entry: &Entry, dir: &OwnedFd, path: Vec<u8>) -> Result<(), ImageError> {
         let (uid, gid) = self.tally.notes.ids(entry);
         attributes::own(self.form, dir, uid, gid).map_err(self.failed("set the owner of", &path))?;
-        self.tally.notes.set_xattrs(dir, &entry.path, &entry.xattrs).map_err(self.failed("set the attributes of", &path))?;
+        self.tally
+            .notes
+            .set_xattrs(dir, &entry.path, &entry.xattrs)
+            .map_err(self.failed("set the attributes of", &path))?;
         self.dirs.insert(path, DirEnd { mode: attributes::mode(entry), mtime: entry.mtime });
         Ok(())
     }
 
-    fn file<R: Read>(&mut self, entry: &Entry, parent: &Parent, name: &[u8], data: &mut Reader<R>) -> Result<(), ImageError> {
+    fn file<R: Read>(
+        &mut self,
+        entry: &Entry,
+        parent: &Parent,
+        name: &[u8],
+        data: &mut Reader<R>,
+    ) -> Result<(), ImageError> {
         let path = parent.child(name);
         let logical = entry.sparse.as_ref().map_or(entry.size, |s| s.real_size);
         self.budget.use_bytes(self.what, logical)?;
@@ -203,7 +215,13 @@ impl Unpacker<'_> {
     }
 
     /// Writes a file's data: straight, or piece by piece with holes between.
-    fn write<R: Read>(&mut self, entry: &Entry, file: &mut File, data: &mut Reader<R>, path: &[u8]) -> Result<(), ImageError> {
+    fn write<R: Read>(
+        &mut self,
+        entry: &Entry,
+        file: &mut File,
+        data: &mut Reader<R>,
+        path: &[u8],
+    ) -> Result<(), ImageError> {
         let Some(sparse) = &entry.sparse else {
             loop {
                 let n = data.read_data(&mut self.buffer).map_err(|e| self.tar_error(e.into(), Some(&entry.path)))?;
@@ -263,8 +281,13 @@ impl Unpacker<'_> {
         created.map_err(self.failed("create", &path))?;
         self.plain_attributes(entry, parent, name)?;
         // Just made here, and nobody else writes into this directory: it is no link.
-        fs::chmodat(&parent.dir, OsStr::from_bytes(name), Mode::from_raw_mode(attributes::mode(entry)), AtFlags::empty())
-            .map_err(self.failed("set the mode of", &path))
+        fs::chmodat(
+            &parent.dir,
+            OsStr::from_bytes(name),
+            Mode::from_raw_mode(attributes::mode(entry)),
+            AtFlags::empty(),
+        )
+        .map_err(self.failed("set the mode of", &path))
     }
 
     /// Owner and time of what cannot be opened. Extended attributes of links are dropped: only the host's root could
@@ -274,7 +297,8 @@ impl Unpacker<'_> {
         self.tally.notes.no_xattrs(entry);
         let path = parent.child(name);
         let os_name = OsStr::from_bytes(name);
-        attributes::own_at(self.form, &parent.dir, os_name, uid, gid).map_err(self.failed("set the owner of", &path))?;
+        attributes::own_at(self.form, &parent.dir, os_name, uid, gid)
+            .map_err(self.failed("set the owner of", &path))?;
         fs::utimensat(&parent.dir, os_name, &attributes::times(entry.mtime), AtFlags::SYMLINK_NOFOLLOW)
             .map_err(self.failed("set the time of", &path))
     }
@@ -282,7 +306,10 @@ impl Unpacker<'_> {
     fn hard_link(&mut self, entry: &Entry, parent: &Parent, name: &[u8]) -> Result<(), ImageError> {
         let target = self.clean(&entry.link, "link target ")?;
         let missing = |this: &Self| {
-            this.refused(&entry.path, format!("is a hard link to `{}`, which does not exist", entry.link.escape_ascii()))
+            this.refused(
+                &entry.path,
+                format!("is a hard link to `{}`, which does not exist", entry.link.escape_ascii()),
+            )
         };
         let Some((target_name, target_parents)) = target.split_last() else {
             return Err(self.refused(&entry.path, "is a hard link to the root directory"));
@@ -304,7 +331,8 @@ impl Unpacker<'_> {
             }
         };
         if tree::file_type(&found) == FileType::Directory || tree::is_whiteout(&found) {
-            return Err(self.refused(&entry.path, format!("is a hard link to `{}`, which is no file", entry.link.escape_ascii())));
+            return Err(self
+                .refused(&entry.path, format!("is a hard link to `{}`, which is no file", entry.link.escape_ascii())));
         }
         let existing = tree::stat(&parent.dir, name).map_err(|e| self.failed("examine", &parent.child(name))(e))?;
         if let Some(existing) = existing {
@@ -313,7 +341,13 @@ impl Unpacker<'_> {
             }
             self.clear(parent, name)?;
         }
-        match fs::linkat(&from.dir, OsStr::from_bytes(target_name), &parent.dir, OsStr::from_bytes(name), AtFlags::empty()) {
+        match fs::linkat(
+            &from.dir,
+            OsStr::from_bytes(target_name),
+            &parent.dir,
+            OsStr::from_bytes(name),
+            AtFlags::empty(),
+        ) {
             // Replacing the name removed a directory that held the target.
             Err(Errno::NOENT) => Err(missing(self)),
             result => result.map_err(|e| self.failed("link", &parent.child(name))(e)),
@@ -420,7 +454,8 @@ impl Unpacker<'_> {
 
     /// A path of the layer, for errors of the system.
     fn shown(&self, path: &[u8]) -> std::path::PathBuf {
-        format!("{} in {}", if path.is_empty() { "/".into() } else { path.escape_ascii().to_string() }, self.what).into()
+        format!("{} in {}", if path.is_empty() { "/".into() } else { path.escape_ascii().to_string() }, self.what)
+            .into()
     }
 
     /// Words a failed system call. (Called for each entry, several times: it does nothing until something fails.)

@@ -61,7 +61,8 @@ impl Bundle {
                 EntryKind::HardLink => Member::Link(clean(&entry.link)),
                 EntryKind::Symlink => {
                     // Relative to the directory that holds the link.
-                    let parent = name.iter().rposition(|b| *b == b'/').and_then(|end| name.get(..end)).unwrap_or_default();
+                    let parent =
+                        name.iter().rposition(|b| *b == b'/').and_then(|end| name.get(..end)).unwrap_or_default();
                     Member::Link(clean(&[parent, b"/", &entry.link].concat()))
                 }
                 _ => continue,

@@ -63,8 +63,9 @@ impl ImageStore {
     /// # Errors
     /// [`ImageError::NotFound`]; [`ImageError::InUse`] if a build uses the image and it has no other name.
     pub fn remove(&self, text: &str) -> Result<Removed, ImageError> {
-        let record =
-            self.find_record(text)?.ok_or_else(|| ImageError::NotFound { reference: text.escape_debug().to_string() })?;
+        let record = self
+            .find_record(text)?
+            .ok_or_else(|| ImageError::NotFound { reference: text.escape_debug().to_string() })?;
         let familiar = Reference::parse(&record.reference).map_or_else(|_| record.reference.clone(), |r| r.familiar());
         self.update_index(|index| {
             let others = index.images.iter().any(|r| r.chain == record.chain && r.reference != record.reference);

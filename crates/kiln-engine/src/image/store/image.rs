@@ -93,8 +93,7 @@ impl ImageStore {
 
     fn load(&self, reference: String, digest: Digest, id: Digest, size: u64) -> Result<Image, ImageError> {
         let parsed = ParsedConfig::parse(&format!("configuration of `{reference}`"), &self.document(&id)?)?;
-        let not_unpacked =
-            || ImageError::NotUnpacked { reference: reference.clone(), form: self.form().words() };
+        let not_unpacked = || ImageError::NotUnpacked { reference: reference.clone(), form: self.form().words() };
         let chain = *parsed.chain.last().ok_or_else(not_unpacked)?;
         let layers: Vec<PathBuf> = parsed.chain.iter().map(|chain| self.layer_tree(chain)).collect();
         if !layers.iter().all(|path| path.is_dir()) {
@@ -183,10 +182,9 @@ impl ImageStore {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(ImageError::io("read", path)(e)),
         };
-        serde_json::from_slice(&bytes).map(Some).map_err(|e| ImageError::Store {
-            path: path.to_owned(),
-            problem: format!("is damaged ({e}): remove it"),
-        })
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|e| ImageError::Store { path: path.to_owned(), problem: format!("is damaged ({e}): remove it") })
     }
 }
 

@@ -57,12 +57,16 @@ impl ImageStore {
         let path = self.path("index.json");
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Index { version: VERSION, images: Vec::new() }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Index { version: VERSION, images: Vec::new() });
+            }
             Err(e) => return Err(ImageError::io("read", path)(e)),
         };
         let damaged = |problem: String| ImageError::Store {
             path: path.clone(),
-            problem: format!("cannot be used ({problem}): move it away and pull the images again (layers are kept until `prune`)"),
+            problem: format!(
+                "cannot be used ({problem}): move it away and pull the images again (layers are kept until `prune`)"
+            ),
         };
         let index: Index = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
         if index.version == VERSION {
@@ -73,7 +77,10 @@ impl ImageStore {
     }
 
     /// Changes the index.
-    pub(super) fn update_index<T>(&self, change: impl FnOnce(&mut Index) -> Result<T, ImageError>) -> Result<T, ImageError> {
+    pub(super) fn update_index<T>(
+        &self,
+        change: impl FnOnce(&mut Index) -> Result<T, ImageError>,
+    ) -> Result<T, ImageError> {
         let _lock = FileLock::exclusive(&self.lock_path("index"))?;
         let mut index = self.index()?;
         let value = change(&mut index)?;

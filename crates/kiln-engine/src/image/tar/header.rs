@@ -60,7 +60,8 @@ pub(super) struct Header {
 impl Header {
     pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Self, String> {
         let field = |from: usize, len: usize| block.get(from..from + len).unwrap_or_default();
-        let stored = octal(field(148, 8)).ok_or("a header's checksum is no number: this is no tar archive, or it is damaged")?;
+        let stored =
+            octal(field(148, 8)).ok_or("a header's checksum is no number: this is no tar archive, or it is damaged")?;
         let sum = |as_signed: bool| {
             block.iter().enumerate().fold(0i64, |sum, (i, b)| {
                 let b = if (148..156).contains(&i) { b' ' } else { *b };
@@ -103,7 +104,9 @@ impl Header {
             }
         }
         let number = |from, len, name: &str| {
-            numeric(field(from, len)).and_then(|n| u64::try_from(n).ok()).ok_or_else(|| format!("a header's {name} is no number"))
+            numeric(field(from, len))
+                .and_then(|n| u64::try_from(n).ok())
+                .ok_or_else(|| format!("a header's {name} is no number"))
         };
         let gnu_sparse = if flag == b'S' {
             Some(GnuSparse {

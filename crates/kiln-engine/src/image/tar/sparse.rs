@@ -88,7 +88,8 @@ pub(super) fn old_gnu(
                 return Err(SparseError::Malformed("a sparse file's map is too long"));
             }
             let number = numeric(field).and_then(|n| u64::try_from(n).ok());
-            numbers.push(number.ok_or(SparseError::Malformed("a sparse file's map holds something that is no number"))?);
+            numbers
+                .push(number.ok_or(SparseError::Malformed("a sparse file's map holds something that is no number"))?);
         }
         Ok(())
     };
@@ -118,8 +119,8 @@ pub(super) fn read_map(data: &mut impl Read) -> Result<Vec<(u64, u64)>, SparseEr
         for byte in block {
             match byte {
                 b'\n' => {
-                    let number =
-                        decimal(&digits).ok_or(SparseError::Malformed("a sparse file's map holds something that is no number"))?;
+                    let number = decimal(&digits)
+                        .ok_or(SparseError::Malformed("a sparse file's map holds something that is no number"))?;
                     digits.clear();
                     match count {
                         None if number > MAX_SEGMENTS as u64 => {

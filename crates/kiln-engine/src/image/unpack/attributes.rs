@@ -81,7 +81,12 @@ impl Notes {
     }
 
     /// Sets those of an entry's extended attributes that mean something in a build.
-    pub(super) fn set_xattrs(&mut self, file: impl AsFd, path: &[u8], xattrs: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Errno> {
+    pub(super) fn set_xattrs(
+        &mut self,
+        file: impl AsFd,
+        path: &[u8],
+        xattrs: &[(Vec<u8>, Vec<u8>)],
+    ) -> Result<(), Errno> {
         for (name, value) in xattrs {
             if !applies(name) {
                 self.attributes.add(path);
@@ -90,7 +95,9 @@ impl Notes {
             match fs::fsetxattr(file.as_fd(), name.as_slice(), value, XattrFlags::empty()) {
                 Ok(()) => {}
                 // Not supported by this file system, not allowed for this user, or not valid.
-                Err(Errno::OPNOTSUPP | Errno::PERM | Errno::ACCESS | Errno::INVAL | Errno::RANGE) => self.attributes.add(path),
+                Err(Errno::OPNOTSUPP | Errno::PERM | Errno::ACCESS | Errno::INVAL | Errno::RANGE) => {
+                    self.attributes.add(path);
+                }
                 Err(e) => return Err(e),
             }
         }

@@ -195,7 +195,8 @@ impl Unpacker<'_> {
                 self.budget.use_bytes(self.what, size)?;
                 self.tally.bytes = self.tally.bytes.saturating_add(size);
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let from = fs::openat(&found.parent, os_name, flags, Mode::empty()).map_err(self.failed("open", &path))?;
+                let from =
+                    fs::openat(&found.parent, os_name, flags, Mode::empty()).map_err(self.failed("open", &path))?;
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let to = fs::openat(&parent.dir, os_name, flags, Mode::RUSR | Mode::WUSR)
                     .map_err(self.failed("create", &path))?;
@@ -208,9 +209,11 @@ impl Unpacker<'_> {
                 fs::futimens(&to, &times).map_err(self.failed("set the time of", &path))
             }
             FileType::Symlink => {
-                let target = fs::readlinkat(&found.parent, os_name, Vec::new()).map_err(self.failed("read the link", &path))?;
+                let target =
+                    fs::readlinkat(&found.parent, os_name, Vec::new()).map_err(self.failed("read the link", &path))?;
                 fs::symlinkat(target.as_c_str(), &parent.dir, os_name).map_err(self.failed("create", &path))?;
-                attributes::own_at(self.form, &parent.dir, os_name, uid, gid).map_err(self.failed("set the owner of", &path))?;
+                attributes::own_at(self.form, &parent.dir, os_name, uid, gid)
+                    .map_err(self.failed("set the owner of", &path))?;
                 fs::utimensat(&parent.dir, os_name, &times, fs::AtFlags::SYMLINK_NOFOLLOW)
                     .map_err(self.failed("set the time of", &path))
             }
