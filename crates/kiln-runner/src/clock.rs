@@ -62,6 +62,19 @@ impl Clock {
         }
     }
 
+    /// The clock that stamps inodes (`CLOCK_REALTIME_COARSE`), nanoseconds since the epoch: a file whose change time is
+    /// older was not written since.
+    #[must_use]
+    pub fn coarse_wall_ns(&self) -> i64 {
+        match self {
+            Self::System { .. } => {
+                let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+                now.tv_sec.saturating_mul(1_000_000_000).saturating_add(now.tv_nsec)
+            }
+            Self::Manual(clock) => i64::try_from(clock.wall_ns.load(Ordering::Relaxed)).unwrap_or(i64::MAX),
+        }
+    }
+
     /// Time since some fixed moment; never goes back.
     #[must_use]
     pub fn monotonic(&self) -> Duration {

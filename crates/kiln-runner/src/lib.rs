@@ -1,15 +1,37 @@
 //! One build from PROVISIONING to FINALIZING.
 //!
 //! One process per build: `kiln run` (or the server) writes a [`job::Job`] and starts `kiln runner`, which calls
-//! [`run`]. Everything that happens goes into the journal; [`follow::Follower`] reads it.
+//! [`run`]. Everything that happens goes into the journal; [`follow::Follower`] reads it. Read the modules in this
+//! order: [`job`], `build`, `provision`, `download`, `commands`, `upload`, `session`, `journal`.
 
 mod atomic;
+mod build;
 pub mod cache;
+mod cache_step;
 pub mod clock;
+mod commands;
+pub mod crash;
 pub mod directory;
+mod download;
 pub mod entry;
+mod environment;
 pub mod follow;
 pub mod job;
+mod journal;
+mod layout;
+mod mask;
+mod phases;
 mod pipeline;
+mod provision;
 pub mod report;
+mod session;
+mod source;
+#[cfg(test)]
+mod test_support;
+mod text;
+mod upload;
 pub mod zip;
+
+pub use build::{RunError, run};
+pub use journal::WriteError;
+pub use provision::HOST_IMAGE;

@@ -1,0 +1,189 @@
+//! DOWNLOAD_SOURCE: the buildspec, the variables, the runtimes, the cache (`buildspec.md` 1.1, 1.9, 5.2).
+//!
+//! A local run fetches nothing: the source directory is a layer of the container's file system from the start.
+
+use std::{collections::BTreeMap, path::Path};
+
+use kiln_buildspec::{BuildspecError, ParseOptions, Severity, SourceText, render_excerpt};
+use kiln_model::PhaseType;
+use kiln_wire::agent::{FromAgent, Setup, ToAgent};
+
+use crate::{
+    build::{Build, Failure, PhaseResult},
+    environment,
+    job::BuildspecSource,
+    layout::INLINE_BUILDSPEC,
+    mask::Masker,
+    session::Halt,
+    source::{SourceError, SourceRoot},
+};
+
+/// Name of the buildspec when none is given; only this one is looked for (`buildspec.md` 1.1).
+const DEFAULT_BUILDSPEC: &str = "buildspec.yml";
+
+impl Build<'_> {
+    pub(crate) fn download(&mut self) -> PhaseResult {
+        let source_dir = self.layout.source_dir().to_owned();
+        for line in ["Running on CodeBuild On-demand", "Waiting for agent ping"] {
+            self.session.journal.line(line)?;
+        }
+        let runtimes = self.session.ready()?;
+        self.has_runtimes = runtimes.is_some();
+        self.session.journal.line("Waiting for DOWNLOAD_SOURCE")?;
+        self.session.journal.line("Phase is DOWNLOAD_SOURCE")?;
+        self.session.journal.line(&format!("CODEBUILD_SRC_DIR={source_dir}"))?;
+        for ((id, _), dir) in self.job.source.secondary.iter().zip(self.layout.secondary_dirs().to_vec()) {
+            self.session.journal.line(&format!("CODEBUILD_SRC_DIR_{id}={dir}"))?;
+        }
+        if let Some(resume) = &self.job.resume {
+            let text = format!(
+                "Going on with the file system of build {} at phase {}. Its background processes and its temporary file systems (/dev/shm) are gone",
+                resume.of, resume.phase
+            );
+            self.session.journal.line(&text)?;
+        }
+
+        let root = match SourceRoot::open(&self.job.source.dir) {
+            Ok(root) => root,
+            Err(e) => return Ok(Some(Failure::new("CLIENT_ERROR", format!("source directory {e}")))),
+        };
+        let (text, location) = match self.buildspec_text(&root, &source_dir) {
+            Ok(found) => found,
+            Err((location, failure)) => {
+                self.session.journal.line(&format!("YAML location is {location}"))?;
+                return Ok(Some(failure));
+            }
+        };
+        self.session.journal.line(&format!("YAML location is {location}"))?;
+        let parsed = match kiln_buildspec::parse(&text, ParseOptions::default()) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                self.explain(&text, &error)?;
+                return Ok(Some(Failure::new("YAML_FILE_ERROR", error.to_string())));
+            }
+        };
+        for line in parsed.warning_lines() {
+            self.session.journal.line(&line)?;
+        }
+        self.buildspec = parsed.buildspec;
+        for (phase, spec) in self.buildspec.phases.iter() {
+            if spec.commands.is_empty() {
+                let name = phase.as_str().to_ascii_lowercase();
+                self.session.journal.line(&format!("No commands found for phase name: {name}"))?;
+            }
+        }
+
+        if let Some(failure) = self.variables(&root)? {
+            return Ok(Some(failure));
+        }
+        self.runtimes()?;
+        self.session.journal.line(&format!("Moving to directory {source_dir}"))?;
+        self.restore_cache()?;
+        self.session.journal.line("Registering with agent")?;
+        let counts: Vec<(PhaseType, usize)> =
+            self.buildspec.phases.iter().map(|(phase, spec)| (phase, spec.commands.len())).collect();
+        self.session.journal.line(&format!("Phases found in YAML: {}", counts.len()))?;
+        for (phase, commands) in counts {
+            self.session.journal.line(&format!(" {phase}: {commands} commands"))?;
+        }
+        Ok(None)
+    }
+
+    /// Shows where the buildspec is wrong and what to do: the service's own message says neither well.
+    fn explain(&mut self, text: &[u8], error: &BuildspecError) -> Result<(), Halt> {
+        let source = SourceText::lossy(text);
+        for diagnostic in error.diagnostics().iter().filter(|d| d.severity == Severity::Error).take(20) {
+            let mut report = format!("line {}, column {}: {}", diagnostic.line, diagnostic.column, diagnostic.message);
+            let excerpt = render_excerpt(&source, diagnostic, false);
+            if !excerpt.is_empty() {
+                report.push('\n');
+                report.push_str(excerpt.trim_end());
+            }
+            if let Some(hint) = &diagnostic.hint {
+                report.push_str("\nhint: ");
+                report.push_str(hint);
+            }
+            self.session.journal.line(&report)?;
+        }
+        Ok(())
+    }
+
+    /// The buildspec's bytes and what the log calls their place.
+    fn buildspec_text(&self, root: &SourceRoot, source_dir: &str) -> Result<(Vec<u8>, String), (String, Failure)> {
+        let (path, named) = match &self.job.buildspec {
+            BuildspecSource::Inline { text, .. } => {
+                return Ok((text.clone().into_bytes(), INLINE_BUILDSPEC.to_owned()));
+            }
+            BuildspecSource::Default => (DEFAULT_BUILDSPEC, false),
+            BuildspecSource::InSource(path) => (path.as_str(), true),
+        };
+        let location = format!("{source_dir}/{path}");
+        root.read(Path::new(path), kiln_buildspec::MAX_BYTES as u64).map(|text| (text, location.clone())).map_err(|e| {
+            let message = match e {
+                SourceError::Missing(_) if named => format!("stat {location}: no such file or directory"),
+                SourceError::Missing(_) => "YAML file does not exist".to_owned(),
+                e => e.to_string(),
+            };
+            (location, Failure::new("YAML_FILE_ERROR", message))
+        })
+    }
+
+    fn variables(&mut self, root: &SourceRoot) -> PhaseResult {
+        self.session.journal.line("Processing environment variables")?;
+        if !self.buildspec.env.parameter_store.is_empty() {
+            self.session.journal.line("Decrypting parameter store environment variables")?;
+        }
+        let commit = root.git_commit();
+        let composed =
+            environment::compose(self.job, &self.layout, &self.image_env, &self.buildspec, commit.as_deref());
+        let environment = match composed {
+            Ok(environment) => environment,
+            Err(e) => return Ok(Some(Failure::new("CLIENT_ERROR", e.to_string()))),
+        };
+        self.session.journal.set_masker(Masker::new(&environment.secrets));
+        if !environment.unmasked.is_empty() {
+            self.session.journal.line(&format!(
+                "Too short or too common to be hidden in the log: {}",
+                environment.unmasked.join(", ")
+            ))?;
+        }
+        if let Some(shell) = &self.buildspec.env.shell {
+            self.session.journal.line(&format!("Selecting shell {shell} as specified in buildspec."))?;
+        }
+        let mut variables = environment.variables.clone();
+        if self.job.resume.is_some() {
+            // The kept state holds what the commands made of the variables; only what was given now replaces it.
+            let given: BTreeMap<String, String> = self.job.variables.iter().cloned().collect();
+            variables.retain(|name, _| given.contains_key(name) || name.starts_with("CODEBUILD_"));
+        }
+        let setup = |id| {
+            ToAgent::Setup(Setup {
+                id,
+                variables,
+                source_dir: self.layout.source_dir().into(),
+                keep_state: self.job.resume.is_some(),
+            })
+        };
+        match self.session.request(setup)? {
+            FromAgent::Done { .. } => {}
+            FromAgent::Failed { message, .. } => return Ok(Some(Failure::new("CLIENT_ERROR", message))),
+            other => return Err(Halt::Protocol(format!("{other:?} in answer to Setup"))),
+        }
+        self.environment = Some(environment);
+        Ok(None)
+    }
+
+    /// The lines about runtimes (`buildspec.md` 1.9). An image with a catalogue of its own keeps its default runtimes.
+    fn runtimes(&mut self) -> Result<(), Halt> {
+        let requested = self.buildspec.phases.install.as_ref().is_some_and(|p| !p.runtime_versions.is_empty());
+        let line = match (requested, self.has_runtimes) {
+            (false, _) => "No runtime version selected in buildspec.",
+            (true, false) => {
+                "Skipping install of runtimes. Runtime version selection is not supported by this build image"
+            }
+            (true, true) => "Skipping install of runtimes. The image's default runtimes are used",
+        };
+        self.session.journal.line(line)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,177 @@
+//! The variables of a build (`buildspec.md` 1.5 and section 7).
+
+use std::collections::BTreeMap;
+
+use kiln_buildspec::Buildspec;
+use kiln_wire::agent::HELPER_DIR;
+
+use crate::{job::Job, layout::Layout, mask::Masker};
+
+/// PATH where the image sets none.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Variables, and which values are secret.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    /// Every variable of the build.
+    pub(crate) variables: BTreeMap<String, String>,
+    /// Values that the log must not show.
+    pub(crate) secrets: Vec<String>,
+    /// Names whose values come from Parameter Store or Secrets Manager: never exported.
+    pub(crate) secret_names: Vec<String>,
+    /// Names of secrets that are too short or too common to be masked.
+    pub(crate) unmasked: Vec<String>,
+}
+
+/// A variable has no value here.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", describe(.missing))]
+pub(crate) struct MissingSecrets {
+    /// Section of the buildspec, variable, what it refers to.
+    missing: Vec<(&'static str, String, String)>,
+}
+
+fn describe(missing: &[(&'static str, String, String)]) -> String {
+    let list: Vec<String> =
+        missing.iter().map(|(section, name, reference)| format!("env/{section} {name} (from '{reference}')")).collect();
+    let example = missing.first().map_or("NAME", |(_, name, _)| name.as_str());
+    format!(
+        "no value for {}: a local run reads no parameter or secret store. Give it with -e {example}=VALUE, or in a file with --env-file",
+        list.join(", ")
+    )
+}
+
+/// Puts the variables together; of a name set in several places the later one wins: image, service, buildspec, start.
+///
+/// # Errors
+/// When the buildspec names a parameter or secret and the job has no value for it.
+pub(crate) fn compose(
+    job: &Job,
+    layout: &Layout,
+    image: &[(String, String)],
+    buildspec: &Buildspec,
+    resolved_version: Option<&str>,
+) -> Result<Environment, MissingSecrets> {
+    let mut variables: BTreeMap<String, String> = image.iter().cloned().collect();
+    variables.extend(service(job, layout, resolved_version));
+    variables.extend(buildspec.env.variables.iter().cloned());
+
+    let given: BTreeMap<&str, &str> = job.variables.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let references = buildspec
+        .env
+        .parameter_store
+        .iter()
+        .map(|(name, parameter)| ("parameter-store", name, parameter.clone()))
+        .chain(buildspec.env.secrets_manager.iter().map(|(name, r)| ("secrets-manager", name, r.to_string())));
+    let (mut secrets, mut secret_names, mut unmasked, mut missing) = (vec![], vec![], vec![], vec![]);
+    for (section, name, reference) in references {
+        match given.get(name.as_str()) {
+            Some(value) => {
+                if Masker::is_unmaskable(value) {
+                    unmasked.push(name.clone());
+                }
+                secrets.push((*value).to_owned());
+                secret_names.push(name.clone());
+            }
+            None => missing.push((section, name.clone(), reference)),
+        }
+    }
+    if !missing.is_empty() {
+        return Err(MissingSecrets { missing });
+    }
+    variables.extend(job.variables.iter().cloned());
+
+    // Appended to PATH wherever it came from (`buildspec.md` 2.1, 7.2).
+    let path = variables.entry("PATH".to_owned()).or_insert_with(|| DEFAULT_PATH.to_owned());
+    path.push(':');
+    path.push_str(HELPER_DIR);
+    Ok(Environment { variables, secrets, secret_names, unmasked })
+}
+
+/// What the service sets (`buildspec.md` 7.1, 7.2), as far as it makes sense without one.
+fn service(job: &Job, layout: &Layout, resolved_version: Option<&str>) -> Vec<(String, String)> {
+    let Job { id, region, account, .. } = job;
+    let go_path = layout.go_path();
+    let mut variables = vec![
+        ("AWS_DEFAULT_REGION", region.clone()),
+        ("AWS_REGION", region.clone()),
+        ("CODEBUILD_BUILD_ARN", format!("arn:aws:codebuild:{region}:{account}:build/{id}")),
+        ("CODEBUILD_BUILD_ID", id.to_string()),
+        ("CODEBUILD_BUILD_IMAGE", job.image.clone()),
+        ("CODEBUILD_BUILD_NUMBER", job.number.to_string()),
+        ("CODEBUILD_BUILD_SUCCEEDING", "1".to_owned()),
+        ("CODEBUILD_BUILD_URL", format!("file://{}", job.artifacts.display())),
+        ("CODEBUILD_CI", "true".to_owned()),
+        ("CODEBUILD_CONTAINER_NAME", "default".to_owned()),
+        ("CODEBUILD_EXECUTION_ROLE_BUILD", String::new()),
+        ("CODEBUILD_GOPATH", go_path.clone()),
+        ("CODEBUILD_INITIATOR", job.initiator.clone()),
+        ("CODEBUILD_KMS_KEY_ID", format!("arn:aws:kms:{region}:{account}:alias/aws/s3")),
+        ("CODEBUILD_LAST_EXIT", "0".to_owned()),
+        ("CODEBUILD_LOCAL_BUILD", "true".to_owned()),
+        ("CODEBUILD_LOG_PATH", id.uuid().to_owned()),
+        ("CODEBUILD_SOURCE_REPO_URL", format!("file://{}", job.source.dir.display())),
+        ("CODEBUILD_SOURCE_VERSION", String::new()),
+        ("CODEBUILD_SRC_DIR", layout.source_dir().to_owned()),
+        ("CODEBUILD_START_TIME", (job.submitted_ns / 1_000_000).to_string()),
+        ("GOPATH", format!("/go:{go_path}")),
+        ("HOME", "/root".to_owned()),
+    ];
+    if let Some(commit) = resolved_version {
+        variables.push(("CODEBUILD_RESOLVED_SOURCE_VERSION", commit.to_owned()));
+    }
+    let mut variables: Vec<(String, String)> = variables.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
+    for ((id, dir), inside) in job.source.secondary.iter().zip(layout.secondary_dirs()) {
+        variables.push((format!("CODEBUILD_SRC_DIR_{id}"), inside.clone()));
+        variables.push((format!("CODEBUILD_SOURCE_REPO_URL_{id}"), format!("file://{}", dir.display())));
+        variables.push((format!("CODEBUILD_SOURCE_VERSION_{id}"), String::new()));
+    }
+    variables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::job;
+
+    fn buildspec(text: &str) -> Buildspec {
+        kiln_buildspec::parse(text.as_bytes(), kiln_buildspec::ParseOptions::default()).unwrap().buildspec
+    }
+
+    fn value(env: &Environment, name: &str) -> String {
+        env.variables.get(name).cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn the_start_wins_over_the_buildspec_and_that_over_the_image() {
+        let mut job = job();
+        job.variables = vec![("C".into(), "start".into())];
+        let spec = buildspec(
+            "version: 0.2\nenv:\n  variables:\n    B: spec\n    C: spec\n    V: 3.10\n    PATH: \"/x:$PATH\"\nphases:\n  build:\n    commands: [a]\n",
+        );
+        let image = ["A", "B", "C"].map(|n| (n.to_owned(), "image".to_owned()));
+        let env = compose(&job, &Layout::new(&job), &image, &spec, Some("abc")).unwrap();
+        assert_eq!([value(&env, "A"), value(&env, "B"), value(&env, "C")], ["image", "spec", "start"]);
+        assert_eq!(value(&env, "V"), "3.10");
+        // Nothing is expanded (`buildspec.md` 17, row 17).
+        assert_eq!(value(&env, "PATH"), "/x:$PATH:/codebuild/user/bin");
+        assert_eq!(value(&env, "CODEBUILD_RESOLVED_SOURCE_VERSION"), "abc");
+        assert_eq!(value(&env, "CODEBUILD_BUILD_ID"), job.id.to_string());
+    }
+
+    #[test]
+    fn a_secret_without_a_value_names_the_option() {
+        let spec = buildspec(
+            "version: 0.2\nenv:\n  parameter-store:\n    DB: /app/db\n  secrets-manager:\n    TOKEN: app:token\nphases:\n  build:\n    commands: [a]\n",
+        );
+        let mut job = job();
+        job.variables = vec![("TOKEN".into(), "t0ken-value".into())];
+        let error = compose(&job, &Layout::new(&job), &[], &spec, None).unwrap_err().to_string();
+        assert!(error.contains("env/parameter-store DB (from '/app/db')") && error.contains("-e DB=VALUE"), "{error}");
+        assert!(!error.contains("TOKEN"), "{error}");
+        job.variables.push(("DB".into(), "true".into()));
+        let env = compose(&job, &Layout::new(&job), &[], &spec, None).unwrap();
+        assert_eq!(env.secret_names, ["DB", "TOKEN"]);
+        assert_eq!(env.unmasked, ["DB"]);
+    }
+}

@@ -1,0 +1,248 @@
+//! PROVISIONING: image, compute type and source become a running container.
+
+use std::{
+    ffi::CString,
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use kiln_engine::{
+    Access, Disk, Engine, EngineError, Limits, NetworkMode, Process, RootFs, Sandbox, SandboxSpec, Volume,
+};
+use kiln_model::{BuildStatus, PhaseContext, PhaseType};
+use kiln_wire::{
+    agent::AGENT_PATH,
+    event::{BuildStarted, Event},
+};
+
+use crate::{
+    build::millis,
+    clock::Clock,
+    crash,
+    job::{BuildspecSource, DISK_DIR, EngineChoice, Job, Network},
+    journal::{Journal, WriteError},
+    layout::{INLINE_BUILDSPEC, Layout},
+    session::Sockets,
+    text,
+};
+
+/// The image that is the machine itself (DESIGN decision 5).
+pub const HOST_IMAGE: &str = "host";
+/// Processes and threads of one build (`security.md` 4.3).
+const MAX_PIDS: u64 = 8192;
+
+/// A container that runs its agent.
+#[derive(Debug)]
+pub(crate) struct Provisioned {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) sockets: Sockets,
+    pub(crate) image_env: Vec<(String, String)>,
+    pub(crate) memory_limit: Option<u64>,
+}
+
+/// There is no container.
+#[derive(Debug)]
+pub(crate) enum Error {
+    Failed { status: BuildStatus, context: PhaseContext },
+    Journal(WriteError),
+}
+
+impl From<WriteError> for Error {
+    fn from(e: WriteError) -> Self {
+        Self::Journal(e)
+    }
+}
+
+fn fault(message: String) -> Error {
+    Error::Failed { status: BuildStatus::Fault, context: PhaseContext::new("INTERNAL_ERROR", message) }
+}
+
+/// Starts the container; writes the journal's first records.
+pub(crate) fn provision(
+    job: &Job,
+    build_dir: &Path,
+    agent: &[u8],
+    journal: &mut Journal,
+    clock: &Clock,
+) -> Result<Provisioned, Error> {
+    let memory_limit = job.compute.memory_bytes().min(machine_memory());
+    journal.event(&Event::BuildStarted(BuildStarted {
+        id: job.id.to_string(),
+        image: job.image.clone(),
+        engine: engine_name(job).to_owned(),
+        compute: job.compute,
+        memory_limit_bytes: Some(memory_limit),
+        network: job.network.as_str().to_owned(),
+        kiln: env!("CARGO_PKG_VERSION").to_owned(),
+        resumes: job.resume.as_ref().map(|r| r.of.to_string()),
+    }))?;
+    let started = clock.monotonic();
+    journal.event(&Event::PhaseStarted { phase: PhaseType::Provisioning })?;
+    let result = start(job, build_dir, agent, journal, memory_limit);
+    let (status, context) = match &result {
+        Ok(_) => (BuildStatus::Succeeded, PhaseContext::default()),
+        Err(Error::Failed { status, context }) => (*status, context.clone()),
+        Err(Error::Journal(_)) => return result,
+    };
+    if status != BuildStatus::Succeeded {
+        journal.phase_complete(PhaseType::Provisioning, status.as_str(), &context)?;
+    }
+    journal.event(&Event::PhaseEnded {
+        phase: PhaseType::Provisioning,
+        status,
+        context: Some(context),
+        duration_ms: millis(clock.monotonic().saturating_sub(started)),
+    })?;
+    result
+}
+
+fn start(
+    job: &Job,
+    build_dir: &Path,
+    agent: &[u8],
+    journal: &mut Journal,
+    memory_limit: u64,
+) -> Result<Provisioned, Error> {
+    if job.image != HOST_IMAGE {
+        let message = format!(
+            "Unable to pull customer's container image. CannotPullContainerError: no image '{}' here",
+            job.image
+        );
+        let context = PhaseContext::new("BUILD_CONTAINER_UNABLE_TO_PULL_IMAGE", message);
+        return Err(Error::Failed { status: BuildStatus::Failed, context });
+    }
+    let mut image_env: Vec<(String, String)> = Vec::new();
+    let agent_file = install_agent(&job.data, agent)
+        .map_err(|(path, e)| fault(format!("cannot install the agent at {}: {e}", path.display())))?;
+    let volumes = volumes(job, build_dir, agent_file).map_err(|e| fault(e.to_string()))?;
+    let (sockets, fds) = Sockets::pair().map_err(|e| fault(format!("sockets for the agent: {e}")))?;
+    let env = image_env.iter().filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok()).collect();
+    let spec = SandboxSpec {
+        id: job.id.uuid().to_owned(),
+        root: RootFs::Host,
+        disk: Disk {
+            dir: build_dir.join(DISK_DIR),
+            templates: job.data.join("images/disks"),
+            bytes: job.compute.disk_bytes(),
+        },
+        volumes,
+        process: Process {
+            argv: CString::new(AGENT_PATH).into_iter().collect(),
+            env,
+            cwd: PathBuf::from("/"),
+            stdio: [None, None, None],
+            fds,
+        },
+        limits: Limits { vcpus: Some(job.compute.vcpus()), memory_bytes: Some(memory_limit), pids: Some(MAX_PIDS) },
+        network: match job.network {
+            Network::Private => NetworkMode::Private,
+            Network::Host => NetworkMode::Host,
+            Network::None => NetworkMode::None,
+        },
+        privileged: job.privileged,
+        hostname: job.id.uuid().chars().take(12).collect(),
+    };
+    let sandbox = engine(job)?.start(spec).map_err(|e| engine_failure(job, &e))?;
+    crash::point("sandbox_started");
+
+    for (name, value) in sandbox.env() {
+        image_env.push((name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()));
+    }
+    let mut notices = sandbox.notices().to_vec();
+    if memory_limit < job.compute.memory_bytes() {
+        notices.push(format!(
+            "{} asks for {} of memory; this machine has {}",
+            job.compute,
+            text::bytes(job.compute.memory_bytes()),
+            text::bytes(memory_limit)
+        ));
+    }
+    for notice in notices {
+        journal.line(&notice)?;
+        journal.event(&Event::Notice { text: notice })?;
+    }
+    Ok(Provisioned { sandbox, sockets, image_env, memory_limit: Some(memory_limit) })
+}
+
+fn engine(job: &Job) -> Result<Engine, Error> {
+    match &job.engine {
+        EngineChoice::Native => Ok(Engine::native()),
+        EngineChoice::Oci { runtime } => Err(fault(format!("no engine for {}", runtime.display()))),
+    }
+}
+
+fn engine_name(job: &Job) -> &'static str {
+    match job.engine {
+        EngineChoice::Native => "native",
+        EngineChoice::Oci { .. } => "oci",
+    }
+}
+
+fn engine_failure(job: &Job, error: &EngineError) -> Error {
+    fault(format!(
+        "cannot start a container from image {}: {error}. `kiln doctor` says what this machine can do",
+        job.image
+    ))
+}
+
+fn volumes(job: &Job, build_dir: &Path, agent_file: PathBuf) -> io::Result<Vec<Volume>> {
+    let layout = Layout::new(job);
+    let access = if job.source.in_place { Access::ReadWrite } else { Access::CopyOnWrite };
+    let mut volumes = vec![
+        Volume { source: job.source.dir.clone(), target: PathBuf::from(layout.source_dir()), access },
+        Volume { source: agent_file, target: PathBuf::from(AGENT_PATH), access: Access::ReadOnly },
+    ];
+    for ((_, dir), inside) in job.source.secondary.iter().zip(layout.secondary_dirs()) {
+        volumes.push(Volume { source: dir.clone(), target: PathBuf::from(inside), access: Access::CopyOnWrite });
+    }
+    if let BuildspecSource::Inline { text, .. } = &job.buildspec {
+        let file = build_dir.join("buildspec.yml");
+        fs::write(&file, text)?;
+        volumes.push(Volume { source: file, target: PathBuf::from(INLINE_BUILDSPEC), access: Access::ReadOnly });
+    }
+    Ok(volumes)
+}
+
+/// Puts the agent's binary where it can be mounted from; it is replaced as a whole when it differs, so that containers
+/// of another version of Kiln keep theirs.
+fn install_agent(data: &Path, agent: &[u8]) -> Result<PathBuf, (PathBuf, io::Error)> {
+    let dir = data.join("agent");
+    let file = dir.join("kiln-agent");
+    if fs::read(&file).is_ok_and(|installed| installed == agent) {
+        return Ok(file);
+    }
+    let install = || {
+        fs::create_dir_all(&dir)?;
+        let new = dir.join(format!(".kiln-agent-{}", std::process::id()));
+        fs::write(&new, agent)?;
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o555))?;
+        fs::rename(&new, &file)
+    };
+    install().map(|()| file.clone()).map_err(|e| (file, e))
+}
+
+/// The machine's memory in bytes.
+fn machine_memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    info.totalram.saturating_mul(u64::from(info.mem_unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_agent_is_installed_once_and_replaced_whole() {
+        let data = tempfile::tempdir().unwrap();
+        let file = install_agent(data.path(), b"one").unwrap();
+        let first = fs::metadata(&file).unwrap().modified().unwrap();
+        assert_eq!(install_agent(data.path(), b"one").unwrap(), file);
+        assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), first);
+        let held = fs::File::open(&file).unwrap();
+        install_agent(data.path(), b"two").unwrap();
+        assert_eq!(io::read_to_string(held).unwrap(), "one");
+        assert_eq!(fs::read(&file).unwrap(), b"two");
+        assert_eq!(fs::read_dir(data.path().join("agent")).unwrap().count(), 1);
+    }
+}

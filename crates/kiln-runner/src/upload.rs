@@ -1,0 +1,366 @@
+//! UPLOAD_ARTIFACTS: artifacts, reports, report auto-discovery (`buildspec.md` sections 5.2, 9 and 11).
+
+use std::{
+    fs,
+    path::{Component, Path, PathBuf},
+};
+
+use kiln_buildspec::ArtifactSet;
+use kiln_wire::{
+    agent::{Entry, FromAgent, Links, List, ToAgent},
+    event::{Artifact, Event},
+};
+
+use crate::{
+    build::{Build, Failure, PhaseResult},
+    directory::{DirectoryError, DirectoryWriter},
+    entry::OutputLimits,
+    job::Packaging,
+    session::{FileStream, Halt, Transfer},
+    zip::{ZIP_EPOCH, ZipError, ZipOptions, ZipTimes, ZipWriter},
+};
+
+/// Files that one artifact, report or cache may list.
+pub(crate) const MAX_ENTRIES: u32 = 2_000_000;
+
+/// What a search found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Entries in the order in which they can be sent.
+    pub(crate) entries: Vec<Entry>,
+    /// Directories that the base matched.
+    pub(crate) bases: usize,
+    /// For each pattern, how many files it selected.
+    pub(crate) matches: Vec<u32>,
+}
+
+/// Collects the entries of a listing.
+struct Collect {
+    entries: Vec<Entry>,
+}
+
+impl Transfer for Collect {
+    fn entry(&mut self, entry: Entry) -> Result<(), Halt> {
+        if self.entries.len() >= MAX_ENTRIES as usize {
+            return Err(Halt::Protocol(format!("a listing of more than {MAX_ENTRIES} entries")));
+        }
+        self.entries.push(entry);
+        Ok(())
+    }
+}
+
+impl Build<'_> {
+    pub(crate) fn upload(&mut self) -> PhaseResult {
+        self.artifacts()
+    }
+
+    fn artifacts(&mut self) -> PhaseResult {
+        let Some(artifacts) = self.buildspec.artifacts.clone() else { return Ok(None) };
+        // With only secondary artifacts, `files` of the primary may be empty.
+        let primary = !artifacts.primary.files.is_empty() || artifacts.secondary.is_empty();
+        if primary && let Some(failure) = self.artifact(None, &artifacts.primary)? {
+            return Ok(Some(failure));
+        }
+        for (identifier, set) in &artifacts.secondary {
+            self.session.journal.line(&format!("Preparing to copy secondary artifacts {identifier}"))?;
+            if let Some(failure) = self.artifact(Some(identifier), set)? {
+                return Ok(Some(failure));
+            }
+        }
+        Ok(None)
+    }
+
+    fn artifact(&mut self, identifier: Option<&str>, set: &ArtifactSet) -> PhaseResult {
+        let links =
+            if set.enable_symlinks && self.job.packaging == Packaging::Zip { Links::KeepInside } else { Links::Follow };
+        let search = Search {
+            base: set.base_directory.as_deref(),
+            patterns: &set.files,
+            exclude: &set.exclude_paths,
+            discard_paths: set.discard_paths,
+            links,
+        };
+        let found = match self.search(&search)? {
+            Ok(found) => found,
+            Err(failure) => return Ok(Some(failure)),
+        };
+        if found.entries.is_empty() {
+            return Ok(Some(Failure::new("CLIENT_ERROR", "no matching artifact paths found")));
+        }
+        let default = match (identifier, self.job.packaging) {
+            (None, Packaging::Zip) => "artifacts.zip".to_owned(),
+            (Some(id), Packaging::Zip) => format!("{id}.zip"),
+            (None, Packaging::None) => "artifacts".to_owned(),
+            (Some(id), Packaging::None) => id.to_owned(),
+        };
+        let name = match &set.name {
+            Some(name) => self.expand(std::slice::from_ref(name))?.pop().filter(|n| !n.is_empty()).unwrap_or(default),
+            None => default,
+        };
+        let Some(target) = target_path(&self.job.artifacts, &name) else {
+            let message = format!("artifact name '{name}' leads out of the artifact directory");
+            return Ok(Some(Failure::new("CLIENT_ERROR", message)));
+        };
+        if let Some(parent) = target.parent()
+            && let Err(e) = fs::create_dir_all(parent)
+        {
+            return Ok(Some(Failure::new("CLIENT_ERROR", format!("cannot make {}: {e}", parent.display()))));
+        }
+        match self.job.packaging {
+            Packaging::Zip => self.write_zip(identifier, &target, &found),
+            Packaging::None => self.write_directory(identifier, &target, &found),
+        }
+    }
+
+    fn write_zip(&mut self, identifier: Option<&str>, target: &Path, found: &Found) -> PhaseResult {
+        let times = match self.job.source_date_epoch {
+            Some(seconds) => ZipTimes::Fixed(i64::try_from(seconds).unwrap_or(ZIP_EPOCH)),
+            None => ZipTimes::Files,
+        };
+        let options = ZipOptions { times, ..ZipOptions::default() };
+        let written = ZipWriter::create(target, options).map_err(|e| Halt::Sink(e.to_string())).and_then(|mut zip| {
+            let mut problem = None;
+            self.receive(found, |entry, stream| match zip.entry(&entry.into(), stream) {
+                Ok(()) => Ok(true),
+                Err(e @ ZipError::Content { .. }) => {
+                    problem = Some(e.to_string());
+                    Ok(false)
+                }
+                Err(e) => Err(e.to_string()),
+            })?;
+            Ok((zip, problem))
+        });
+        let (zip, problem) = match written {
+            Ok(written) => written,
+            Err(Halt::Sink(message)) => return Ok(Some(Failure::new("CLIENT_ERROR", message))),
+            Err(halt) => return Err(halt),
+        };
+        if let Some(message) = problem {
+            return Ok(Some(Failure::new("CLIENT_ERROR", message)));
+        }
+        match zip.finish() {
+            Ok(summary) => {
+                for note in &summary.notes {
+                    self.session.journal.line(note)?;
+                }
+                self.session.journal.event(&Event::Artifact(Artifact {
+                    identifier: identifier.map(str::to_owned),
+                    path: target.display().to_string(),
+                    packaging: "ZIP".to_owned(),
+                    files: summary.entries,
+                    bytes: summary.size,
+                    sha256: Some(hex::encode(summary.sha256)),
+                    md5: Some(hex::encode(summary.md5)),
+                }))?;
+                Ok(None)
+            }
+            Err(e) => Ok(Some(Failure::new("CLIENT_ERROR", e.to_string()))),
+        }
+    }
+
+    fn write_directory(&mut self, identifier: Option<&str>, target: &Path, found: &Found) -> PhaseResult {
+        let mut writer = match DirectoryWriter::create(target, OutputLimits::default()) {
+            Ok(writer) => writer,
+            Err(e) => return Ok(Some(Failure::new("CLIENT_ERROR", e.to_string()))),
+        };
+        let mut problem = None;
+        let received = self.receive(found, |entry, stream| match writer.entry(&entry.into(), stream) {
+            Ok(()) => Ok(true),
+            Err(e @ DirectoryError::Content { .. }) => {
+                problem = Some(e.to_string());
+                Ok(false)
+            }
+            Err(e) => Err(e.to_string()),
+        });
+        match received {
+            Ok(()) => {}
+            Err(Halt::Sink(message)) => return Ok(Some(Failure::new("CLIENT_ERROR", message))),
+            Err(halt) => return Err(halt),
+        }
+        if let Some(message) = problem {
+            return Ok(Some(Failure::new("CLIENT_ERROR", message)));
+        }
+        match writer.finish() {
+            Ok(summary) => {
+                for note in &summary.notes {
+                    self.session.journal.line(note)?;
+                }
+                self.session.journal.event(&Event::Artifact(Artifact {
+                    identifier: identifier.map(str::to_owned),
+                    path: target.display().to_string(),
+                    packaging: "NONE".to_owned(),
+                    files: summary.entries,
+                    bytes: summary.bytes,
+                    sha256: None,
+                    md5: None,
+                }))?;
+                Ok(None)
+            }
+            Err(e) => Ok(Some(Failure::new("CLIENT_ERROR", e.to_string()))),
+        }
+    }
+
+    /// Has every entry of a search sent, one after the other, to `each`: true to go on, false to skip the rest of the
+    /// files, an error to fail.
+    pub(crate) fn receive(
+        &mut self,
+        found: &Found,
+        mut each: impl FnMut(&Entry, &mut FileStream<'_>) -> Result<bool, String>,
+    ) -> Result<(), Halt> {
+        let count = u32::try_from(found.entries.len()).unwrap_or(u32::MAX);
+        let mut stream = self.session.send_files(vec![(0, count)])?;
+        let mut listed = found.entries.iter();
+        let (mut wanted, mut problem) = (true, None);
+        while let Some(entry) = stream.next_file()? {
+            // The names were listed, logged and counted; what is sent may not differ from it.
+            if listed.next().is_none_or(|l| l.path != entry.path) {
+                return Err(Halt::Protocol("a file was sent that was not listed".to_owned()));
+            }
+            if wanted && problem.is_none() {
+                match each(&entry, &mut stream) {
+                    Ok(go_on) => wanted = go_on,
+                    Err(message) => problem = Some(message),
+                }
+                if let Some(halt) = stream.take_halt() {
+                    return Err(halt);
+                }
+            }
+        }
+        if listed.next().is_some() && wanted && problem.is_none() {
+            return Err(Halt::Protocol("files of the list were not sent".to_owned()));
+        }
+        problem.map_or(Ok(()), |message| Err(Halt::Sink(message)))
+    }
+
+    /// Expands texts in the state that the last command left.
+    pub(crate) fn expand(&mut self, texts: &[String]) -> Result<Vec<String>, Halt> {
+        if texts.iter().all(|t| !t.contains(['$', '`', '\\'])) {
+            return Ok(texts.to_vec());
+        }
+        let shell = self.buildspec.env.shell.clone().unwrap_or_else(|| "sh".to_owned());
+        let run_as = self.buildspec.run_as.clone();
+        let request = texts.to_vec();
+        match self.session.request(|id| ToAgent::Expand { id, texts: request, shell, run_as })? {
+            FromAgent::Expanded { texts: expanded, .. } if expanded.len() == texts.len() => {
+                Ok(expanded.into_iter().map(|t| String::from_utf8_lossy(&t.0).into_owned()).collect())
+            }
+            FromAgent::Failed { message, .. } => Err(Halt::Sink(message)),
+            other => Err(Halt::Protocol(format!("{other:?} in answer to Expand"))),
+        }
+    }
+
+    /// Searches files and logs the search as the service does (`buildspec.md` 5.2). The inner error fails the phase.
+    pub(crate) fn search(&mut self, search: &Search<'_>) -> Result<Result<Found, Failure>, Halt> {
+        let base = search.base.unwrap_or(".");
+        let mut texts = vec![base.to_owned()];
+        texts.extend(search.patterns.iter().cloned());
+        texts.extend(search.exclude.iter().cloned());
+        let mut expanded = match self.expand(&texts) {
+            Ok(expanded) => expanded.into_iter(),
+            Err(Halt::Sink(message)) => return Ok(Err(Failure::new("CLIENT_ERROR", message))),
+            Err(halt) => return Err(halt),
+        };
+        let base = expanded.next().filter(|b| !b.is_empty()).unwrap_or_else(|| ".".to_owned());
+        let patterns: Vec<String> = expanded.by_ref().take(search.patterns.len()).collect();
+        let exclude: Vec<String> = expanded.collect();
+
+        for line in
+            [&format!("Expanding base directory path: {base}"), "Assembling file list", &format!("Expanding {base}")]
+        {
+            self.session.journal.line(line)?;
+        }
+        let list = List {
+            id: 0,
+            root: self.layout.source_dir().into(),
+            base: base.clone(),
+            patterns: patterns.clone(),
+            exclude,
+            discard_paths: search.discard_paths,
+            links: search.links,
+            directories: false,
+            max_entries: MAX_ENTRIES,
+            budget_ms: None,
+        };
+        let found = match self.list(list)? {
+            Ok(found) => found,
+            Err(message) => return Ok(Err(Failure::new("CLIENT_ERROR", message))),
+        };
+        if found.bases == 0 {
+            let message = format!("no matching base directory path found for {base}");
+            return Ok(Err(Failure::new("CLIENT_ERROR", message)));
+        }
+        self.session.journal.line(&format!("Expanding file paths for base directory {base}"))?;
+        self.session.journal.line("Assembling file list")?;
+        for (pattern, matches) in patterns.iter().zip(&found.matches) {
+            self.session.journal.line(&format!("Expanding {pattern}"))?;
+            if *matches == 0 {
+                self.session.journal.line(&format!("Skipping invalid file path {pattern}"))?;
+            }
+        }
+        if !found.entries.is_empty() {
+            self.session.journal.line(&format!("Found {} file(s)", found.entries.len()))?;
+        }
+        Ok(Ok(found))
+    }
+
+    /// Has the agent find files. The inner error is a message for the log.
+    pub(crate) fn list(&mut self, list: List) -> Result<Result<Found, String>, Halt> {
+        let patterns = list.patterns.len();
+        let mut collect = Collect { entries: Vec::new() };
+        match self.session.request_with(|id| ToAgent::List(List { id, ..list }), &mut collect)? {
+            FromAgent::Listed { entries, bases, matches, skipped, .. } => {
+                if entries as usize != collect.entries.len() || matches.len() != patterns {
+                    return Err(Halt::Protocol("a listing that does not add up".to_owned()));
+                }
+                for text in skipped.iter().take(20) {
+                    self.session.journal.line(text)?;
+                }
+                Ok(Ok(Found { entries: collect.entries, bases: bases.len(), matches }))
+            }
+            FromAgent::Failed { message, .. } => Ok(Err(message)),
+            other => Err(Halt::Protocol(format!("{other:?} in answer to List"))),
+        }
+    }
+}
+
+/// What [`Build::search`] looks for.
+#[derive(Debug)]
+pub(crate) struct Search<'a> {
+    pub(crate) base: Option<&'a str>,
+    pub(crate) patterns: &'a [String],
+    pub(crate) exclude: &'a [String],
+    pub(crate) discard_paths: bool,
+    pub(crate) links: Links,
+}
+
+/// Where an artifact of that name goes: below `root`, whatever the build made of the name.
+fn target_path(root: &Path, name: &str) -> Option<PathBuf> {
+    let mut target = root.to_owned();
+    let mut parts = 0;
+    for component in Path::new(name).components() {
+        match component {
+            Component::Normal(part) => {
+                target.push(part);
+                parts += 1;
+            }
+            Component::CurDir => {}
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    (parts > 0 && !name.contains('\0')).then_some(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn artifact_names_stay_below_their_directory() {
+        let root = Path::new("/out");
+        assert_eq!(target_path(root, "builds/7/app.zip").unwrap(), Path::new("/out/builds/7/app.zip"));
+        assert_eq!(target_path(root, "./app").unwrap(), Path::new("/out/app"));
+        for bad in ["", "/", ".", "../x", "/etc/passwd", "a/../../b", "a\0b"] {
+            assert!(target_path(root, bad).is_none(), "{bad}");
+        }
+    }
+}
