@@ -11,7 +11,7 @@ mod files;
 mod phases;
 
 use crate::{
-    diagnostic::{Code, Diagnostic, Severity},
+    diagnostic::{Code, Diagnostic, Findings, Severity},
     display::quote,
     keys,
     model::{Buildspec, Version},
@@ -39,9 +39,6 @@ pub(crate) enum Purpose {
     Lint,
 }
 
-/// Most diagnostics of one kind of severity; a hostile file has no right to more.
-const MAX_DIAGNOSTICS: usize = 1000;
-
 /// What is shown for a file that is no buildspec: "reads as if it fell back to the 0.0 schema"
 /// (`buildspecs-in-the-wild.md` 3.1).
 const AWS_NOT_A_BUILDSPEC: &str = "wrong number of container tags, expected 1";
@@ -56,13 +53,15 @@ pub(crate) struct Decoder<'a> {
     source: &'a SourceText,
     document: &'a Document,
     purpose: Purpose,
-    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) findings: Findings,
+    /// Unknown keys for which a suggestion was sought; that is not free.
+    advised: usize,
     pub(crate) unknown_keys: Vec<UnknownKeys>,
 }
 
 impl<'a> Decoder<'a> {
     pub(crate) fn new(source: &'a SourceText, document: &'a Document, purpose: Purpose) -> Self {
-        Self { source, document, purpose, diagnostics: Vec::new(), unknown_keys: Vec::new() }
+        Self { source, document, purpose, findings: Findings::default(), advised: 0, unknown_keys: Vec::new() }
     }
 
     /// Reads the document. The result can be used only when no error was found.
@@ -178,11 +177,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn push(&mut self, diagnostic: Diagnostic) {
-        if self.diagnostics.iter().filter(|d| d.severity == diagnostic.severity).take(MAX_DIAGNOSTICS).count()
-            < MAX_DIAGNOSTICS
-        {
-            self.diagnostics.push(diagnostic);
-        }
+        self.findings.push(diagnostic);
     }
 
     fn warn(&mut self, code: Code, span: Span, message: impl Into<String>, hint: impl Into<String>) {

@@ -104,6 +104,58 @@ impl Diagnostic {
     }
 }
 
+/// Most diagnostics of one severity; a hostile file has no right to more.
+const MAX_FINDINGS: usize = 1000;
+
+/// Diagnostics being collected, bounded.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    list: Vec<Diagnostic>,
+    counts: [usize; 3],
+}
+
+impl Findings {
+    fn count(&mut self, severity: Severity) -> &mut usize {
+        let [errors, warnings, hints] = &mut self.counts;
+        match severity {
+            Severity::Error => errors,
+            Severity::Warning => warnings,
+            Severity::Hint => hints,
+        }
+    }
+
+    /// Keeps it, unless there are too many of its severity already.
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        let count = self.count(diagnostic.severity);
+        if *count < MAX_FINDINGS {
+            *count += 1;
+            self.list.push(diagnostic);
+        }
+    }
+
+    pub(crate) fn extend(&mut self, others: impl IntoIterator<Item = Diagnostic>) {
+        for diagnostic in others {
+            self.push(diagnostic);
+        }
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.list.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// All of them, as they were found.
+    pub(crate) fn into_list(self) -> Vec<Diagnostic> {
+        self.list
+    }
+
+    /// In the order of the file; in one place errors first, otherwise as they were found.
+    pub(crate) fn sorted(self) -> Vec<Diagnostic> {
+        let mut list = self.list;
+        list.sort_by_key(|d| (d.line, d.column, d.severity));
+        list
+    }
+}
+
 macro_rules! codes {
     ($($variant:ident $name:literal $summary:literal,)+) => {
         /// The kinds of diagnostics. Names and meanings are stable: they are part of `kiln lint`'s JSON and SARIF.

@@ -555,6 +555,11 @@ pub(crate) fn advice(section: &Section, word: &str) -> Option<String> {
     if let Some(home) = ALL.iter().find(|home| home.keys.iter().any(|key| plain(key.name) == wanted)) {
         return Some(format!("it belongs {}", home.place));
     }
+    if section.key("variables").is_some()
+        && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+    {
+        return Some("environment variables stand one level deeper, under `variables`".to_owned());
+    }
     similar(wanted.len() / 3).map(|(_, name)| format!("did you mean `{name}`?"))
 }
 
@@ -613,6 +618,7 @@ mod tests {
             (&ARTIFACTS, "type", "packaging (ZIP or not) is a setting of the project"),
             (&GRAPH_ITEM, "depends-on", "did you mean `depend-on`?"),
             (&BATCH, "static", "write it under `build-matrix`"),
+            (&ITEM_ENVIRONMENT, "CLI_REGION", "environment variables stand one level deeper, under `variables`"),
             (&CACHE, "directories", "did you mean `paths`?"),
         ] {
             assert_eq!(advice(section, word).as_deref(), Some(expected), "{word}");

@@ -6,7 +6,7 @@ mod shell;
 
 use crate::{
     decode::Purpose,
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, Findings},
     model::Buildspec,
     parse::{self, Reading},
     source::{SourceText, Span},
@@ -19,22 +19,22 @@ use crate::{
 /// CloudFormation functions, which fail a build, are only hints here: the file may still have to pass through a template.
 #[must_use]
 pub fn lint(text: &[u8]) -> Vec<Diagnostic> {
-    let Reading { buildspec, mut diagnostics, document, .. } = parse::read(text, Purpose::Lint);
+    let Reading { buildspec, mut findings, document, .. } = parse::read(text, Purpose::Lint);
     if let (Some((source, document)), Some(buildspec)) = (document, buildspec) {
-        let mut linter = Linter { source: &source, document: &document, buildspec: &buildspec, found: Vec::new() };
+        let mut linter =
+            Linter { source: &source, document: &document, buildspec: &buildspec, found: Findings::default() };
         linter.settings();
         linter.commands();
-        diagnostics.append(&mut linter.found);
-        parse::sort(&mut diagnostics);
+        findings.extend(linter.found.into_list());
     }
-    diagnostics
+    findings.sorted()
 }
 
 struct Linter<'a> {
     source: &'a SourceText,
     document: &'a Document,
     buildspec: &'a Buildspec,
-    found: Vec<Diagnostic>,
+    found: Findings,
 }
 
 impl<'a> Linter<'a> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     decode::{Decoder, Purpose, UnknownKeys},
-    diagnostic::{Diagnostic, Severity},
+    diagnostic::{Diagnostic, Findings, Severity},
     model::Buildspec,
     source::SourceText,
     yaml,
@@ -90,11 +90,10 @@ impl std::error::Error for BuildspecError {}
 pub fn parse(text: &[u8], options: ParseOptions) -> Result<Parsed, BuildspecError> {
     let purpose = if options.batch { Purpose::Batch } else { Purpose::Build };
     let reading = read(text, purpose);
-    match (reading.diagnostics.iter().find(|d| d.severity == Severity::Error), reading.buildspec) {
-        (None, Some(buildspec)) => {
-            Ok(Parsed { buildspec, diagnostics: reading.diagnostics, unknown_keys: reading.unknown_keys })
-        }
-        (Some(first), _) => Err(BuildspecError::new(first.clone(), reading.diagnostics)),
+    let diagnostics = reading.findings.sorted();
+    match (diagnostics.iter().find(|d| d.severity == Severity::Error), reading.buildspec) {
+        (None, Some(buildspec)) => Ok(Parsed { buildspec, diagnostics, unknown_keys: reading.unknown_keys }),
+        (Some(first), _) => Err(BuildspecError::new(first.clone(), diagnostics)),
         (None, None) => {
             // The decoder gives no buildspec only together with an error.
             let first = crate::decode::unusable();
@@ -106,37 +105,33 @@ pub fn parse(text: &[u8], options: ParseOptions) -> Result<Parsed, BuildspecErro
 /// What came of reading a text.
 pub(crate) struct Reading {
     pub(crate) buildspec: Option<Buildspec>,
-    /// In the order of the file.
-    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) findings: Findings,
     pub(crate) unknown_keys: Vec<UnknownKeys>,
     /// `None` when the text is no YAML.
     pub(crate) document: Option<(SourceText, yaml::Document)>,
 }
 
 pub(crate) fn read(text: &[u8], purpose: Purpose) -> Reading {
-    let refused = |diagnostics| Reading { buildspec: None, diagnostics, unknown_keys: Vec::new(), document: None };
+    let refused = |findings| Reading { buildspec: None, findings, unknown_keys: Vec::new(), document: None };
     let source = match SourceText::decode(text) {
         Ok(source) => source,
-        Err(error) => return refused(vec![*error]),
+        Err(error) => {
+            let mut findings = Findings::default();
+            findings.push(*error);
+            return refused(findings);
+        }
     };
-    let mut remarks = Vec::new();
+    let mut remarks = Findings::default();
     let document = match yaml::parse(&source, &mut remarks) {
         Ok(document) => document,
         Err(error) => {
             remarks.push(*error);
-            sort(&mut remarks);
             return refused(remarks);
         }
     };
     let mut decoder = Decoder::new(&source, &document, purpose);
     let buildspec = decoder.buildspec();
-    let (mut diagnostics, unknown_keys) = (decoder.diagnostics, decoder.unknown_keys);
-    diagnostics.append(&mut remarks);
-    sort(&mut diagnostics);
-    Reading { buildspec, diagnostics, unknown_keys, document: Some((source, document)) }
-}
-
-/// By place, in one place errors first, otherwise as found.
-pub(crate) fn sort(diagnostics: &mut [Diagnostic]) {
-    diagnostics.sort_by_key(|d| (d.line, d.column, d.severity));
+    let (mut findings, unknown_keys) = (decoder.findings, decoder.unknown_keys);
+    findings.extend(remarks.into_list());
+    Reading { buildspec, findings, unknown_keys, document: Some((source, document)) }
 }

@@ -22,7 +22,7 @@ mod scanner;
 mod tests;
 
 use crate::{
-    diagnostic::{Code, Diagnostic, Severity},
+    diagnostic::{Code, Diagnostic, Findings, Severity},
     source::{Mark, SourceText, Span},
 };
 
@@ -123,7 +123,7 @@ impl Document {
 ///
 /// # Errors
 /// The first thing that is not YAML, or exceeds a budget.
-pub(crate) fn parse(source: &SourceText, remarks: &mut Vec<Diagnostic>) -> Result<Document, Box<Diagnostic>> {
+pub(crate) fn parse(source: &SourceText, remarks: &mut Findings) -> Result<Document, Box<Diagnostic>> {
     compose::compose(source, remarks).map_err(|fault| Box::new(fault.into_diagnostic(source)))
 }
 
@@ -149,8 +149,9 @@ impl Fault {
         // The service counts lines from 0 here: a tab on line 4 is "at line 3" (awsdocs/aws-codebuild-user-guide
         // pull request 25), likewise aws-samples/bedrock-chat issue 441 and boundless-xyz/boundless pull request 667.
         let aws = format!("{problem} at line {}", at.line.saturating_sub(1));
-        let unclosed_quote = context == "while scanning a quoted scalar";
-        let place = if unclosed_quote || at.offset >= source.as_str().len() { context_at.unwrap_or(at) } else { at };
+        // What is wrong with an unclosed quote and with a key without colon is where it begins.
+        let from_start = matches!(context, "while scanning a quoted scalar" | "while scanning a simple key");
+        let place = if from_start || at.offset >= source.as_str().len() { context_at.unwrap_or(at) } else { at };
         // At the end of the text libyaml moves to a line that does not exist.
         let place = if place.offset >= source.as_str().len() { source.mark_at(source.as_str().len()) } else { place };
         let message = if context.is_empty() { problem.to_owned() } else { format!("{problem} {context}") };
@@ -172,7 +173,8 @@ fn syntax_hint(problem: &str, context: &str, source: &SourceText, at: Mark) -> O
             "a colon followed by a blank makes a mapping of the command: quote the whole command, - 'echo \"a: b\"'"
         }
         "mapping values are not allowed in this context" => {
-            "check the indentation of this line and the one before; a text with a colon and a blank in it needs quotes"
+            "check the indentation of this line and the one before; a command of several lines begins with - |, a text with a \
+             colon and a blank in it needs quotes"
         }
         "found character that cannot start any token" => match here {
             Some('\t') => "indent with spaces: YAML allows no tabs there",
@@ -199,7 +201,7 @@ fn syntax_hint(problem: &str, context: &str, source: &SourceText, at: Mark) -> O
             "check the indentation: entries of one list or mapping begin in the same column"
         }
         "could not find expected ':'" => {
-            "check the indentation, and whether a colon is missing; a text of several lines needs | before it"
+            "this line stands outside of the block above it: indent it; if it is a key, a colon is missing"
         }
         "found unexpected end of stream" => "the quote that opens here is never closed",
         "found unknown escape character" => {

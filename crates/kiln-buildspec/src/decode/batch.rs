@@ -34,24 +34,19 @@ impl Decoder<'_> {
             }
             return None;
         };
-        let outer = std::mem::take(&mut self.diagnostics);
+        let outer = std::mem::take(&mut self.findings);
         let batch = if self.document.is_null(value) {
             self.batch_error(self.document.span(key), "`batch` is empty", "name the builds, or remove it");
             None
         } else {
             self.batch_section(root)
         };
-        let mut found = std::mem::replace(&mut self.diagnostics, outer);
-        let broken = found.iter().any(|d| d.severity == Severity::Error);
-        if self.purpose == Purpose::Build {
-            // A single build does not look at it.
-            for diagnostic in &mut found {
-                diagnostic.severity = diagnostic.severity.max(Severity::Warning);
-            }
-        }
-        for diagnostic in found {
-            self.push(diagnostic);
-        }
+        let found = std::mem::replace(&mut self.findings, outer);
+        let broken = found.has_errors();
+        // A single build does not look at the section.
+        let least = if self.purpose == Purpose::Build { Severity::Warning } else { Severity::Error };
+        self.findings
+            .extend(found.into_list().into_iter().map(|d| Diagnostic { severity: d.severity.max(least), ..d }));
         if broken { None } else { batch }
     }
 

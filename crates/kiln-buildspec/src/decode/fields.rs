@@ -12,6 +12,9 @@ use crate::{
 /// Most entries of the log's warning on unknown keys.
 const MAX_UNKNOWN: usize = 1000;
 
+/// Most unknown keys that suggestions are sought for.
+const MAX_ADVISED: usize = 100;
+
 /// The known keys of one mapping.
 pub(super) struct Fields {
     section: &'static Section,
@@ -92,7 +95,10 @@ impl Decoder<'_> {
         let span = self.document.span(key);
         let message = format!("the key '{}' means nothing {} and is ignored", quote(text), section.place);
         let mut diagnostic = Diagnostic::new(Severity::Warning, Code::UnknownKey, span, message);
-        diagnostic.hint = keys::advice(section, text);
+        if self.advised < MAX_ADVISED {
+            self.advised += 1;
+            diagnostic.hint = keys::advice(section, text);
+        }
         self.push(diagnostic);
     }
 
@@ -104,7 +110,10 @@ impl Decoder<'_> {
         let message = format!("there is no phase '{text}': the phases are install, pre_build, build and post_build");
         let mut diagnostic = Diagnostic::new(Severity::Error, Code::UnknownPhase, self.document.span(key), message)
             .with_aws(format!("Invalid buildspec phase name: {text}. Expecting: {expected}"));
-        diagnostic.hint = keys::advice(&keys::PHASE_LIST, &text);
+        if self.advised < MAX_ADVISED {
+            self.advised += 1;
+            diagnostic.hint = keys::advice(&keys::PHASE_LIST, &text);
+        }
         self.push(diagnostic);
     }
 

@@ -21,7 +21,7 @@ struct Item<'a> {
     text: &'a str,
     style: Style,
     span: Span,
-    script: Script,
+    script: Script<'a>,
 }
 
 /// Which shell runs the commands.
@@ -191,7 +191,7 @@ impl<'a> Linter<'a> {
             let from = before.iter().rposition(separates).map_or(0, |at| at + 1);
             let job = before.get(from..).unwrap_or_default();
             let redirected = job.iter().any(|t| t.kind == TokenKind::Operator && t.text.contains('>'));
-            let detached = job.iter().any(|t| ["nohup", "setsid", "daemonize"].contains(&t.text.as_str()));
+            let detached = job.iter().any(|t| ["nohup", "setsid", "daemonize"].contains(&t.text));
             if job.is_empty() || redirected || detached {
                 continue;
             }
@@ -229,7 +229,7 @@ impl<'a> Linter<'a> {
     /// An item that is only `set …` acts on nothing.
     fn options_not_kept(&mut self, items: &[Item<'_>]) {
         for (index, item) in items.iter().enumerate() {
-            let mut words = item.script.tokens.iter().filter(|t| t.text != "\n").map(|t| t.text.as_str());
+            let mut words = item.script.tokens.iter().filter(|t| t.text != "\n").map(|t| t.text);
             let only_set = matches!(words.next(), Some("set" | "shopt" | "alias" | "umask" | "trap"))
                 && item.script.tokens.iter().all(|t| t.kind != TokenKind::Operator || t.text == "\n")
                 && item.script.commands().count() == 1
@@ -291,7 +291,7 @@ impl<'a> Linter<'a> {
             let mut commands = item.script.commands();
             match (commands.next(), commands.next()) {
                 (Some("cd" | "export"), None) => true,
-                (None, _) => item.script.tokens.iter().any(|t| shell::is_assignment(&t.text)),
+                (None, _) => item.script.tokens.iter().any(|t| shell::is_assignment(t.text)),
                 _ => false,
             }
         });
@@ -306,9 +306,8 @@ impl<'a> Linter<'a> {
     }
 }
 
-fn separates(token: &Token) -> bool {
-    token.kind == TokenKind::Operator
-        && matches!(token.text.as_str(), ";" | "&" | "\n" | "&&" | "||" | "(" | ")" | ";;")
+fn separates(token: &Token<'_>) -> bool {
+    token.kind == TokenKind::Operator && matches!(token.text, ";" | "&" | "\n" | "&&" | "||" | "(" | ")" | ";;")
 }
 
 fn looks_like_windows(text: &str) -> bool {
@@ -330,10 +329,10 @@ fn looks_like_windows(text: &str) -> bool {
 }
 
 /// What in a script only bash understands.
-fn bash_only(script: &Script) -> Option<&'static str> {
+fn bash_only(script: &Script<'_>) -> Option<&'static str> {
     for (index, token) in script.tokens.iter().enumerate() {
-        let text = token.text.as_str();
-        let next = script.tokens.get(index + 1).map(|t| t.text.as_str());
+        let text = token.text;
+        let next = script.tokens.get(index + 1).map(|t| t.text);
         let found = match (token.kind, text) {
             (TokenKind::Command, "[[") => Some("[["),
             (TokenKind::Command, "source") => Some("`source` (sh: `.`)"),
@@ -383,7 +382,7 @@ fn bash_expansion(word: &str) -> Option<&'static str> {
 }
 
 /// A reserved word that stands where only an argument can, while its construct is open.
-fn swallowed_keyword(script: &Script) -> Option<&'static str> {
+fn swallowed_keyword(script: &Script<'_>) -> Option<&'static str> {
     let opened: Vec<&str> =
         script.commands().filter(|c| matches!(*c, "if" | "for" | "while" | "until" | "case")).collect();
     if opened.is_empty() {
@@ -407,9 +406,9 @@ fn swallowed_keyword(script: &Script) -> Option<&'static str> {
 }
 
 /// Commands whose failure nobody expects, or that cannot fail.
-const HARMLESS: [&str; 26] = [
+const HARMLESS: [&str; 27] = [
     "echo", "printf", "export", "set", "cd", "true", "false", ":", "exit", "sleep", "unset", "ls", "pwd", "cat", "env",
-    "printenv", "local", "readonly", "shopt", "trap", "date", "which", "whoami", "[", "test", "return",
+    "printenv", "local", "readonly", "shopt", "trap", "date", "which", "whoami", "[", "test", "return", "mkdir",
 ];
 
 /// In a block of several lines without `set -e`: the first command on a line before the last whose failure goes unseen.
@@ -419,10 +418,10 @@ fn ignored_failure<'s>(item: &'s Item<'_>) -> Option<&'s str> {
     }
     // Statements at the outermost level: those inside of if, loops, functions and brackets may be meant to fail.
     let mut depth = 0usize;
-    let mut statements: Vec<Vec<&Token>> = vec![Vec::new()];
+    let mut statements: Vec<Vec<&Token<'_>>> = vec![Vec::new()];
     for token in &item.script.tokens {
         let command = token.kind == TokenKind::Command;
-        match token.text.as_str() {
+        match token.text {
             "if" | "case" | "do" | "{" if command => depth += 1,
             "(" if !command => depth += 1,
             "fi" | "esac" | "done" | "}" if command => depth = depth.saturating_sub(1),
@@ -444,8 +443,8 @@ fn ignored_failure<'s>(item: &'s Item<'_>) -> Option<&'s str> {
     statements.retain(|statement| !statement.is_empty());
     let (_, before) = statements.split_last()?;
     before.iter().find_map(|statement| {
-        let first = statement.iter().find(|t| t.kind == TokenKind::Command)?.text.as_str();
-        let handled = statement.iter().any(|t| matches!(t.text.as_str(), "||" | "&" | "exit"));
+        let first = statement.iter().find(|t| t.kind == TokenKind::Command)?.text;
+        let handled = statement.iter().any(|t| matches!(t.text, "||" | "&" | "exit"));
         let compound =
             matches!(first, "if" | "case" | "for" | "while" | "until" | "{" | "!" | "function" | "do" | "then")
                 || statement.iter().any(|t| t.kind == TokenKind::Operator && t.text == "(");
@@ -453,7 +452,7 @@ fn ignored_failure<'s>(item: &'s Item<'_>) -> Option<&'s str> {
     })
 }
 
-fn sets_errexit(script: &Script) -> bool {
+fn sets_errexit(script: &Script<'_>) -> bool {
     script.tokens.windows(2).any(|window| {
         let [set, option] = window else { return false };
         set.kind == TokenKind::Command

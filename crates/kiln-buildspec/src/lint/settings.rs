@@ -97,7 +97,7 @@ impl Linter<'_> {
 
     fn empty_phases(&mut self) {
         let phases: Vec<_> = self.buildspec.phases.iter().collect();
-        let batch_only = self.buildspec.batch.is_some() && phases.is_empty();
+        let batch_only = phases.is_empty() && self.find(&["batch"]).is_some();
         let idle = phases.iter().all(|(_, phase)| {
             phase.commands.is_empty() && phase.finally.is_empty() && phase.runtime_versions.is_empty()
         });

@@ -5,10 +5,10 @@
 
 /// A word or operator of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Token {
+pub(super) struct Token<'a> {
     pub(super) kind: TokenKind,
     /// As written.
-    pub(super) text: String,
+    pub(super) text: &'a str,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub(super) enum TokenKind {
 
 /// A script, read.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Script {
-    pub(super) tokens: Vec<Token>,
+pub(super) struct Script<'a> {
+    pub(super) tokens: Vec<Token<'a>>,
     /// A quote is open at the end.
     pub(super) open_quote: bool,
 }
@@ -36,7 +36,7 @@ const OPERATORS: [&str; 19] =
 
 struct Reader<'a> {
     rest: &'a str,
-    script: Script,
+    script: Script<'a>,
     /// The next word is a command's name.
     at_command: bool,
     /// End words of here-documents that begin on the next line; whether tabs in front of them are dropped.
@@ -44,7 +44,7 @@ struct Reader<'a> {
 }
 
 /// Reads a script.
-pub(super) fn read(text: &str) -> Script {
+pub(super) fn read(text: &str) -> Script<'_> {
     let mut reader = Reader { rest: text, script: Script::default(), at_command: true, here_documents: Vec::new() };
     while let Some(c) = reader.rest.chars().next() {
         match c {
@@ -64,8 +64,8 @@ impl<'a> Reader<'a> {
         self.rest = self.rest.get(bytes..).unwrap_or_default();
     }
 
-    fn push(&mut self, kind: TokenKind, text: &str) {
-        self.script.tokens.push(Token { kind, text: text.to_owned() });
+    fn push(&mut self, kind: TokenKind, text: &'a str) {
+        self.script.tokens.push(Token { kind, text });
     }
 
     fn line_break(&mut self) {
@@ -229,14 +229,14 @@ pub(super) fn is_assignment(word: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-impl Script {
+impl<'a> Script<'a> {
     /// Names of commands, reserved words among them.
-    pub(super) fn commands(&self) -> impl Iterator<Item = &str> {
-        self.tokens.iter().filter(|t| t.kind == TokenKind::Command).map(|t| t.text.as_str())
+    pub(super) fn commands(&self) -> impl Iterator<Item = &'a str> + '_ {
+        self.tokens.iter().filter(|t| t.kind == TokenKind::Command).map(|t| t.text)
     }
 
     /// Names of the functions that the script defines: `f() …`, `function f …`.
-    pub(super) fn functions(&self) -> Vec<&str> {
+    pub(super) fn functions(&self) -> Vec<&'a str> {
         let mut names = Vec::new();
         for window in self.tokens.windows(3) {
             if let [name, open, close] = window
@@ -244,7 +244,7 @@ impl Script {
                 && open.text == "("
                 && close.text == ")"
             {
-                names.push(name.text.as_str());
+                names.push(name.text);
             }
         }
         for window in self.tokens.windows(2) {
@@ -253,7 +253,7 @@ impl Script {
                 && keyword.text == "function"
                 && name.kind == TokenKind::Word
             {
-                names.push(name.text.as_str());
+                names.push(name.text);
             }
         }
         names
@@ -268,7 +268,7 @@ mod tests {
         let script = read(text);
         let tokens = script.tokens.iter().map(|token| match token.kind {
             TokenKind::Command => format!("<{}>", token.text),
-            TokenKind::Word => token.text.clone(),
+            TokenKind::Word => token.text.to_owned(),
             TokenKind::Operator => token.text.replace('\n', "NL"),
         });
         tokens.collect::<Vec<_>>().join(" ")

@@ -7,7 +7,7 @@ use super::{
     scanner::{Scanner, Token, TokenKind, too_deep},
 };
 use crate::{
-    diagnostic::{Code, Diagnostic, Severity},
+    diagnostic::{Code, Diagnostic, Findings, Severity},
     display::quote,
     source::{Mark, SourceText, Span},
 };
@@ -28,7 +28,7 @@ struct Composer<'a> {
     depth: usize,
     /// Entries that merge keys added.
     merged: usize,
-    remarks: &'a mut Vec<Diagnostic>,
+    remarks: &'a mut Findings,
 }
 
 /// What is in a collection, and where it ends.
@@ -41,7 +41,7 @@ struct Properties {
     tag: Option<Box<str>>,
 }
 
-pub(super) fn compose(source: &SourceText, remarks: &mut Vec<Diagnostic>) -> Result<Document, Fault> {
+pub(super) fn compose(source: &SourceText, remarks: &mut Findings) -> Result<Document, Fault> {
     let mut composer = Composer {
         scanner: Scanner::new(source.as_str()),
         document: Document::default(),
@@ -512,7 +512,7 @@ impl Composer<'_> {
             }
         }
         if merges.is_empty() {
-            self.remarks.append(&mut remarks);
+            self.remarks.extend(remarks);
             return Ok(entries);
         }
         // What is written in the mapping itself wins over what is merged, and of several merged mappings the first.
@@ -533,7 +533,7 @@ impl Composer<'_> {
             }
         }
         self.merged += merged;
-        self.remarks.append(&mut remarks);
+        self.remarks.extend(remarks);
         Ok(entries)
     }
 

@@ -46,7 +46,7 @@ enum Reading {
 
 fn ours(text: &str) -> Reading {
     let source = SourceText::decode(text.as_bytes()).unwrap();
-    match compose::compose(&source, &mut Vec::new()) {
+    match compose::compose(&source, &mut Findings::default()) {
         Ok(document) => {
             let mut out = String::new();
             if let Some(root) = document.root() {
