@@ -28,6 +28,8 @@ use std::{
 
 use rustix::{event::PollFlags, io::Errno, process::Pid, thread::CapabilitySet};
 
+pub(crate) use self::firewall::others::Obstacle;
+pub(crate) use self::netns::poll;
 pub use self::{
     address::{Ipv4Network, Ipv4NetworkError},
     link::SERVICE_ADDRESS,
@@ -77,25 +79,29 @@ impl NetworkPlan {
         match mode {
             NetworkMode::Host => plain(Way::Host),
             NetworkMode::None => plain(Way::Loopback),
-            NetworkMode::Private if may_configure_networks() => plain(Way::Veth),
-            NetworkMode::Private => match Self::pasta(config) {
-                Ok(way) => plain(way),
-                Err(why) => Self {
-                    way: Way::Host,
-                    notices: vec![format!(
-                        "this build shares this machine's network, its loopback services included: a private network \
-                         takes root or pasta, and {why}; --network none closes it"
-                    )],
-                },
-            },
+            NetworkMode::Private => Self::private(config),
         }
     }
 
-    fn pasta(config: &NetworkConfig) -> Result<Way, String> {
-        let program = pasta::find()?;
-        let mut route =
-            Socket::route().map_err(|errno| format!("the kernel's interfaces cannot be asked for: {errno}"))?;
-        Ok(Way::Pasta { program, policy: policy(&mut route, config)? })
+    fn private(config: &NetworkConfig) -> Self {
+        let way = match PrivateWay::of_this_process() {
+            PrivateWay::Veth => Ok(Way::Veth),
+            PrivateWay::Pasta(program) => Socket::route()
+                .map_err(|errno| format!("the kernel's interfaces cannot be asked for: {errno}"))
+                .and_then(|mut route| policy(&mut route, config))
+                .map(|policy| Way::Pasta { program, policy }),
+            PrivateWay::None(why) => Err(why),
+        };
+        match way {
+            Ok(way) => Self { way, notices: Notices::new() },
+            Err(why) => Self {
+                way: Way::Host,
+                notices: vec![format!(
+                    "this build shares this machine's network, its loopback services included: a private network takes \
+                     root or pasta, and {why}; --network none closes it"
+                )],
+            },
+        }
     }
 
     /// To be called by the sandbox's first process, in its namespaces and while it has all rights there. Does what only
@@ -264,8 +270,46 @@ fn no_network(why: &str) -> String {
     )
 }
 
+/// How this process can give builds a private network.
+#[derive(Debug)]
+pub(crate) enum PrivateWay {
+    /// By interfaces and rules of the host.
+    Veth,
+    /// By this program.
+    Pasta(PathBuf),
+    /// Not at all; with the rest of a sentence.
+    None(String),
+}
+
+impl PrivateWay {
+    /// Asks the kernel and looks for programs; tries nothing.
+    pub(crate) fn of_this_process() -> Self {
+        if may_configure_networks() {
+            return Self::Veth;
+        }
+        pasta::find().map_or_else(Self::None, Self::Pasta)
+    }
+}
+
+/// What stands between builds' networks and the internet on this machine, as far as it can be seen; `None` for
+/// processes that may not look.
+pub(crate) fn obstacles() -> Option<Vec<Obstacle>> {
+    if !may_configure_networks() {
+        return None;
+    }
+    let (mut route, mut netfilter) = (Socket::route().ok()?, Socket::netfilter().ok()?);
+    let mut obstacles = firewall::others::obstacles(&mut netfilter);
+    if let Ok(None) = link::route_to(&mut route, forwarding::INTERNET) {
+        obstacles.push(Obstacle {
+            found: "this machine has no route to the internet (IPv4), so builds have none either".to_owned(),
+            fix: "set a default route".to_owned(),
+        });
+    }
+    Some(obstacles)
+}
+
 /// Whether this process may make interfaces and enter other processes' network namespaces.
-pub(crate) fn may_configure_networks() -> bool {
+fn may_configure_networks() -> bool {
     let needed = CapabilitySet::NET_ADMIN | CapabilitySet::SYS_ADMIN;
     rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(needed))
         // Root of a user namespace has them, and yet not over the host's network.
@@ -356,21 +400,38 @@ fn keep(rules: Rules, interface: u32) -> Result<Service, NetworkError> {
     .map_err(NetworkError::Service)
 }
 
-/// Removes interfaces of builds that are gone; `alive` tells from an id whether a build is there still. Returns the ids
-/// of those removed. Needs the right to (CAP_NET_ADMIN) only where there is something to remove.
+/// The builds that are gone and whose interfaces are there still, with the interfaces' numbers; `alive` tells from an id
+/// whether a build is there.
+fn dead(socket: &mut Socket, alive: impl Fn(&str) -> bool) -> Result<Vec<(String, u32)>, NetworkError> {
+    let links = link::of_builds(socket).map_err(failed("list"))?;
+    // Without id: in the middle of its creation, and if its creator died there, gone with it.
+    Ok(links.into_iter().filter_map(|(link, id)| Some((id?, link.index))).filter(|(id, _)| !alive(id)).collect())
+}
+
+fn failed(what: &'static str) -> impl Fn(Errno) -> NetworkError {
+    move |errno| NetworkError::Interfaces { what, source: errno.into() }
+}
+
+/// Ids of builds that are gone and whose interfaces are there still; `alive` tells from an id whether a build is there.
+///
+/// # Errors
+/// Interfaces could not be listed.
+pub fn left(alive: impl Fn(&str) -> bool) -> Result<Vec<String>, NetworkError> {
+    let mut socket = Socket::route().map_err(failed("list"))?;
+    Ok(dead(&mut socket, alive)?.into_iter().map(|(id, _)| id).collect())
+}
+
+/// Removes the interfaces that [`left`] finds, and answers the same ids. Needs the right to (CAP_NET_ADMIN) only where
+/// there is something to remove.
 ///
 /// # Errors
 /// Interfaces could not be listed or removed.
 pub fn sweep(alive: impl Fn(&str) -> bool) -> Result<Vec<String>, NetworkError> {
-    let failed = |what| move |errno: Errno| NetworkError::Interfaces { what, source: errno.into() };
     let mut socket = Socket::route().map_err(failed("list"))?;
     let mut removed = Vec::new();
-    for (link, id) in link::of_builds(&mut socket).map_err(failed("list"))? {
-        // Without id: in the middle of its creation, and if its creator died there, gone with it.
-        if let Some(id) = id.filter(|id| !alive(id)) {
-            link::delete(&mut socket, link.index).map_err(failed("remove"))?;
-            removed.push(id);
-        }
+    for (id, index) in dead(&mut socket, alive)? {
+        link::delete(&mut socket, index).map_err(failed("remove"))?;
+        removed.push(id);
     }
     Ok(removed)
 }

@@ -19,7 +19,7 @@ const MTU: u32 = 1500;
 /// Smallest packet that every IPv4 host takes (RFC 791); an uplink that says less is not to be believed.
 const MIN_MTU: u32 = 576;
 /// An address of the internet, to ask the kernel for the way there. Nothing is sent.
-const INTERNET: Ipv4Addr = Ipv4Addr::new(1, 1, 1, 1);
+pub(super) const INTERNET: Ipv4Addr = Ipv4Addr::new(1, 1, 1, 1);
 
 /// What [`enable`] found and did.
 #[derive(Debug)]

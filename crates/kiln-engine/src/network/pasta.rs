@@ -49,7 +49,7 @@ pub(crate) fn find() -> Result<PathBuf, String> {
 ///
 /// # Errors
 /// It could not be started; with what it says itself.
-pub(super) fn start(program: &Path, pid: Pid) -> io::Result<Service> {
+pub(crate) fn start(program: &Path, pid: Pid) -> io::Result<Service> {
     let program = program.to_owned();
     let mut running = Running::start(&program, pid)?;
     Service::start("kiln-pasta", move |stop| {

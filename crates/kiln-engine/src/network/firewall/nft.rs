@@ -127,6 +127,7 @@ pub(super) struct ChainInfo {
     pub(super) name: String,
     /// Hook number, for base chains.
     pub(super) hook: Option<u32>,
+    /// Drops what no rule accepts.
     pub(super) drops: bool,
 }
 

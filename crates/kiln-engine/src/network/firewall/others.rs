@@ -5,12 +5,11 @@
 
 use std::process::{Command, Stdio};
 
-use rustix::io::Errno;
-
 use super::nft;
 use crate::network::{link::PREFIX, netlink::Socket};
 
 const DOCKER_USER: &str = "DOCKER-USER";
+const LEGACY: &str = "iptables-legacy";
 
 /// Makes Docker's chain let builds' packets pass. The answer is a sentence for the log if packets of builds will not
 /// pass.
@@ -22,7 +21,7 @@ pub(crate) fn accept_builds(socket: &mut Socket) -> Option<String> {
         "iptables"
     } else if legacy_filter_in_use() {
         // Rules of the older kernel interface can only be read by its tool.
-        "iptables-legacy"
+        LEGACY
     } else {
         return None;
     };
@@ -30,7 +29,7 @@ pub(crate) fn accept_builds(socket: &mut Socket) -> Option<String> {
         Ok(rules) if !rules.drops => None,
         Ok(rules) if !rules.docker => Some(format!(
             "this machine's firewall drops forwarded packets, so this build reaches no network; to let builds out: {}",
-            our_rules("FORWARD").map(|rule| format!("{tool} -I {}", rule.join(" "))).join("; ")
+            commands(tool)
         )),
         Ok(rules) => rules.add_ours(tool).err(),
         Err(why) => Some(format!(
@@ -120,23 +119,59 @@ fn run(tool: &str, arguments: &[&str]) -> Result<String, String> {
     }
 }
 
-/// Base chains other than Kiln's that drop what they do not accept among forwarded IPv4 packets, as `table chain`.
-///
-/// # Errors
-/// The kernel's.
-pub(crate) fn dropping_forward_chains(socket: &mut Socket) -> Result<Vec<String>, Errno> {
-    let answers = socket.query(&nft::get_chains())?;
-    Ok(answers
+/// Something of this machine that keeps builds from the internet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Obstacle {
+    pub(crate) found: String,
+    pub(crate) fix: String,
+}
+
+/// The firewalls that drop forwarded packets, Docker's excepted, which [`accept_builds`] deals with. Changes nothing.
+pub(crate) fn obstacles(socket: &mut Socket) -> Vec<Obstacle> {
+    let chains: Vec<_> = socket
+        .query(&nft::get_chains())
+        .unwrap_or_default()
         .iter()
         .filter_map(|body| nft::chain_info(body))
-        .filter(|chain| {
-            matches!(chain.family, nft::INET | nft::IPV4)
-                && chain.hook == Some(nft::Hook::Forward as u32)
-                && chain.drops
-                && chain.table != super::TABLE
+        .filter(|chain| matches!(chain.family, nft::INET | nft::IPV4) && chain.table != super::TABLE)
+        .collect();
+    let docker = |table: &str| chains.iter().any(|chain| chain.table == table && chain.name == DOCKER_USER);
+    let mut obstacles: Vec<_> = chains
+        .iter()
+        .filter(|chain| chain.hook == Some(nft::Hook::Forward as u32))
+        .filter_map(|chain| {
+            // It lets interfaces of no zone forward nothing, by rules and not by a policy.
+            if chain.table == "firewalld" {
+                return Some(Obstacle {
+                    found: "firewalld refuses what builds' interfaces forward".to_owned(),
+                    fix: format!(
+                        "`firewall-cmd --permanent --zone=trusted --add-interface={PREFIX}+ && firewall-cmd --reload` \
+                         (kiln's own rules still hold)"
+                    ),
+                });
+            }
+            (chain.drops && !docker(&chain.table)).then(|| Obstacle {
+                found: format!("the firewall chain `{} {}` drops forwarded packets", chain.table, chain.name),
+                fix: if (chain.table.as_str(), chain.name.as_str()) == ("filter", "FORWARD") {
+                    commands("iptables")
+                } else {
+                    format!("let it accept packets from and to interfaces {PREFIX}*")
+                },
+            })
         })
-        .map(|chain| format!("{} {}", chain.table, chain.name))
-        .collect())
+        .collect();
+    if legacy_filter_in_use() && Rules::read(LEGACY).is_ok_and(|rules| rules.drops && !rules.docker) {
+        obstacles.push(Obstacle {
+            found: "the firewall chain FORWARD of iptables-legacy drops forwarded packets".to_owned(),
+            fix: commands(LEGACY),
+        });
+    }
+    obstacles
+}
+
+/// The commands that let builds' packets pass the chain FORWARD.
+fn commands(tool: &str) -> String {
+    our_rules("FORWARD").map(|rule| format!("`{tool} -I {}`", rule.join(" "))).join(" and ")
 }
 
 #[cfg(test)]
