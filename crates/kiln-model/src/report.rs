@@ -153,9 +153,12 @@ pub struct TestCase {
     pub duration_in_nano_seconds: u64,
     /// Message of the failure, cut at 5,000 characters.
     pub message: String,
-    /// File in which the test stands, when the report says so.
+    /// File in which the test stands or failed, as the report writes it, when it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// Line in that file, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
     /// The report file that the case was read from, relative to the report's base directory.
     pub test_raw_data_path: String,
 }

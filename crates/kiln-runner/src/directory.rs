@@ -81,6 +81,10 @@ pub struct DirectorySummary {
     pub notes: Vec<String>,
 }
 
+/// Up to this many files are synced one by one; more of them together with everything else on their file system, which
+/// then costs less although it may wait for what other programs have written.
+const SYNCED_ALONE: u64 = 64;
+
 /// Writes files beneath one directory.
 #[derive(Debug)]
 pub struct DirectoryWriter {
@@ -196,18 +200,22 @@ impl DirectoryWriter {
     }
 
     fn publish(&mut self) -> io::Result<()> {
-        // One call for any number of files; what else it writes back would have been written soon.
-        fs::syncfs(&self.root)?;
+        if self.summary.entries > SYNCED_ALONE {
+            fs::syncfs(&self.root)?;
+        }
         fs::fchmod(&self.root, Mode::from_raw_mode(0o755))?;
         let Some(hidden) = &self.hidden else { return Ok(()) };
         if self.into_existing {
-            return merge(self.root.as_fd(), self.parent.as_fd());
+            merge(self.root.as_fd(), self.parent.as_fd())?;
+            return Ok(fs::fsync(&self.parent)?);
         }
         let (_, name) = split_target(&self.target)?;
         match fs::renameat(&self.parent, hidden, &self.parent, name) {
             Ok(()) => self.hidden = None,
             // Someone made it meanwhile.
-            Err(Errno::NOTEMPTY | Errno::EXIST) => merge(self.root.as_fd(), open_directory(&self.target)?.as_fd())?,
+            Err(Errno::NOTEMPTY | Errno::EXIST) => {
+                merge(self.root.as_fd(), open_directory(&self.target)?.as_fd())?;
+            }
             Err(e) => return Err(e.into()),
         }
         fs::fsync(&self.parent)?;
@@ -276,6 +284,7 @@ impl DirectoryWriter {
         };
         fs::fchmod(&file, Mode::from_raw_mode(entry.mode & 0o777))
             .and_then(|()| fs::futimens(&file, &Timestamps { last_access: stamp, last_modification: stamp }))
+            .and_then(|()| if self.summary.entries <= SYNCED_ALONE { fs::fsync(&file) } else { Ok(()) })
             .map_err(|e| self.refused(entry, e))
     }
 
@@ -343,7 +352,6 @@ fn merge(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
         for name in files {
             fs::renameat(&from, &name, &to, &name)?;
         }
-        fs::fsync(&to)?;
     }
     Ok(())
 }

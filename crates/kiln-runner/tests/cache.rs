@@ -322,11 +322,7 @@ fn any_damage_is_a_miss_that_the_next_save_repairs() {
                     "cut" => damaged.truncate(at),
                     _ => {}
                 }
-                if damage == "gone" {
-                    fs::remove_file(path).unwrap()
-                } else {
-                    fs::write(path, &damaged).unwrap()
-                }
+                if damage == "gone" { fs::remove_file(path) } else { fs::write(path, &damaged) }.unwrap();
                 let found = store.lookup(&identity(), None, &[], 1).unwrap();
                 let outcome = match &found.hit {
                     Some(hit) => restore(hit),
