@@ -19,12 +19,18 @@ use rustix::{
 
 use crate::{
     command::{self, Command, Exit, Tap},
-    ending::Ending,
+    ending::{Ending, TERM},
+    expand::Expansion,
+    grant::Grant,
+    list::{ListTask, Listing, Step},
     outbox::Outbox,
     setup::{self, Build},
-    state::{Place, write_new},
-    sys::{self, Spawn},
+    state::Place,
+    sys,
+    transfer::{Receive, Send},
 };
+
+mod requests;
 
 /// Nothing more is read from commands or files while this much waits for the runner.
 const FULL: usize = 256 << 10;
@@ -70,13 +76,43 @@ pub(crate) fn run() -> Result<(), Fatal> {
 /// What is being done.
 enum Task {
     Idle,
+    /// Before a command of a user: rights on the source tree.
+    Grant(Grant, Run),
     Command(Command),
+    Expand(Expansion),
+    List(Box<ListTask>),
+    Send(Send),
+    Receive(Receive),
+}
+
+impl Task {
+    /// It can go on without waiting for anything.
+    fn is_busy(&self, room: bool) -> bool {
+        match self {
+            Self::Grant(..) => true,
+            Self::List(_) => room,
+            Self::Send(send) => send.can_go_on(),
+            Self::Expand(expansion) => expansion.can_go_on(),
+            Self::Idle | Self::Command(_) | Self::Receive(_) => false,
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Expand(expansion) => Some(expansion.deadline),
+            Self::Command(command) => command.settles_at,
+            _ => None,
+        }
+    }
 }
 
 struct Agent {
     control: OwnedFd,
+    data: OwnedFd,
     children: OwnedFd,
     inbox: FrameBuffer,
+    /// What came over the data socket.
+    arrivals: FrameBuffer,
     outbox: Outbox,
     requests: VecDeque<ToAgent>,
     task: Task,
@@ -85,6 +121,8 @@ struct Agent {
     /// All is ended, and the agent will: how much was waiting for the runner at what time.
     leaving: Option<(usize, Instant)>,
     build: Option<Build>,
+    /// What the last `List` found.
+    listing: Listing,
     turns: usize,
 }
 
@@ -110,8 +148,10 @@ impl Agent {
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         let mut agent = Self {
             control,
+            data,
             children,
             inbox: FrameBuffer::new(),
+            arrivals: FrameBuffer::new(),
             outbox: Outbox::default(),
             requests: VecDeque::new(),
             task: Task::Idle,
@@ -119,6 +159,7 @@ impl Agent {
             ending: None,
             leaving: None,
             build: None,
+            listing: Listing::default(),
             turns: 0,
         };
         agent.answer(&FromAgent::Ready { protocol: wire::PROTOCOL, runtimes: setup::runtimes() })?;
@@ -138,7 +179,7 @@ impl Agent {
         }
         self.read_output(&wake.taps, now);
         self.advance_ending(now);
-        self.advance_task()?;
+        self.advance_task(now)?;
         let free = self.leaving.is_none() && self.ending.is_none() && matches!(self.task, Task::Idle);
         if free && let Some(request) = self.requests.pop_front() {
             self.begin(request)?;
@@ -158,7 +199,13 @@ impl Agent {
         if self.outbox.pending() > 0 {
             control |= PollFlags::OUT;
         }
-        let mut fds = Vec::with_capacity(self.taps.len() + 2);
+        if let Some(at) = self.task.deadline() {
+            sooner(at);
+        }
+        if self.task.is_busy(room) {
+            sooner(now);
+        }
+        let mut fds = Vec::with_capacity(self.taps.len() + 4);
         fds.push(PollFd::new(&self.control, control));
         fds.push(PollFd::new(&self.children, PollFlags::IN));
         let mut polled = Vec::with_capacity(self.taps.len());
@@ -170,6 +217,12 @@ impl Agent {
                     polled.push(index);
                 }
             }
+        }
+        match &self.task {
+            Task::Expand(expansion) => fds.extend(expansion.descriptors().map(|fd| PollFd::new(fd, PollFlags::IN))),
+            Task::Send(send) if send.outbox.pending() > 0 => fds.push(PollFd::new(&self.data, PollFlags::OUT)),
+            Task::Receive(_) => fds.push(PollFd::new(&self.data, PollFlags::IN)),
+            _ => {}
         }
         if self.leaving.is_some() {
             sooner(now + Duration::from_millis(100));
@@ -214,7 +267,8 @@ impl Agent {
         while let Some(reaped) = sys::reap() {
             match &mut self.task {
                 Task::Command(command) if command.pid == reaped.pid => command.exit = Some(Exit::from(reaped)),
-                Task::Command(_) | Task::Idle => {}
+                Task::Expand(expansion) => expansion.reaped(reaped),
+                _ => {}
             }
         }
         Ok(())
@@ -235,8 +289,8 @@ impl Agent {
             }
             let message = wire::decode(&frame).map_err(|error| Fatal::Protocol(error.to_string()))?;
             match message {
-                ToAgent::Interrupt { grace_ms } => self.end_all(now, grace_ms, false),
-                ToAgent::Shutdown { grace_ms } => self.end_all(now, grace_ms, true),
+                ToAgent::Interrupt { grace_ms } => self.end_all(now, grace_ms, false)?,
+                ToAgent::Shutdown { grace_ms } => self.end_all(now, grace_ms, true)?,
                 _ if self.requests.len() >= MAX_REQUESTS => {
                     return Err(Fatal::Protocol("more requests than answers".into()));
                 }
@@ -246,12 +300,32 @@ impl Agent {
         Ok(())
     }
 
-    fn end_all(&mut self, now: Instant, grace_ms: u32, exit: bool) {
+    fn end_all(&mut self, now: Instant, grace_ms: u32, exit: bool) -> Result<(), Fatal> {
         let grace = Duration::from_millis(grace_ms.into());
         match &mut self.ending {
             Some(ending) => ending.hasten(now, grace, exit),
             None => self.ending = Some(Ending::start(now, grace, exit)),
         }
+        // What was asked for and has not begun does not begin.
+        if let Task::Grant(_, run) = &self.task {
+            let id = run.id;
+            self.task = Task::Idle;
+            self.refuse_interrupted(id)?;
+        }
+        for request in std::mem::take(&mut self.requests) {
+            match request {
+                ToAgent::Run(run) => self.refuse_interrupted(run.id)?,
+                ToAgent::Expand { id, .. } => {
+                    self.answer(&FromAgent::Failed { id, message: "interrupted before it began".into() })?;
+                }
+                other => self.requests.push_back(other),
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse_interrupted(&mut self, id: u32) -> Result<(), Fatal> {
+        self.ended(id, Exit { exit: CommandExit::Signal(TERM), cpu_ms: 0 }, Vec::new())
     }
 
     fn advance_ending(&mut self, now: Instant) {
@@ -280,14 +354,64 @@ impl Agent {
         }
     }
 
-    fn advance_task(&mut self) -> Result<(), Fatal> {
+    fn advance_task(&mut self, now: Instant) -> Result<(), Fatal> {
+        let room = self.outbox.pending() < FULL;
         match std::mem::replace(&mut self.task, Task::Idle) {
-            Task::Idle => Ok(()),
-            Task::Command(command) => self.advance_command(command),
+            Task::Idle => {}
+            Task::Grant(mut grant, run) => {
+                if grant.step() {
+                    self.task = Task::Grant(grant, run);
+                } else {
+                    self.begin_granted(run)?;
+                }
+            }
+            Task::Command(command) => self.advance_command(command, now)?,
+            Task::Expand(expansion) => self.advance_expansion(expansion, now)?,
+            Task::List(list) if !room => self.task = Task::List(list),
+            Task::List(mut list) => match list.step(&mut self.outbox) {
+                Ok(Step::Goes) => self.task = Task::List(list),
+                Ok(Step::Done(message, listing)) => {
+                    self.listing = listing;
+                    self.answer(&message)?;
+                }
+                Err(message) => self.answer(&FromAgent::Failed { id: list.id(), message })?,
+            },
+            Task::Send(mut send) => {
+                send.step(&self.listing).map_err(Fatal::Protocol)?;
+                send.outbox.flush(&self.data).map_err(|error| Fatal::Runner(error.to_string()))?;
+                if send.done() {
+                    self.answer(&FromAgent::Done { id: send.id })?;
+                } else {
+                    self.task = Task::Send(send);
+                }
+            }
+            Task::Receive(mut receive) => {
+                match receive.step(self.data.as_fd(), &mut self.arrivals).map_err(Fatal::Protocol)? {
+                    Some(answer) => self.answer(&answer)?,
+                    None => self.task = Task::Receive(receive),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn advance_expansion(&mut self, mut expansion: Expansion, now: Instant) -> Result<(), Fatal> {
+        let Some(build) = &self.build else { return Err(Fatal::Protocol("no Setup came first".into())) };
+        let id = expansion.id;
+        match expansion.step(build, now) {
+            Ok(None) => {
+                self.task = Task::Expand(expansion);
+                Ok(())
+            }
+            Ok(Some(texts)) => {
+                self.outbox.output_text(id, &String::from_utf8_lossy(&expansion.messages));
+                self.answer(&FromAgent::Expanded { id, texts })
+            }
+            Err(message) => self.answer(&FromAgent::Failed { id, message }),
         }
     }
 
-    fn advance_command(&mut self, command: Command) -> Result<(), Fatal> {
+    fn advance_command(&mut self, mut command: Command, now: Instant) -> Result<(), Fatal> {
         // While everything is being ended the answer waits, so that it does not name what is about to end as holders.
         let Some(exit) = command.exit.filter(|_| self.ending.is_none()) else {
             self.task = Task::Command(command);
@@ -306,9 +430,13 @@ impl Agent {
                 return Ok(());
             }
             if !tap.ended {
-                tap.read(Instant::now(), &mut self.outbox);
+                tap.read(now, &mut self.outbox);
             }
             if !tap.ended {
+                if now < *command.settles_at.get_or_insert(now + command::SETTLE) {
+                    self.task = Task::Command(command);
+                    return Ok(());
+                }
                 holders = command::holders(&tap.pipe, command.credentials.as_ref());
             }
             tap.to_drain = None;
@@ -355,96 +483,5 @@ impl Agent {
         }
         let silent = matches!(self.task, Task::Idle) && self.taps.is_empty() && pending == 0;
         silent || (pending == waiting && now.saturating_duration_since(since) > LAST_WORDS)
-    }
-
-    fn answer(&mut self, message: &FromAgent) -> Result<(), Fatal> {
-        let failed = match (self.outbox.message(kind::MESSAGE, message), message.id()) {
-            (Ok(()), _) => return Ok(()),
-            (Err(error), Some(id)) => FromAgent::Failed { id, message: format!("the answer cannot be sent: {error}") },
-            (Err(error), None) => return Err(Fatal::Protocol(error.to_string())),
-        };
-        self.outbox.message(kind::MESSAGE, &failed).map_err(|error| Fatal::Protocol(error.to_string()))
-    }
-
-    fn answer_result(&mut self, id: u32, result: Result<(), String>) -> Result<(), Fatal> {
-        self.answer(&match result {
-            Ok(()) => FromAgent::Done { id },
-            Err(message) => FromAgent::Failed { id, message },
-        })
-    }
-
-    fn with_build<T>(&mut self, action: impl FnOnce(&mut Build) -> Result<T, String>) -> Result<T, String> {
-        action(self.build.as_mut().ok_or("no Setup came before this request")?)
-    }
-
-    fn begin(&mut self, request: ToAgent) -> Result<(), Fatal> {
-        match request {
-            ToAgent::Setup(request) => {
-                let id = request.id;
-                match setup::set_up(request) {
-                    Ok(build) => {
-                        self.build = Some(build);
-                        self.answer(&FromAgent::Done { id })
-                    }
-                    Err(message) => self.answer(&FromAgent::Failed { id, message }),
-                }
-            }
-            ToAgent::Run(run) => self.begin_command(run),
-            ToAgent::Get { id, names } => {
-                let values = self.build.as_ref().map(|build| build.get(names)).unwrap_or_default();
-                self.answer(&FromAgent::Values { id, values })
-            }
-            ToAgent::Set { id, variables } => {
-                let result = self.with_build(|build| build.set(&variables));
-                self.answer_result(id, result)
-            }
-            ToAgent::SavePoint { id, name, restore } => {
-                let result = self.with_build(|build| if restore { build.restore(&name) } else { build.save(&name) });
-                self.answer_result(id, result)
-            }
-            _ => Err(Fatal::Protocol("not a request".into())),
-        }
-    }
-
-    fn begin_command(&mut self, run: Run) -> Result<(), Fatal> {
-        let id = run.id;
-        match self.start_command(run) {
-            Ok(command) => self.task = Task::Command(command),
-            Err((code, text)) => {
-                self.outbox.output_text(id, &text);
-                self.ended(id, Exit { exit: CommandExit::Code(code), cpu_ms: 0 }, Vec::new())?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Starts a command, or says why it cannot be started, with the exit status that a shell would have for it.
-    fn start_command(&mut self, run: Run) -> Result<Command, (i32, String)> {
-        let build = self.build.as_ref().ok_or_else(|| (126, "kiln: no Setup before Run\n".to_owned()))?;
-        let shell = command::find_shell(&run.shell, &build.search_path).map_err(|text| (127, text + "\n"))?;
-        let credentials = build.credentials(run.run_as.as_deref()).map_err(|text| (126, format!("kiln: {text}\n")))?;
-        let failed = |what: &str, error: &dyn std::fmt::Display| (126, format!("kiln: {what}: {error}\n"));
-        let state = if run.fresh { &build.initial } else { &build.state };
-        let owner = credentials.as_ref();
-        state.write(&Place::current(), owner).map_err(|error| failed("the state cannot be written", &error))?;
-        let path = command::script_path();
-        let script = command::script(&run.text, state.directory(), !run.fresh);
-        write_new(&path, &script, 0o644, None).map_err(|error| failed("the script cannot be written", &error))?;
-        let (tap, writer) = Tap::new(run.id, owner).map_err(|error| failed("no pipe for the output", &error))?;
-        let stdout = rustix::io::fcntl_dupfd_cloexec(writer.as_fd(), 3)
-            .map_err(|error| failed("no descriptor for the output", &error))?;
-        let environment = state.process_environment();
-        let pid = sys::spawn(Spawn {
-            program: &shell,
-            arguments: &[&path],
-            environment: &environment,
-            directories: vec![state.directory().to_path_buf(), build.source_dir.clone()],
-            stdout,
-            stderr: writer,
-            credentials: owner,
-        })
-        .map_err(|error| failed(&format!("{} cannot be started", shell.display()), &error))?;
-        self.taps.push(tap);
-        Ok(Command { id: run.id, pid, exit: None, fresh: run.fresh, credentials })
     }
 }

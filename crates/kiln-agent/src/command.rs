@@ -38,6 +38,10 @@ const BURST: (Duration, u32) = (Duration::from_millis(1), 4);
 /// How long it waits then.
 const HOLD: Duration = Duration::from_micros(500);
 
+/// What is still starting when a command ends (`nohup server > log &` in its last line) gets this long to let go of
+/// its output, before it is named as holding it.
+pub(crate) const SETTLE: Duration = Duration::from_millis(10);
+
 /// The path that error messages of a shell begin with.
 pub(crate) fn script_path() -> PathBuf {
     Path::new(STATE_DIR).join("script.sh")
@@ -122,6 +126,8 @@ pub(crate) struct Command {
     pub(crate) pid: Pid,
     /// Set when the shell ended.
     pub(crate) exit: Option<Exit>,
+    /// Its output is still held by others; they are named when they hold it at this time.
+    pub(crate) settles_at: Option<Instant>,
     /// Version 0.1: nothing is carried over.
     pub(crate) fresh: bool,
     /// User.

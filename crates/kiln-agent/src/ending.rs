@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::sys;
 
-const TERM: i32 = 15;
+/// The signal that processes are first asked to end with.
+pub(crate) const TERM: i32 = 15;
 const KILL: i32 = 9;
 const CONT: i32 = 18;
 

@@ -8,21 +8,40 @@
 //! The same binary is the helper commands that builds call ([`helpers`]), told apart by the name it is called with.
 //! Statically linked, it runs in any image.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{
+    ffi::{OsStr, OsString},
+    path::Path,
+    process::ExitCode,
+};
 
 mod agent;
 mod command;
 mod ending;
+mod expand;
+pub mod glob;
+mod grant;
+mod helpers;
+mod list;
 mod outbox;
 mod setup;
 mod state;
 #[expect(unsafe_code, reason = "signals, wait4, fork and inherited descriptors have no safe interface")]
 mod sys;
+mod transfer;
 mod users;
+mod walk;
 
 /// The binary.
 pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    arguments.next();
+    let name = arguments.next().unwrap_or_default();
+    let name = Path::new(&name).file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let arguments: Vec<OsString> = arguments.collect();
+    if arguments == [expand::COPY] {
+        return helpers::copy();
+    }
+    if let Some(code) = helpers::run(name, arguments) {
+        return code;
+    }
     if !rustix::process::getpid().is_init() {
         eprintln!(
             "kiln-agent: not process 1. Kiln starts this program in the container of a build; it is not for calling."

@@ -1,7 +1,7 @@
 //! The container made ready for commands.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     ffi::OsString,
     io,
     os::unix::{ffi::OsStringExt, fs::PermissionsExt},
@@ -11,6 +11,7 @@ use std::{
 use kiln_wire::agent::{AGENT_PATH, HELPER_DIR, STATE_DIR, Setup};
 
 use crate::{
+    helpers,
     state::{Place, State, read_bounded},
     sys::Credentials,
     users::Users,
@@ -22,15 +23,6 @@ const RUNTIMES: &str = "/codebuild/image/config/runtimes.yml";
 const MAX_RUNTIMES: usize = 256 << 10;
 /// PATH of an image that sets none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Names that the agent's binary can be called by.
-pub(crate) const HELPERS: &[&str] = &[
-    "codebuild-breakpoint",
-    "codebuild-glob-search",
-    "codebuild-hash-files",
-    "codebuild-resume",
-    "codebuild-tests-run",
-];
 
 /// The image's runtimes file, when there is one of a sensible size.
 pub(crate) fn runtimes() -> Option<String> {
@@ -49,9 +41,20 @@ pub(crate) struct Build {
     pub(crate) search_path: Vec<u8>,
     /// The source directory.
     pub(crate) source_dir: PathBuf,
+    /// Users that were given rights on the source tree.
+    pub(crate) granted: HashSet<u32>,
 }
 
 impl Build {
+    /// The directories of the primary and secondary sources.
+    pub(crate) fn source_directories(&self) -> Vec<PathBuf> {
+        let others = self
+            .initial
+            .values_of(b"CODEBUILD_SRC_DIR_")
+            .map(|value| PathBuf::from(OsString::from_vec(value.to_vec())));
+        std::iter::once(self.source_dir.clone()).chain(others.filter(|path| path.is_absolute())).collect()
+    }
+
     /// Values of the variables that are set.
     pub(crate) fn get(&self, names: Vec<String>) -> BTreeMap<String, String> {
         let value = |name: &String| self.state.get(name.as_bytes()).map(|v| String::from_utf8_lossy(v).into_owned());
@@ -120,7 +123,7 @@ pub(crate) fn set_up(request: Setup) -> Result<Build, String> {
     // Commands of other users must reach their script; only root puts files there.
     std::fs::set_permissions(STATE_DIR, std::fs::Permissions::from_mode(0o755))
         .map_err(|error| format!("{STATE_DIR} cannot be opened to all users: {error}"))?;
-    for name in HELPERS {
+    for name in helpers::NAMES {
         let link = Path::new(HELPER_DIR).join(name);
         link_helper(&link).map_err(|error| format!("{} cannot be made: {error}", link.display()))?;
     }
@@ -145,7 +148,7 @@ pub(crate) fn set_up(request: Setup) -> Result<Build, String> {
         append_helpers(&mut state);
     }
     state.write(&place, None).map_err(|error| format!("the state cannot be written to {STATE_DIR}: {error}"))?;
-    Ok(Build { state, initial, search_path, source_dir })
+    Ok(Build { state, initial, search_path, source_dir, granted: HashSet::from([0]) })
 }
 
 /// Appends the directory of the helper commands to PATH.

@@ -76,6 +76,11 @@ impl State {
         self.variables.get(name).or_else(|| self.foreign.get(name)).map(Vec::as_slice)
     }
 
+    /// Values of the variables whose names begin so.
+    pub(crate) fn values_of<'a>(&'a self, prefix: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        self.variables.iter().filter(move |(name, _)| name.starts_with(prefix)).map(|(_, value)| value.as_slice())
+    }
+
     /// Working directory of the next command.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory

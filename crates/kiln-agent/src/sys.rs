@@ -21,7 +21,8 @@ use rustix::{
 
 static INHERITED: AtomicBool = AtomicBool::new(false);
 
-/// Takes ownership of two descriptors that this process was started with, and keeps them from its children.
+/// Takes ownership of two descriptors that this process was started with, keeps them from its children, and closes
+/// whatever lies above them: what a launcher left open by mistake is not for builds.
 ///
 /// # Errors
 /// When one is not open, or when they were taken before.
@@ -40,7 +41,12 @@ pub(crate) fn inherited(first: RawFd, second: RawFd) -> io::Result<(OwnedFd, Own
         rustix::io::fcntl_setfd(&fd, FdFlags::CLOEXEC)?;
         Ok(fd)
     };
-    Ok((take(first)?, take(second)?))
+    let taken = (take(first)?, take(second)?);
+    let above = first.max(second).saturating_add(1).unsigned_abs();
+    // SAFETY: this is the first thing that the process does; it owns no descriptor above those that it just took. A
+    // kernel without the call (before 5.9) leaves them open, as it would have without asking.
+    unsafe { libc::syscall(libc::SYS_close_range, above, libc::c_uint::MAX, 0) };
+    Ok(taken)
 }
 
 /// Gives every signal its default action (children inherit that), unblocks all but SIGCHLD, and returns a
@@ -50,9 +56,12 @@ pub(crate) fn inherited(first: RawFd, second: RawFd) -> io::Result<(OwnedFd, Own
 /// What `sigprocmask` or `signalfd` answer.
 pub(crate) fn watch_children() -> io::Result<OwnedFd> {
     for signal in 1..=64 {
-        // SAFETY: SIG_DFL is a valid disposition; numbers that may not be changed (KILL, STOP, two of libc's own)
-        // are refused with EINVAL, which is fine.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // Not through libc, which leaves out two signals that it keeps for itself (and that a parent may have
+        // ignored). All zero is: default action, no flags, empty mask.
+        let action = [0u64; 8];
+        // SAFETY: the kernel's `struct sigaction` is at most four words of plain integers, its signal set 8 bytes; KILL
+        // and STOP are refused with EINVAL, which is fine.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), ptr::null_mut::<u64>(), 8usize) };
     }
     // SAFETY: `set` is made valid by sigemptyset before anything reads it; the pointers live for each call.
     unsafe {

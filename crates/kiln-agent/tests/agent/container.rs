@@ -88,7 +88,7 @@ impl Container {
     pub(crate) fn bare() -> Option<Self> {
         let allowed = Command::new("unshare").args(["--mount", "--pid", "--fork", "true"]).output();
         if !allowed.is_ok_and(|output| output.status.success()) {
-            writeln!(std::io::stderr(), "skipped: needs root, to make namespaces").unwrap();
+            eprintln!("skipped: needs root, to make namespaces");
             return None;
         }
         let root = std::env::temp_dir().join(format!("kiln-agent-test-{}-{}", std::process::id(), next_number()));
