@@ -195,7 +195,7 @@ impl Import<'_> {
         }
         let mut reader = TarReader::new(Stream(archive));
         loop {
-            let entry = reader.next().map_err(|e| ImageError::archive(&self.what, e.to_string()))?;
+            let entry = reader.next().map_err(|e| bundle::unreadable(&self.what, &e))?;
             let Some(entry) = entry else {
                 return Err(self.wrong("it is an empty archive"));
             };

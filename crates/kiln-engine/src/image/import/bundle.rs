@@ -50,11 +50,7 @@ impl Bundle {
         let shared = Arc::clone(&source.file);
         let mut reader = TarReader::new(Buffered(BufReader::with_capacity(8192, source)));
         let mut members = HashMap::new();
-        let malformed = |e: TarError| match e {
-            TarError::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => ImageError::archive(what, "it is cut off"),
-            other => ImageError::archive(what, other.to_string()),
-        };
-        while let Some(entry) = reader.next().map_err(malformed)? {
+        while let Some(entry) = reader.next().map_err(|e| unreadable(what, &e))? {
             let name = clean(&entry.path);
             let member = match entry.kind {
                 EntryKind::File if entry.sparse.is_none() => Member::File { at: entry.data_at, size: entry.size },
@@ -145,6 +141,16 @@ impl Bundle {
     fn shown(&self, name: &str) -> String {
         let (Self::Directory { what, .. } | Self::Archive { what, .. }) = self;
         format!("{} in {what}", name.chars().take(200).flat_map(char::escape_debug).collect::<String>())
+    }
+}
+
+/// What is wrong with an archive whose table of contents cannot be read.
+pub(super) fn unreadable(what: &str, error: &TarError) -> ImageError {
+    match error {
+        TarError::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+            ImageError::archive(what, "it is cut off, or no tar archive")
+        }
+        other => ImageError::archive(what, other.to_string()),
     }
 }
 
