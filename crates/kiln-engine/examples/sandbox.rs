@@ -1,6 +1,7 @@
 //! Runs one command in a sandbox, and with `--bench N` measures start, `/bin/true` and removal.
 //!
-//! `cargo run -p kiln-engine --example sandbox -- [--bench N] [--dir DIR] [--] COMMAND [ARG…]`
+//! `cargo run -p kiln-engine --example sandbox -- [--bench N] [--runtime /usr/sbin/runc] [--dir DIR]
+//! [--host-network|--private-network] [--privileged] [--] COMMAND [ARG…]`
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program")]
 
@@ -16,6 +17,7 @@ type Failure = Box<dyn std::error::Error>;
 
 /// What the command line asks for.
 struct Options {
+    engine: Engine,
     rounds: u32,
     dir: Option<PathBuf>,
     network: NetworkMode,
@@ -24,8 +26,14 @@ struct Options {
 }
 
 fn main() -> Result<(), Failure> {
-    let mut options =
-        Options { rounds: 0, dir: None, network: NetworkMode::None, privileged: false, command: Vec::new() };
+    let mut options = Options {
+        engine: Engine::native(),
+        rounds: 0,
+        dir: None,
+        network: NetworkMode::None,
+        privileged: false,
+        command: Vec::new(),
+    };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));
@@ -33,7 +41,9 @@ fn main() -> Result<(), Failure> {
             "--bench" => options.rounds = value()?.parse()?,
             "--dir" => options.dir = Some(value()?.into()),
             "--host-network" => options.network = NetworkMode::Host,
+            "--private-network" => options.network = NetworkMode::Private,
             "--privileged" => options.privileged = true,
+            "--runtime" => options.engine = Engine::oci(value()?),
             "--" => options.command.extend(args.by_ref()),
             _ => {
                 options.command.push(arg);
@@ -42,18 +52,17 @@ fn main() -> Result<(), Failure> {
         }
     }
     let work = std::env::temp_dir().join("kiln-sandbox-example");
-    let engine = Engine::native();
     if options.rounds > 0 {
-        return bench(&engine, &options, &work);
+        return bench(&options, &work);
     }
-    let (exit, _) = run(&engine, &options, &work, true)?;
+    let (exit, _) = run(&options, &work, true)?;
     match exit {
         Exit::Code(code) => std::process::exit(code),
         Exit::Signal(signal) => std::process::exit(128 + signal),
     }
 }
 
-fn run(engine: &Engine, options: &Options, work: &std::path::Path, chatty: bool) -> Result<(Exit, Duration), Failure> {
+fn run(options: &Options, work: &std::path::Path, chatty: bool) -> Result<(Exit, Duration), Failure> {
     let id = format!("example-{}", std::process::id());
     let fd = |fd: &dyn std::os::fd::AsFd| fd.as_fd().try_clone_to_owned();
     let argv: Result<Vec<CString>, _> = options.command.iter().map(|arg| CString::new(arg.as_str())).collect();
@@ -80,7 +89,7 @@ fn run(engine: &Engine, options: &Options, work: &std::path::Path, chatty: bool)
         hostname: "kiln".into(),
     };
     let begin = Instant::now();
-    let mut sandbox = engine.start(spec)?;
+    let mut sandbox = options.engine.start(spec)?;
     if chatty {
         sandbox.notices().iter().for_each(|notice| eprintln!("note: {notice}"));
     }
@@ -103,10 +112,10 @@ fn run(engine: &Engine, options: &Options, work: &std::path::Path, chatty: bool)
     Ok((exit, begin.elapsed()))
 }
 
-fn bench(engine: &Engine, options: &Options, work: &std::path::Path) -> Result<(), Failure> {
+fn bench(options: &Options, work: &std::path::Path) -> Result<(), Failure> {
     let mut times = Vec::new();
     for _ in 0..options.rounds {
-        times.push(run(engine, options, work, false)?.1);
+        times.push(run(options, work, false)?.1);
     }
     times.sort();
     let at = |part: usize| times.get(times.len() * part / 100).map_or(0.0, |time| time.as_secs_f64() * 1000.0);

@@ -15,6 +15,7 @@ use rustix::fs::{Mode, OFlags};
 use self::usage::UsageFiles;
 use crate::{
     error::{Context as _, EngineError},
+    native::rootfs::CgroupMounts,
     spec::{Limits, Usage},
 };
 
@@ -23,13 +24,33 @@ const PARENT: &str = "kiln";
 /// What Kiln limits or counts.
 const CONTROLLERS: [&str; 5] = ["cpu", "memory", "pids", "io", "cpuacct"];
 
+/// All that cgroup v1 knows: what of a hierarchy's mount options names controllers.
+const V1_CONTROLLERS: [&str; 14] = [
+    "blkio",
+    "cpu",
+    "cpuacct",
+    "cpuset",
+    "debug",
+    "devices",
+    "freezer",
+    "hugetlb",
+    "memory",
+    "misc",
+    "net_cls",
+    "net_prio",
+    "perf_event",
+    "pids",
+];
+
 /// A mounted cgroup hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Hierarchy {
     /// Where it is mounted.
     mount: PathBuf,
-    /// Its controllers, by their v2 names where they have one (`blkio` is `io`).
+    /// Those of its controllers that Kiln uses, by their v2 names where they have one (`blkio` is `io`).
     controllers: Vec<String>,
+    /// v1: the mount options that name it, e.g. `cpu,cpuacct` or `name=systemd`.
+    options: String,
 }
 
 /// The hierarchies of this machine.
@@ -44,16 +65,16 @@ impl Host {
     pub(crate) fn detect() -> Result<Host, EngineError> {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").context(|| "read /proc/self/mountinfo")?;
         let mut host = Host::parse(&mounts);
+        let root = rustix::process::geteuid().is_root();
         if let Some(v2) = &mut host.v2 {
-            let own = own_v2_cgroup(&v2.mount);
-            if !rustix::process::geteuid().is_root() {
+            if !root {
                 // Only what the user's service manager delegates can be used.
-                v2.mount = own;
+                v2.mount = delegated_v2_cgroup(&v2.mount);
             }
             let list = std::fs::read_to_string(v2.mount.join("cgroup.controllers")).unwrap_or_default();
             v2.controllers = list.split_whitespace().map(str::to_owned).collect();
         }
-        if !rustix::process::geteuid().is_root() {
+        if !root {
             host.v1.clear();
         }
         Ok(host)
@@ -68,19 +89,18 @@ impl Host {
             let (kind, options) = (right.next(), right.nth(1).unwrap_or_default());
             match kind {
                 Some("cgroup2") if host.v2.is_none() => {
-                    host.v2 = Some(Hierarchy { mount, controllers: Vec::new() });
+                    host.v2 = Some(Hierarchy { mount, controllers: Vec::new(), options: String::new() });
                 }
                 Some("cgroup") => {
-                    let name = |option| if option == "blkio" { "io" } else { option };
-                    let controllers: Vec<String> = options
-                        .split(',')
-                        .map(name)
-                        .filter(|option| CONTROLLERS.contains(option))
-                        .map(str::to_owned)
-                        .collect();
-                    let known = host.v1.iter().any(|hierarchy| hierarchy.controllers == controllers);
-                    if !controllers.is_empty() && !known {
-                        host.v1.push(Hierarchy { mount, controllers });
+                    let named = |option: &&str| V1_CONTROLLERS.contains(option) || option.starts_with("name=");
+                    let options: Vec<&str> = options.split(',').filter(named).collect();
+                    let name = |option: &&str| if *option == "blkio" { "io".into() } else { (*option).to_owned() };
+                    let controllers: Vec<String> =
+                        options.iter().map(name).filter(|option| CONTROLLERS.contains(&option.as_str())).collect();
+                    let options = options.join(",");
+                    let known = host.v1.iter().any(|hierarchy| hierarchy.options == options);
+                    if !options.is_empty() && !known {
+                        host.v1.push(Hierarchy { mount, controllers, options });
                     }
                 }
                 _ => {}
@@ -89,10 +109,41 @@ impl Host {
         host
     }
 
+    /// Which versions there are, for people.
+    pub(crate) fn describe(&self) -> &'static str {
+        match (&self.v2, self.v1.iter().all(|hierarchy| hierarchy.controllers.is_empty())) {
+            (Some(_), true) => "cgroup v2",
+            (Some(_), false) => "cgroup v1 and v2 (hybrid)",
+            (None, false) => "cgroup v1",
+            (None, true) => "no cgroups",
+        }
+    }
+
     /// Every cgroup directory that the sandbox `id` has or would have.
     pub(crate) fn paths(&self, id: &str) -> Vec<PathBuf> {
         let v2 = self.v2.iter().map(|hierarchy| &hierarchy.mount);
         v2.chain(self.v1.iter().map(|hierarchy| &hierarchy.mount)).map(|mount| mount.join(PARENT).join(id)).collect()
+    }
+
+    /// Ids and directories of all sandboxes' cgroups, whoever made them.
+    pub(crate) fn all(&self) -> Vec<(String, PathBuf)> {
+        let mounts = self.v2.iter().chain(&self.v1).map(|hierarchy| hierarchy.mount.join(PARENT));
+        let dirs = mounts.flat_map(|parent| children(&parent));
+        dirs.filter_map(|dir| Some((dir.file_name()?.to_str()?.to_owned(), dir))).collect()
+    }
+
+    /// What a sandbox sees below `/sys/fs/cgroup`: its own limits, where that is one mount (Java and others size
+    /// themselves by them); with `privileged` everything, to make cgroups of its own.
+    pub(crate) fn view(&self, privileged: bool) -> CgroupMounts {
+        match &self.v2 {
+            Some(v2) if self.v1.is_empty() && v2.controllers.iter().any(|name| name == "memory") => {
+                CgroupMounts::Unified
+            }
+            _ if privileged && !self.v1.is_empty() => {
+                CgroupMounts::V1(self.v1.iter().map(|hierarchy| hierarchy.options.clone()).collect())
+            }
+            _ => CgroupMounts::None,
+        }
     }
 
     /// The cgroup of the sandbox `id` as `config.json` names it, the same in every hierarchy.
@@ -101,11 +152,13 @@ impl Host {
     }
 }
 
-/// The cgroup of this process below a v2 mount.
-fn own_v2_cgroup(mount: &Path) -> PathBuf {
+/// The topmost cgroup above this process's own that belongs to this user: what systemd delegates to a user's manager.
+fn delegated_v2_cgroup(mount: &Path) -> PathBuf {
     let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let own = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
-    mount.join(own)
+    let own = mount.join(own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default());
+    let user = rustix::process::geteuid().as_raw();
+    let ours = |dir: &&Path| rustix::fs::stat(dir.join("cgroup.procs")).is_ok_and(|stat| stat.st_uid == user);
+    own.ancestors().take_while(|dir| dir.starts_with(mount)).filter(ours).last().unwrap_or(&own).to_path_buf()
 }
 
 /// Undoes the octal escapes of `/proc/self/mountinfo`.
@@ -140,7 +193,8 @@ pub(crate) struct Cgroup {
 }
 
 impl Cgroup {
-    /// Makes the cgroups of sandbox `id` and writes its limits. What cannot be enforced is added to `notices`.
+    /// Makes the cgroups of sandbox `id` and writes its limits. What cannot be enforced is added to `notices`. `all`:
+    /// also in hierarchies that Kiln does not use itself.
     ///
     /// # Errors
     /// For root, when a hierarchy that exists cannot be used. Without root whatever is not delegated is a notice.
@@ -148,12 +202,13 @@ impl Cgroup {
         host: &Host,
         id: &str,
         limits: &Limits,
+        all: bool,
         notices: &mut Vec<String>,
     ) -> Result<Cgroup, EngineError> {
         let root = rustix::process::geteuid().is_root();
         let mut cgroup = Cgroup { paths: Vec::new(), v2: None, v1: Vec::new(), usage: UsageFiles::default() };
         let mut controllers: Vec<&str> = Vec::new();
-        match cgroup.create_all(host, id, limits, &mut controllers) {
+        match cgroup.create_all(host, id, limits, all, &mut controllers) {
             Ok(()) => {}
             Err(error) => {
                 // What exists by now is of no use to anyone.
@@ -186,6 +241,7 @@ impl Cgroup {
         host: &'h Host,
         id: &str,
         limits: &Limits,
+        all: bool,
         controllers: &mut Vec<&'h str>,
     ) -> Result<(), EngineError> {
         if let Some(hierarchy) = &host.v2 {
@@ -205,8 +261,11 @@ impl Cgroup {
             let fd = rustix::fs::open(&dir, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
             self.v2 = Some(fd.context(|| format!("open {}", dir.display()))?);
         }
-        for hierarchy in &host.v1 {
+        for hierarchy in host.v1.iter().filter(|hierarchy| all || !hierarchy.controllers.is_empty()) {
             let dir = self.add(hierarchy, id, |_| ())?;
+            if hierarchy.options.split(',').any(|option| option == "cpuset") {
+                inherit_cpuset(&hierarchy.mount, &dir)?;
+            }
             limits_v1(&dir, limits, &hierarchy.controllers)?;
             controllers.extend(hierarchy.controllers.iter().map(String::as_str));
             self.usage.add_v1(&dir);
@@ -227,6 +286,11 @@ impl Cgroup {
         Ok(dir)
     }
 
+    /// Gives up the v2 cgroup: this process may not start another one in it.
+    pub(crate) fn without_v2(&mut self) {
+        self.v2 = None;
+    }
+
     /// The directory of the v2 cgroup, in which a process can be born.
     pub(crate) fn v2(&self) -> Option<BorrowedFd<'_>> {
         self.v2.as_ref().map(OwnedFd::as_fd)
@@ -240,7 +304,7 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Opens the files again that show use: an OCI runtime may have made the directories anew.
+    /// Resource use so far.
     pub(crate) fn usage(&self) -> Usage {
         self.usage.read()
     }
@@ -273,6 +337,20 @@ impl Cgroup {
         self.usage = UsageFiles::default();
         remove(&std::mem::take(&mut self.paths))
     }
+}
+
+/// Allows the processors and memory nodes of the root to a v1 cpuset and its parent, which begin without any.
+fn inherit_cpuset(mount: &Path, dir: &Path) -> Result<(), EngineError> {
+    for file in ["cpuset.cpus", "cpuset.mems"] {
+        let of_root = std::fs::read(mount.join(file)).context(|| format!("read {}/{file}", mount.display()))?;
+        for dir in dir.ancestors().take(2).collect::<Vec<_>>().into_iter().rev() {
+            let path = dir.join(file);
+            if std::fs::read_to_string(&path).is_ok_and(|now| now.trim().is_empty()) {
+                std::fs::write(&path, &of_root).context(|| format!("set {}", path.display()))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn make_dir(path: &Path) -> Result<(), EngineError> {
@@ -389,8 +467,9 @@ fn set(dir: &Path, file: &str, value: u64) -> Result<(), EngineError> {
 mod tests {
     use super::*;
 
-    fn hierarchy(mount: &str, controllers: &[&str]) -> Hierarchy {
-        Hierarchy { mount: mount.into(), controllers: controllers.iter().map(|c| (*c).to_owned()).collect() }
+    fn hierarchy(mount: &str, controllers: &[&str], options: &str) -> Hierarchy {
+        let controllers = controllers.iter().map(|name| (*name).to_owned()).collect();
+        Hierarchy { mount: mount.into(), controllers, options: options.into() }
     }
 
     #[test]
@@ -406,9 +485,13 @@ mod tests {
              39 31 0:33 / /sys/fs/cgroup/freezer rw - cgroup cgroup rw,freezer\n\
              broken line\n",
         );
-        assert_eq!(host.v2, Some(hierarchy("/sys/fs/cgroup/uni fied", &[])));
-        let v1 =
-            [hierarchy("/sys/fs/cgroup/cpu,cpuacct", &["cpu", "cpuacct"]), hierarchy("/sys/fs/cgroup/blkio", &["io"])];
+        assert_eq!(host.v2, Some(hierarchy("/sys/fs/cgroup/uni fied", &[], "")));
+        let v1 = [
+            hierarchy("/sys/fs/cgroup/systemd", &[], "name=systemd"),
+            hierarchy("/sys/fs/cgroup/cpu,cpuacct", &["cpu", "cpuacct"], "cpu,cpuacct"),
+            hierarchy("/sys/fs/cgroup/blkio", &["io"], "blkio"),
+            hierarchy("/sys/fs/cgroup/freezer", &[], "freezer"),
+        ];
         assert_eq!(host.v1, v1);
         assert_eq!(host.paths("x")[0], Path::new("/sys/fs/cgroup/uni fied/kiln/x"));
     }

@@ -1,11 +1,10 @@
 //! User and group ids: a range of the host's for each sandbox, and the user namespaces that map them.
 
 use std::{
-    fmt::Write as _,
     fs::File,
-    io::{self, Read as _},
+    io::{self, Read as _, Write as _},
     os::fd::{AsFd, OwnedFd},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rustix::{
@@ -115,12 +114,7 @@ impl IdMap {
     }
 
     pub(crate) fn to_proc(&self) -> String {
-        let mut text = String::new();
-        for extent in &self.0 {
-            // Writing to a String cannot fail.
-            let _infallible = writeln!(text, "{} {} {}", extent.inside, extent.outside, extent.count);
-        }
-        text
+        self.0.iter().map(|extent| format!("{} {} {}\n", extent.inside, extent.outside, extent.count)).collect()
     }
 }
 
@@ -131,6 +125,113 @@ pub(crate) fn write_maps(pid: Pid, uids: &IdMap, gids: &IdMap) -> Result<(), Eng
         std::fs::write(&path, map.to_proc()).context(|| format!("map the sandbox's ids through {path}"))?;
     }
     Ok(())
+}
+
+/// What an ordinary user can map: itself as root and, with `newuidmap`, its sub-ids as the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RootlessIds {
+    uids: IdMap,
+    gids: IdMap,
+    /// Programs that write the maps; without them only one id can be mapped.
+    helpers: Option<(PathBuf, PathBuf)>,
+}
+
+impl RootlessIds {
+    /// Looks for the sub-ids of the calling user.
+    pub(crate) fn find() -> RootlessIds {
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let alone = RootlessIds { uids: IdMap::single(0, uid), gids: IdMap::single(0, gid), helpers: None };
+        let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let mut users = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        let id = uid.to_string();
+        let name = users.find(|fields| fields.get(2) == Some(&id.as_str())).and_then(|fields| fields.first().copied());
+        let range = |file: &str| {
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            sub_range(&text, name.unwrap_or(&id), &id)
+        };
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let helper = |name: &str| {
+            std::env::split_paths(&path)
+                .chain(["/usr/bin".into()])
+                .map(|dir| dir.join(name))
+                .find(|path| path.is_file())
+        };
+        match (range("/etc/subuid"), range("/etc/subgid"), helper("newuidmap"), helper("newgidmap")) {
+            (Some(uids), Some(gids), Some(newuidmap), Some(newgidmap)) => RootlessIds {
+                uids: IdMap(vec![Extent { inside: 0, outside: uid, count: 1 }, uids]),
+                gids: IdMap(vec![Extent { inside: 0, outside: gid, count: 1 }, gids]),
+                helpers: Some((newuidmap, newgidmap)),
+            },
+            _ => alone,
+        }
+    }
+
+    /// Whether there are other ids than root's inside.
+    pub(crate) fn many(&self) -> bool {
+        self.helpers.is_some()
+    }
+
+    /// Writes the maps of a process that was just started in a new user namespace.
+    pub(crate) fn write(&self, pid: Pid) -> Result<(), EngineError> {
+        let Some((newuidmap, newgidmap)) = &self.helpers else {
+            // A group could be given up, and with it what it forbids; so the kernel wants that excluded first.
+            let path = format!("/proc/{}/setgroups", pid.as_raw_nonzero());
+            std::fs::write(&path, "deny").context(|| format!("write {path}"))?;
+            return write_maps(pid, &self.uids, &self.gids);
+        };
+        for (program, map) in [(newuidmap, &self.uids), (newgidmap, &self.gids)] {
+            let mut command = std::process::Command::new(program);
+            command.arg(pid.as_raw_nonzero().to_string()).stdin(std::process::Stdio::null());
+            for extent in &map.0 {
+                command.args([extent.inside, extent.outside, extent.count].map(|number| number.to_string()));
+            }
+            let output = command.output().context(|| format!("run {}", program.display()))?;
+            if !output.status.success() {
+                let why = String::from_utf8_lossy(&output.stderr);
+                return Err(EngineError::Host {
+                    what: format!("map the sandbox's ids with {}", program.display()),
+                    source: io::Error::other(why.trim().to_owned()),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs `task` as root of a user namespace with these ids, and waits for it: for files that belong to sub-ids.
+    pub(crate) fn run(&self, task: impl FnOnce() -> bool) -> Result<bool, EngineError> {
+        let (wait, hold) = std::io::pipe().context(|| "make a pipe")?;
+        let mut child_side = Some(wait);
+        let mut hold = Some(hold);
+        let many = self.many();
+        let child = fork_into(flag::NEWUSER, None, || {
+            drop(hold.take());
+            let Some(mut wait) = child_side.take() else { return 1 };
+            let mut go = [0_u8; 1];
+            let mapped = matches!(wait.read(&mut go), Ok(1)) && crate::native::credentials::become_root(many).is_ok();
+            i32::from(!(mapped && task()))
+        })
+        .context(|| "make a user namespace")?;
+        drop(child_side);
+        let go = self.write(child.pid).and_then(|()| match &mut hold {
+            Some(hold) => hold.write_all(b"g").context(|| "speak to a helper process"),
+            None => Ok(()),
+        });
+        drop(hold);
+        let code = reap(&child.pidfd).context(|| "wait for a helper process")?;
+        go.map(|()| code == Some(0))
+    }
+}
+
+/// A user's range of `/etc/subuid` or `/etc/subgid`, as ids 1 and up.
+fn sub_range(text: &str, name: &str, id: &str) -> Option<Extent> {
+    text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let owner = fields.next()?;
+        let (start, count) = (fields.next()?.parse::<u32>().ok()?, fields.next()?.parse::<u32>().ok()?);
+        let count = count.min(IDS - 1);
+        let usable = (owner == name || owner == id) && count > 0 && start > 0 && start.checked_add(count).is_some();
+        usable.then_some(Extent { inside: 1, outside: start, count })
+    })
 }
 
 /// Makes a user namespace that exists only to describe `uids` and `gids` to an id-mapped mount.
@@ -156,14 +257,14 @@ pub(crate) fn user_namespace(uids: &IdMap, gids: &IdMap) -> Result<OwnedFd, Engi
     namespace
 }
 
-/// Waits for a helper process to end.
-pub(crate) fn reap(pidfd: &OwnedFd) -> io::Result<()> {
+/// Waits for a helper process to end; answers its exit code, if it has one.
+pub(crate) fn reap(pidfd: &OwnedFd) -> io::Result<Option<i32>> {
     use rustix::process::{WaitId, WaitIdOptions, waitid};
     loop {
         match waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED) {
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
-            Ok(_) => return Ok(()),
+            Ok(status) => return Ok(status.and_then(|status| status.exit_status())),
         }
     }
 }
@@ -196,6 +297,16 @@ mod tests {
             assert_eq!(places.len(), expected, "two ids share a place with owner {owner}");
             assert!(map.0.iter().all(|extent| extent.count > 0), "owner {owner}");
         }
+    }
+
+    #[test]
+    fn sub_ids_are_found_by_name_or_number() {
+        let text = "other:100000:65536\nme:165536:65536\n1001:300000:10\nbroken\nmany:4294967290:65536\n";
+        let extent = |outside, count| Some(Extent { inside: 1, outside, count });
+        assert_eq!(sub_range(text, "me", "1000"), extent(165_536, 65_535));
+        assert_eq!(sub_range(text, "unnamed", "1001"), extent(300_000, 10));
+        assert_eq!(sub_range(text, "none", "1"), None);
+        assert_eq!(sub_range(text, "many", "1"), None, "the range runs over the end");
     }
 
     #[test]

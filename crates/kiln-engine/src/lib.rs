@@ -2,6 +2,7 @@
 
 mod cgroup;
 mod disk;
+pub mod doctor;
 mod engine;
 mod error;
 mod host_image;
@@ -11,17 +12,22 @@ mod layout;
 mod mounts;
 mod native;
 pub mod network;
+mod oci;
+mod prepare;
 mod registry;
 mod sandbox;
 mod seccomp;
 mod spec;
+mod sweep;
 mod sys;
 
 pub use engine::Engine;
 pub use error::EngineError;
 pub use mounts::force_lower_style;
 pub use native::NativeEngine;
+pub use oci::{OciEngine, runtime_version};
 pub use sandbox::Sandbox;
+pub use sweep::{Leftover, leftovers, sweep};
 
 pub use spec::{
     Access, Disk, EnvPair, Exit, Limits, NetworkMode, Notices, Process, RootFs, SandboxSpec, Usage, Volume,

@@ -240,11 +240,9 @@ impl Mounter {
             _ => {}
         }
         self.directory(&Path::new(name).join("work"), 0o755)?;
-        if !matches!(self.rights, Rights::Rootless) {
+        if let Some(lower) = lowers.first() {
             for path in hidden {
-                if let Some(lower) = lowers.first() {
-                    self.hide(&upper, &lower.path, path)?;
-                }
+                self.hide(&upper, &lower.path, path)?;
             }
         }
         if matches!(self.rights, Rights::Rootless) {

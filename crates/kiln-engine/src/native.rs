@@ -20,24 +20,25 @@ pub(crate) mod credentials;
 pub(crate) mod rootfs;
 
 use std::{
-    io::{self, IoSlice, Read as _, Write as _},
+    io::{self, IoSlice, PipeReader, Read as _, Write as _},
     mem::MaybeUninit,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
 };
 
-use rustix::net::{AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType};
+use rustix::{
+    net::{AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType},
+    process::Pid,
+};
 
 use crate::{
-    cgroup::{self, Cgroup},
-    disk::{self, OpenDisk},
+    cgroup::Cgroup,
     error::{Context as _, EngineError},
-    host_image::HostImage,
-    ids::{self, IdMap, IdRange},
-    layout::Layout,
+    ids::{self, IdMap},
     mounts::{self, Mounter},
-    registry::{Record, Registry},
+    network::{self, NetworkConfig},
+    prepare::{FirstProcess, Ids, Prepared},
     sandbox::{Parts, Sandbox},
-    spec::{EnvPair, NetworkMode, Process, RootFs, SandboxSpec},
+    spec::{Disk, SandboxSpec},
     sys::process::{flag, fork_into},
 };
 
@@ -47,191 +48,190 @@ const OOM_SCORE: &str = "500";
 /// The native launcher.
 #[derive(Debug, Clone, Default)]
 pub struct NativeEngine {
-    _private: (),
+    /// What the operator says about builds' networks.
+    pub network: NetworkConfig,
 }
 
 impl NativeEngine {
     /// Starts a sandbox; see [`Engine::start`](crate::Engine::start).
     pub(crate) fn start(&self, spec: SandboxSpec) -> Result<Sandbox, EngineError> {
+        // What fails on the way is taken back when this is dropped.
         let mut parts = Parts::default();
-        match start(spec, &mut parts) {
-            Ok(started) => {
-                let Started { pidfd, netns, notices, env } = started;
-                Ok(Sandbox { parts, pidfd, netns, notices, env })
+        let mut prepared = Prepared::new(&spec, &self.network, None, &mut parts)?;
+        let process = FirstProcess::new(spec.process, &prepared.env)?;
+        let cgroup = Cgroup::create(&prepared.cgroups, &spec.id, &spec.limits, spec.privileged, &mut prepared.notices)?;
+        let start = Start { id: &spec.id, hostname: &spec.hostname, privileged: spec.privileged, disk: &spec.disk };
+        parts.cgroup = Some(cgroup);
+        start.run(self, prepared, process, parts)
+    }
+}
+
+/// What stays the same during one start.
+struct Start<'a> {
+    id: &'a str,
+    hostname: &'a str,
+    privileged: bool,
+    disk: &'a Disk,
+}
+
+/// The parent's ends of what connects it to the child.
+struct Connection {
+    orders: OwnedFd,
+    report: PipeReader,
+}
+
+impl Start<'_> {
+    fn run(
+        &self,
+        engine: &NativeEngine,
+        mut prepared: Prepared,
+        process: FirstProcess,
+        mut parts: Parts,
+    ) -> Result<Sandbox, EngineError> {
+        let Connection { orders, mut report } = self.fork(&mut prepared, process, &mut parts)?;
+        let Some(init) = &parts.init else { return Err(EngineError::Spec("no process was started".into())) };
+        let pid = init.pid;
+        let pidfd = init.pidfd.try_clone().context(|| "duplicate a descriptor")?;
+
+        match &prepared.ids {
+            Ids::Range(base) => ids::write_maps(pid, &IdMap::all(*base), &IdMap::all(*base))?,
+            Ids::Rootless(ids) => ids.write(pid)?,
+        }
+        // Raising it is always allowed; a kernel that refuses loses an optimisation.
+        let _optional = std::fs::write(format!("/proc/{}/oom_score_adj", pid.as_raw_nonzero()), OOM_SCORE);
+        let netns = namespace(pid, "net")?;
+
+        let mounts = self.mount(&mut prepared, pid, &mut parts)?;
+        if let (true, Ids::Range(base), Some(cgroup)) = (self.privileged, &prepared.ids, &parts.cgroup) {
+            cgroup.delegate(*base, *base)?;
+        }
+        let network = network::attach(&prepared.network, self.id, netns.as_fd(), pid, &engine.network);
+        let network = network.map_err(|error| EngineError::Busy(error.to_string()))?;
+        prepared.notices.extend(network.notices().iter().cloned());
+        parts.network = Some(network);
+        send_mounts(&orders, &mounts)?;
+        drop(mounts);
+        send(&orders, child::MESSAGE_GO, &[])?;
+
+        let mut answer = Vec::new();
+        report.read_to_end(&mut answer).context(|| "hear from the sandbox")?;
+        if !answer.is_empty() {
+            return Err(decode(&answer));
+        }
+        Ok(Sandbox { parts, pidfd, netns, notices: prepared.notices, env: prepared.env })
+    }
+
+    /// Starts the child; it waits for orders.
+    fn fork(
+        &self,
+        prepared: &mut Prepared,
+        process: FirstProcess,
+        parts: &mut Parts,
+    ) -> Result<Connection, EngineError> {
+        let (orders, child_orders) =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .context(|| "make a socket pair")?;
+        let (report, child_report) = io::pipe().context(|| "make a pipe")?;
+        // The original must not stay open, or the end of the file never comes.
+        let child_report = above(child_report.into(), process.fds.len())?;
+        let own_network = prepared.network.own_namespace();
+        let mut namespaces = flag::NEWUSER | flag::NEWNS | flag::NEWPID | flag::NEWIPC | flag::NEWUTS;
+        if own_network {
+            namespaces |= flag::NEWNET;
+        }
+        let many_ids = match &prepared.ids {
+            Ids::Range(_) => true,
+            Ids::Rootless(ids) => ids.many(),
+        };
+        let kernel = rootfs::Kernel {
+            privileged: self.privileged,
+            own_network,
+            tty_group: many_ids,
+            cgroups: prepared.cgroups.view(self.privileged),
+        };
+        let rootless_disk = match prepared.ids {
+            Ids::Range(_) => None,
+            Ids::Rootless(_) => {
+                let disk = prepared.open_disk(self.disk)?;
+                Some(parts.disk.insert(disk).root.clone())
             }
-            Err(error) => {
-                parts.abandon();
+        };
+        let Some(cgroup) = &mut parts.cgroup else { return Err(EngineError::Spec("there are no cgroups".into())) };
+        let FirstProcess { fds, argv, env, cwd } = process;
+        let mut fds = Some(fds);
+        let mut parent = Some(Connection { orders, report });
+        let mut child_side = Some((child_orders, child_report));
+        // Twice, if this user may not start processes in the v2 cgroup.
+        loop {
+            let v2 = cgroup.v2().map(|fd| fd.try_clone_to_owned()).transpose().context(|| "duplicate a descriptor")?;
+            let started = fork_into(namespaces, v2.as_ref().map(|fd| fd.as_fd()), || {
+                // Else the parent's death could not be seen.
+                drop(parent.take());
+                let (Some((orders, report)), Some(fds)) = (child_side.take(), fds.take()) else { return 70 };
+                let plan = child::Plan {
+                    cgroup,
+                    layout: &prepared.layout,
+                    kernel: kernel.clone(),
+                    hostname: self.hostname,
+                    argv: &argv,
+                    env: &env,
+                    cwd: &cwd,
+                    fds,
+                    filter: crate::seccomp::filter(self.privileged),
+                    network: &prepared.network,
+                    rootless_disk: rootless_disk.clone(),
+                    set_groups: many_ids,
+                };
+                let error = child::run(plan, orders);
+                let _parent_is_dead = std::fs::File::from(report).write_all(&encode(&error));
+                71
+            });
+            match started {
+                Ok(child) => {
+                    parts.init = Some(child);
+                    return parent.ok_or_else(|| EngineError::Spec("the parent lost its side".into()));
+                }
                 Err(error)
+                    if rootless_disk.is_some()
+                        && v2.is_some()
+                        && matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM | libc::EBUSY)) =>
+                {
+                    cgroup.without_v2();
+                    prepared.notices.push(
+                        "limits not enforced: this session may not start processes in the user's cgroups (try \
+                         `systemd-run --user --scope kiln run`)"
+                            .into(),
+                    );
+                }
+                Err(error) => return Err(error).context(|| "start a process in new namespaces"),
             }
         }
     }
-}
 
-/// What [`start`] makes besides [`Parts`].
-struct Started {
-    pidfd: OwnedFd,
-    netns: OwnedFd,
-    notices: Vec<String>,
-    env: Vec<EnvPair>,
-}
-
-fn start(spec: SandboxSpec, parts: &mut Parts) -> Result<Started, EngineError> {
-    spec.check()?;
-    let root = rustix::process::geteuid().is_root();
-    let mut notices = Vec::new();
-    if root {
-        mounts::enter_private_namespace()?;
-    }
-    let registry = Registry::create()?;
-    let host_cgroups = cgroup::Host::detect()?;
-    let record = Record {
-        version: 1,
-        id: spec.id.clone(),
-        owner_pid: rustix::process::getpid().as_raw_nonzero().get(),
-        disk: spec.disk.dir.clone(),
-        cgroups: host_cgroups.paths(&spec.id),
-        runtime: None,
-    };
-    parts.entry = Some(registry.enter(&record)?);
-    let existing = disk::state(&spec.disk.dir)?;
-    let range = match &existing {
-        Some(state) => IdRange::at(&registry.ids(), state.base)?,
-        None => IdRange::any(&registry.ids(), &spec.id)?,
-    };
-    let base = range.base;
-    parts.range = Some(range);
-    let host_image = match spec.root {
-        RootFs::Host => Some(HostImage::look(&spec.disk.templates)?),
-        RootFs::Layers(_) => None,
-    };
-    let layout = Layout::plan(&spec, host_image.as_ref(), resolv_conf(spec.network))?;
-    let cgroup = &*parts.cgroup.insert(Cgroup::create(&host_cgroups, &spec.id, &spec.limits, &mut notices)?);
-
-    let own_network = spec.network != NetworkMode::Host;
-    let kernel = rootfs::Kernel {
-        privileged: spec.privileged,
-        own_network,
-        tty_group: true,
-        cgroups: rootfs::CgroupMounts::None,
-    };
-    let env = host_image.as_ref().map(|image| image.env.clone()).unwrap_or_default();
-    let (fds, argv, environment, cwd) = process(spec.process, &env)?;
-    let (orders, child_orders) =
-        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-            .context(|| "make a socket pair")?;
-    let (report, child_report) = io::pipe().context(|| "make a pipe")?;
-    // The original must not stay open, or the end of the file never comes.
-    let child_report = above(child_report.into(), fds.len())?;
-
-    let mut namespaces = flag::NEWUSER | flag::NEWNS | flag::NEWPID | flag::NEWIPC | flag::NEWUTS;
-    if own_network {
-        namespaces |= flag::NEWNET;
-    }
-    let plan = child::Plan {
-        cgroup,
-        layout: &layout,
-        kernel,
-        hostname: &spec.hostname,
-        argv: &argv,
-        env: &environment,
-        cwd: &cwd,
-        fds,
-        filter: crate::seccomp::filter(spec.privileged),
-        rootless_disk: None,
-        set_groups: true,
-    };
-    // In the child these must go to the closure; in the parent they are dropped after it.
-    let mut child_side =
-        Some((plan, child_orders, child_report, orders.try_clone().context(|| "duplicate a descriptor")?));
-    let mut parent_side = Some((orders, report));
-    let child = fork_into(namespaces, cgroup.v2(), || {
-        drop(parent_side.take());
-        let Some((plan, orders, report, parents)) = child_side.take() else { return 70 };
-        // Else the parent's death could not be seen.
-        drop(parents);
-        let error = child::run(plan, orders);
-        let _parent_is_dead = std::fs::File::from(report).write_all(&encode(&error));
-        71
-    })
-    .context(|| "start a process in new namespaces")?;
-    drop(child_side);
-    let Some((orders, mut report)) = parent_side else {
-        return Err(EngineError::Spec("the parent lost its side".into()));
-    };
-    let pidfd = child.pidfd.try_clone().context(|| "duplicate a descriptor")?;
-    let pid = child.pid;
-    parts.init = Some(child);
-
-    ids::write_maps(pid, &IdMap::all(base), &IdMap::all(base))?;
-    // Raising it is always allowed; a kernel that refuses loses an optimisation.
-    let _optional = std::fs::write(format!("/proc/{}/oom_score_adj", pid.as_raw_nonzero()), OOM_SCORE);
-    let namespace = |name: &str| {
-        let path = format!("/proc/{}/ns/{name}", pid.as_raw_nonzero());
-        std::fs::File::open(&path).map(OwnedFd::from).context(|| format!("open {path}"))
-    };
-    let netns = namespace("net")?;
-
-    let disk = OpenDisk::open(&spec.disk, base, true, &mut notices)?;
-    let disk = &*parts.disk.insert(disk);
-    let mut mounter = Mounter::root(namespace("user")?, base, &disk.root, spec.disk.dir.join("lower"));
-    let mut mounted = vec![mounter.mount(&layout.root)?];
-    for point in &layout.mounts {
-        mounted.push(mounter.mount(&point.source)?);
-    }
-    if !own_network {
-        mounted.push(mounts::host_sys()?);
-    }
-    notices.extend(mounter.finish()?);
-    if spec.privileged {
-        parts.cgroup.as_ref().map_or(Ok(()), |cgroup| cgroup.delegate(base, base))?;
-    }
-    send_mounts(&orders, &mounted)?;
-    drop(mounted);
-    send(&orders, child::MESSAGE_GO, &[])?;
-
-    let mut answer = Vec::new();
-    report.read_to_end(&mut answer).context(|| "hear from the sandbox")?;
-    if !answer.is_empty() {
-        return Err(decode(&answer));
-    }
-    if let Some(image) = host_image {
-        notices.extend(image.notices);
-    }
-    Ok(Started { pidfd, netns, notices, env })
-}
-
-/// What `/etc/resolv.conf` says.
-fn resolv_conf(network: NetworkMode) -> String {
-    match network {
-        NetworkMode::Host => std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
-        NetworkMode::Private | NetworkMode::None => String::new(),
-    }
-}
-
-type ProcessParts = (Vec<OwnedFd>, Vec<std::ffi::CString>, Vec<std::ffi::CString>, std::path::PathBuf);
-
-/// Descriptors in the order of their numbers, arguments, the environment with the image's additions, directory.
-fn process(process: Process, extra: &[EnvPair]) -> Result<ProcessParts, EngineError> {
-    use std::os::unix::ffi::OsStrExt as _;
-    let mut fds = Vec::new();
-    for stream in process.stdio {
-        fds.push(match stream {
-            Some(fd) => fd,
-            None => {
-                std::fs::File::options().read(true).write(true).open("/dev/null").context(|| "open /dev/null")?.into()
+    /// Everything that the child needs to be given: as root the disk, layers and volumes; else only what it cannot do.
+    fn mount(&self, prepared: &mut Prepared, pid: Pid, parts: &mut Parts) -> Result<Vec<OwnedFd>, EngineError> {
+        let mut mounts = Vec::new();
+        if let Ids::Range(base) = prepared.ids {
+            let disk = prepared.open_disk(self.disk)?;
+            let disk = &*parts.disk.insert(disk);
+            let mut mounter = Mounter::root(namespace(pid, "user")?, base, &disk.root, self.disk.dir.join("lower"));
+            mounts.push(mounter.mount(&prepared.layout.root)?);
+            for point in &prepared.layout.mounts {
+                mounts.push(mounter.mount(&point.source)?);
             }
-        });
-    }
-    fds.extend(process.fds);
-    let mut env = process.env;
-    for (name, value) in extra {
-        let prefix = [name.as_bytes(), b"="].concat();
-        if !env.iter().any(|pair| pair.as_bytes().starts_with(&prefix)) {
-            let pair = std::ffi::CString::new([prefix.as_slice(), value.as_bytes()].concat());
-            env.push(pair.map_err(|_| EngineError::Spec("an environment variable contains a zero byte".into()))?);
+            prepared.notices.extend(mounter.finish()?);
+            if !prepared.network.own_namespace() {
+                mounts.push(mounts::host_sys()?);
+            }
         }
+        Ok(mounts)
     }
-    Ok((fds, process.argv, env, process.cwd))
+}
+
+/// Opens a namespace of a process.
+fn namespace(pid: Pid, kind: &str) -> Result<OwnedFd, EngineError> {
+    let path = format!("/proc/{}/ns/{kind}", pid.as_raw_nonzero());
+    std::fs::File::open(&path).map(OwnedFd::from).context(|| format!("open {path}"))
 }
 
 /// Moves `fd` above the first `count` numbers.

@@ -117,6 +117,13 @@ impl Registry {
         entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
     }
 
+    /// The entries whose owners live.
+    pub(crate) fn live(&self) -> Vec<Record> {
+        let lives = |id: &String| matches!(self.orphan(id), Ok(None));
+        let read = |id: String| serde_json::from_slice(&std::fs::read(self.record_path(&id)).ok()?).ok();
+        self.list().into_iter().filter(lives).filter_map(read).collect()
+    }
+
     /// Locks the entry `id` and reads it, if its owner is dead. `None`: the owner lives, or there is no such entry.
     pub(crate) fn orphan(&self, id: &str) -> Result<Option<(Record, Entry)>, EngineError> {
         let path = self.record_path(id);

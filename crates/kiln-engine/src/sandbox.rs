@@ -15,6 +15,8 @@ use crate::{
     disk::OpenDisk,
     error::{Context as _, EngineError},
     ids::IdRange,
+    network::NetworkHandle,
+    oci,
     registry::Entry,
     spec::{EnvPair, Exit, Usage},
     sys::process::Child,
@@ -30,6 +32,9 @@ pub(crate) struct Parts {
     pub(crate) exit: Option<Exit>,
     pub(crate) cgroup: Option<Cgroup>,
     pub(crate) disk: Option<OpenDisk>,
+    /// A container of an OCI runtime, which has state of its own.
+    pub(crate) container: Option<oci::Container>,
+    pub(crate) network: Option<NetworkHandle>,
     pub(crate) range: Option<IdRange>,
     pub(crate) entry: Option<Entry>,
 }
@@ -84,6 +89,11 @@ impl Parts {
             }
         }
         self.init = None;
+        if let Some(container) = self.container.take() {
+            container.delete()?;
+        }
+        // Its threads end with it, so that this process may fork again.
+        self.network = None;
         if let Some(mut cgroup) = self.cgroup.take() {
             let remaining = cgroup.remove();
             left.extend(remaining.iter().map(|path| format!("cgroup {}", path.display())));
@@ -143,6 +153,11 @@ impl Sandbox {
     /// The sandbox's network namespace (the host's in [`NetworkMode::Host`](crate::NetworkMode::Host)).
     pub fn netns(&self) -> BorrowedFd<'_> {
         self.netns.as_fd()
+    }
+
+    /// The sandbox's network as it is on this machine.
+    pub fn network(&self) -> Option<&NetworkHandle> {
+        self.parts.network.as_ref()
     }
 
     /// What is not enforced here, one sentence each.

@@ -3,7 +3,7 @@
 use std::{
     ffi::CString,
     io,
-    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
 };
 
@@ -19,6 +19,7 @@ use crate::{
     error::{Context as _, EngineError},
     layout::Layout,
     mounts::Mounter,
+    network::NetworkPlan,
     sys::process as sys,
 };
 
@@ -33,7 +34,8 @@ pub(super) struct Plan<'a> {
     pub(super) cwd: &'a Path,
     /// Becomes 0, 1, 2 and so on.
     pub(super) fds: Vec<OwnedFd>,
-    pub(super) filter: Option<&'a [u8]>,
+    pub(super) filter: &'a [u8],
+    pub(super) network: &'a NetworkPlan,
     /// Without root the child mounts everything itself: the build disk's root.
     pub(super) rootless_disk: Option<PathBuf>,
     /// The user namespace allows `setgroups`.
@@ -68,6 +70,7 @@ fn prepare(mut plan: Plan<'_>, orders: OwnedFd) -> Result<std::convert::Infallib
     if plan.kernel.own_network {
         sys::loopback_up().context(|| "bring up the loopback interface")?;
     }
+    plan.network.confine().map_err(|error| EngineError::Busy(error.to_string()))?;
     if let Some(disk) = &plan.rootless_disk {
         let mut mounter = Mounter::rootless(disk);
         let mut own = vec![mounter.mount(&plan.layout.root)?];
@@ -91,13 +94,11 @@ fn prepare(mut plan: Plan<'_>, orders: OwnedFd) -> Result<std::convert::Infallib
     sys::reset_signals();
     let keep = credentials::capabilities(plan.kernel.privileged);
     credentials::bound(keep)?;
-    if let Some(filter) = plan.filter {
-        sys::load_seccomp(filter).context(|| "load the system call filter")?;
-    }
+    sys::load_seccomp(plan.filter).context(|| "load the system call filter")?;
     credentials::restrict(keep)?;
     // Changing the ids cleared it.
     die_with_parent()?;
-    place_descriptors(std::mem::take(&mut plan.fds))?;
+    sys::place_all(std::mem::take(&mut plan.fds)).context(|| "place the descriptors")?;
     let Some(program) = plan.argv.first() else { return Err(EngineError::Spec("no program is named".into())) };
     let source = sys::execve(program, plan.argv, plan.env);
     use std::os::unix::ffi::OsStrExt as _;
@@ -154,20 +155,4 @@ fn enter_directory(cwd: &Path) -> Result<(), EngineError> {
         .context(|| "open the root directory")?;
     let dir = rootfs::directory(root.as_fd(), cwd)?;
     rustix::process::fchdir(dir).context(|| format!("enter {}", cwd.display()))
-}
-
-/// Gives each descriptor its number, 0, 1, 2 and so on; all others close when the program starts.
-fn place_descriptors(fds: Vec<OwnedFd>) -> Result<(), EngineError> {
-    let count = i32::try_from(fds.len()).map_err(|_| EngineError::Spec("too many descriptors".into()))?;
-    // First all of them out of the way.
-    let mut high = Vec::new();
-    for fd in fds {
-        high.push(rustix::io::fcntl_dupfd_cloexec(&fd, count).context(|| "duplicate a descriptor")?);
-    }
-    sys::cloexec_from(0).context(|| "close the descriptors of the parent")?;
-    for (number, fd) in (0..count).zip(&high) {
-        sys::place(fd.as_fd(), number).context(|| "place a descriptor")?;
-    }
-    debug_assert!(high.iter().all(|fd| fd.as_raw_fd() >= count));
-    Ok(())
 }

@@ -86,26 +86,23 @@ const NO_EXEC: MountAttrFlags =
 /// mount points, then with [`Kernel::own_network`] false the host's `/sys`.
 pub(crate) fn enter(layout: &Layout, kernel: &Kernel, mounts: Vec<OwnedFd>) -> Result<(), EngineError> {
     let mut mounts = mounts.into_iter();
-    let mut next = || mounts.next().ok_or_else(|| EngineError::Spec("a mount is missing".into()));
-    let root = next()?;
+    let Some(root) = mounts.next() else { return Err(EngineError::Spec("the root's mount is missing".into())) };
     rustix::mount::move_mount(root.as_fd(), "", CWD, "/", EMPTY).context(|| "mount the root file system")?;
     let root = root.as_fd();
-    directories(root, &layout.directories)?;
-    links(root, &layout.links)?;
-    for point in &layout.mounts {
-        let target = if point.file { file(root, &point.target)? } else { directory(root, &point.target)? };
-        let mount = next()?;
-        rustix::mount::move_mount(mount.as_fd(), "", target.as_fd(), "", ONTO)
-            .context(|| format!("mount {} in the sandbox", point.target.display()))?;
-    }
-    directories(root, &layout.late_directories)?;
+    assemble(root, layout, &mut mounts)?;
     let proc = fresh("proc", &[], NO_EXEC)?;
     put(root, "/proc", &proc)?;
     if kernel.own_network {
         let read_only = if kernel.privileged { MountAttrFlags::empty() } else { MountAttrFlags::MOUNT_ATTR_RDONLY };
         put(root, "/sys", &fresh("sysfs", &[], NO_EXEC | read_only)?)?;
+    } else if let Some(sys) = mounts.next() {
+        put(root, "/sys", &sys)?;
     } else {
-        put(root, "/sys", &next()?)?;
+        // Without root: the host's, with all that is mounted below it.
+        let sys = copy_of(CWD, "/sys", true).context(|| "copy /sys")?;
+        set_attributes(sys.as_fd(), NO_EXEC | MountAttrFlags::MOUNT_ATTR_RDONLY, None, true)
+            .context(|| "make /sys read-only")?;
+        put(root, "/sys", &sys)?;
     }
     cgroups(root, kernel)?;
     devices(root, kernel)?;
@@ -116,6 +113,32 @@ pub(crate) fn enter(layout: &Layout, kernel: &Kernel, mounts: Vec<OwnedFd>) -> R
     rustix::process::pivot_root(".", ".").context(|| "change the root file system")?;
     rustix::mount::unmount(".", rustix::mount::UnmountFlags::DETACH).context(|| "leave the host's file system")?;
     rustix::process::chdir("/").context(|| "enter the root file system")
+}
+
+/// Puts everything of the layout below `root`, which is mounted. `mounts`: one for each of its mount points.
+pub(crate) fn assemble(
+    root: BorrowedFd<'_>,
+    layout: &Layout,
+    mounts: &mut impl Iterator<Item = OwnedFd>,
+) -> Result<(), EngineError> {
+    directories(root, &layout.directories)?;
+    links(root, &layout.links)?;
+    for point in &layout.mounts {
+        let target = if point.file { file(root, &point.target)? } else { directory(root, &point.target)? };
+        let Some(mount) = mounts.next() else { return Err(EngineError::Spec("a mount is missing".into())) };
+        rustix::mount::move_mount(mount.as_fd(), "", target.as_fd(), "", ONTO)
+            .context(|| format!("mount {} in the sandbox", point.target.display()))?;
+    }
+    directories(root, &layout.late_directories)
+}
+
+/// Refuses an image in which `/proc`, `/sys` or `/dev` is something else than a directory: OCI runtimes have followed
+/// such links (security.md 4.2).
+pub(crate) fn check_kernel_directories(root: BorrowedFd<'_>) -> Result<(), EngineError> {
+    for path in ["/proc", "/sys", "/dev"] {
+        kernel_directory(root, path)?;
+    }
+    Ok(())
 }
 
 /// Makes directories with their modes.
@@ -238,19 +261,24 @@ fn fresh(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> Re
 
 /// Mounts on a directory of the image that must not be a link: `/proc`, `/sys`, `/dev`.
 fn put(root: BorrowedFd<'_>, path: &str, mount: &OwnedFd) -> Result<(), EngineError> {
-    let target = match open_in(root, Path::new(path), NO_LINKS) {
-        Err(Errno::LOOP) => return Err(EngineError::Image(format!("its {path} is a symbolic link"))),
+    let target = kernel_directory(root, path)?;
+    rustix::mount::move_mount(mount.as_fd(), "", target.as_fd(), "", ONTO)
+        .context(|| format!("mount {path} in the sandbox"))
+}
+
+/// Opens a directory that must not be a link, or makes it.
+fn kernel_directory(root: BorrowedFd<'_>, path: &str) -> Result<OwnedFd, EngineError> {
+    match open_in(root, Path::new(path), NO_LINKS) {
+        Err(Errno::LOOP) => Err(EngineError::Image(format!("its {path} is a symbolic link"))),
         Ok(found) => {
             let stat = rustix::fs::fstat(&found).context(|| format!("look at {path} of the image"))?;
             if !rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
                 return Err(EngineError::Image(format!("its {path} is not a directory")));
             }
-            found
+            Ok(found)
         }
-        Err(_) => directory(root, Path::new(path))?,
-    };
-    rustix::mount::move_mount(mount.as_fd(), "", target.as_fd(), "", ONTO)
-        .context(|| format!("mount {path} in the sandbox"))
+        Err(_) => directory(root, Path::new(path)),
+    }
 }
 
 /// A detached copy of the mount at `path` in this process's (still the host's) view.

@@ -3,7 +3,7 @@
 use std::{
     ffi::CString,
     io,
-    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+    os::fd::{AsFd as _, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
     ptr,
 };
 
@@ -102,7 +102,7 @@ pub(crate) fn unshare(namespaces: u64) -> io::Result<()> {
 }
 
 /// Sets close-on-exec on every descriptor from `first` up.
-pub(crate) fn cloexec_from(first: RawFd) -> io::Result<()> {
+fn cloexec_from(first: RawFd) -> io::Result<()> {
     const CLOSE_RANGE_CLOEXEC: libc::c_uint = 4;
     let first = first.max(0) as libc::c_uint;
     // SAFETY: close_range with CLOEXEC closes nothing now; it marks descriptors for the coming exec.
@@ -111,10 +111,40 @@ pub(crate) fn cloexec_from(first: RawFd) -> io::Result<()> {
 
 /// Makes `fd` also number `number` of this process, without close-on-exec. Whatever had that number is closed: call this
 /// only in a process that is about to exec and that no longer uses the low numbers.
-pub(crate) fn place(fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
+fn place(fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
     // SAFETY: dup2 only changes the descriptor table. Callers are children between clone3 and exec, in which every
     // descriptor still in use was first moved above the numbers that are placed.
     check(libc::c_long::from(unsafe { libc::dup2(fd.as_raw_fd(), number) })).map(drop)
+}
+
+/// Gives each descriptor its number, 0, 1, 2 and so on; all others close when the next program starts. Only for a
+/// process that is about to do that.
+pub(crate) fn place_all(fds: Vec<OwnedFd>) -> io::Result<()> {
+    let Ok(count) = RawFd::try_from(fds.len()) else { return Err(io::Error::from_raw_os_error(libc::EMFILE)) };
+    // First all of them out of the way.
+    let mut high = Vec::new();
+    for fd in fds {
+        high.push(rustix::io::fcntl_dupfd_cloexec(&fd, count)?);
+    }
+    cloexec_from(0)?;
+    for (number, fd) in (0..count).zip(&high) {
+        place(fd.as_fd(), number)?;
+    }
+    Ok(())
+}
+
+/// Runs `task` with the file system ids of another user and group: what it creates belongs to them, and it may touch
+/// only what they may.
+pub(crate) fn with_file_ids<T>(id: u32, task: impl FnOnce() -> T) -> T {
+    // SAFETY: these change two numbers of this process's credentials.
+    let (uid, gid) = unsafe { (libc::setfsuid(id), libc::setfsgid(id)) };
+    let result = task();
+    // SAFETY: as above; the answers were the ids before.
+    unsafe {
+        libc::setfsgid(gid.cast_unsigned());
+        libc::setfsuid(uid.cast_unsigned());
+    }
+    result
 }
 
 /// Gives every signal its default action and unblocks all: what the calling program ignores or blocks (Rust programs
