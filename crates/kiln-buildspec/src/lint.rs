@@ -24,6 +24,10 @@ pub fn lint(text: &[u8]) -> Vec<Diagnostic> {
         let mut linter =
             Linter { source: &source, document: &document, buildspec: &buildspec, found: Findings::default() };
         linter.settings();
+        if !findings.has_errors() {
+            // What has an error is missing in the typed buildspec.
+            linter.empty_phases();
+        }
         linter.commands();
         findings.extend(linter.found.into_list());
     }

@@ -6,7 +6,7 @@ use crate::keys::{self, Section, Shape};
 
 /// The JSON Schema (draft 2020-12) of a buildspec, for editors: completion, descriptions, unknown keys.
 ///
-/// It is stricter than [`crate::parse`]: what is accepted with a warning (unknown keys, a single string for a list) is
+/// It is stricter than [`crate::parse()`]: what is accepted with a warning (unknown keys, a single string for a list) is
 /// marked where the schema can say so. `docs/buildspec.schema.json` holds its text; see [`schema_text`].
 #[must_use]
 pub fn schema() -> Value {

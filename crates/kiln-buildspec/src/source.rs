@@ -51,7 +51,7 @@ pub struct SourceText {
 
 impl SourceText {
     /// Decodes UTF-8 (with or without byte-order mark) or UTF-16 with a byte-order mark, replacing what is malformed.
-    /// For showing excerpts; [`crate::parse`] refuses malformed text.
+    /// For showing excerpts; [`crate::parse()`] refuses malformed text.
     #[must_use]
     pub fn lossy(bytes: &[u8]) -> Self {
         let text = match split_bom(bytes) {

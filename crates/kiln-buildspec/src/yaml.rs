@@ -16,6 +16,7 @@
 //! stop at the budgets below. The tests compare with `libyaml-safer` on generated documents.
 
 mod compose;
+mod properties;
 mod scalar;
 mod scanner;
 #[cfg(test)]

@@ -91,6 +91,11 @@ impl Decoder<'_> {
         fields
     }
 
+    /// False for what should have been a mapping and was reported.
+    pub(super) fn has_keys(&self, fields: &Fields) -> bool {
+        matches!(self.document.node(fields.node).kind, Kind::Mapping(_)) || self.document.is_null(fields.node)
+    }
+
     fn unknown_key(&mut self, section: &Section, text: &str, key: NodeId) {
         let span = self.document.span(key);
         let message = format!("the key '{}' means nothing {} and is ignored", quote(text), section.place);

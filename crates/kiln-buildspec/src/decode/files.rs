@@ -25,7 +25,7 @@ impl Decoder<'_> {
                 base_directory: self.text_field(&fields, "base-directory"),
                 discard_paths: self.switch_field(&fields, "discard-paths"),
             };
-            if report.files.is_empty() {
+            if report.files.is_empty() && self.has_keys(&fields) {
                 self.missing_files(key, &path);
             }
             reports.push((group, report));
@@ -67,7 +67,7 @@ impl Decoder<'_> {
                 secondary.push((identifier, set));
             }
         }
-        if primary.files.is_empty() {
+        if primary.files.is_empty() && self.has_keys(&fields) {
             if secondary.is_empty() {
                 self.missing_files(key, "artifacts");
             } else {
@@ -96,7 +96,7 @@ impl Decoder<'_> {
         }
         let fields = self.section(artifact, SECTION, &path);
         let set = self.artifact_set(&fields);
-        if set.files.is_empty() {
+        if set.files.is_empty() && self.has_keys(&fields) {
             self.missing_files(key, &path);
         }
         set

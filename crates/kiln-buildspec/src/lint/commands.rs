@@ -427,7 +427,11 @@ fn ignored_failure<'s>(item: &'s Item<'_>) -> Option<&'s str> {
             "fi" | "esac" | "done" | "}" if command => depth = depth.saturating_sub(1),
             ")" if !command => depth = depth.saturating_sub(1),
             "\n" | ";" if depth == 0 => {
-                statements.push(Vec::new());
+                // A list goes on after its operator.
+                let unfinished = statements.last().and_then(|statement| statement.last());
+                if !unfinished.is_some_and(|t| matches!(t.text, "&&" | "||" | "|")) {
+                    statements.push(Vec::new());
+                }
                 continue;
             }
             _ => {}

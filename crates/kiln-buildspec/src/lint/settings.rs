@@ -16,7 +16,6 @@ impl Linter<'_> {
         self.exported();
         self.runtimes();
         self.artifact_names();
-        self.empty_phases();
     }
 
     fn shell(&mut self) {
@@ -95,7 +94,7 @@ impl Linter<'_> {
         );
     }
 
-    fn empty_phases(&mut self) {
+    pub(super) fn empty_phases(&mut self) {
         let phases: Vec<_> = self.buildspec.phases.iter().collect();
         let batch_only = phases.is_empty() && self.find(&["batch"]).is_some();
         let idle = phases.iter().all(|(_, phase)| {

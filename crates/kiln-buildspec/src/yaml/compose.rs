@@ -318,7 +318,16 @@ impl Composer<'_> {
             return Err(too_deep(first));
         }
         self.depth += 1;
-        let (kind, end) = read(self, first)?;
+        let end_of_text = self.scanner.text.len();
+        let (kind, end) = read(self, first).map_err(|fault| match fault {
+            // What is missing at the end of the text is missed where the collection begins.
+            Fault::Syntax { problem, at, context, context_at }
+                if at.offset >= end_of_text && context_at.is_none_or(|at| at.offset >= end_of_text) =>
+            {
+                Fault::Syntax { problem, at, context, context_at: Some(first) }
+            }
+            fault => fault,
+        })?;
         self.depth -= 1;
         let weight = match &kind {
             Kind::Scalar { .. } => 0,
