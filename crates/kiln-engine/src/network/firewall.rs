@@ -13,7 +13,7 @@ pub(crate) mod others;
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
-use self::nft::{Address, ESTABLISHED_OR_RELATED, Hook, Is, NEW, Rule, SetKind, Way};
+use self::nft::{Address, ESTABLISHED_OR_RELATED, Hook, Is, NEW, SetKind, Way};
 use super::{
     address::{Ipv4Network, merge, ranges},
     link::{POOL, PREFIX},
@@ -189,7 +189,7 @@ fn table_requests() -> Vec<Request> {
     const DENY_ID: u32 = 1;
     const CONNECTIONS_ID: u32 = 2;
     const UPLINKS_ID: u32 = 3;
-    let rule = |chain: &str, fill: &dyn Fn(&mut nft::Expressions<'_>)| Rule::new(TABLE, chain, |e| fill(e));
+    let rule = |chain: &str, fill: &dyn Fn(&mut nft::Expressions<'_>)| nft::rule(TABLE, chain, |e| fill(e));
 
     let mut requests = vec![
         nft::table(TABLE),
@@ -263,11 +263,11 @@ fn policy_requests(policy: &Policy) -> Vec<Request> {
         if !list.is_empty() {
             requests.push(nft::set(TABLE, &set, SetKind::Ranges, id));
             requests.extend(nft::add_ranges(TABLE, &set, list));
-            requests.push(Rule::new(TABLE, &chain, |e| e.destination_in(&set, id).goto(target)));
+            requests.push(nft::rule(TABLE, &chain, |e| e.destination_in(&set, id).goto(target)));
         }
     }
-    requests.push(Rule::new(TABLE, &chain, |e| e.goto(COMMON)));
-    requests.push(Rule::new(TABLE, FROM_BUILD, |e| e.in_group(policy.group).goto(&chain)));
+    requests.push(nft::rule(TABLE, &chain, |e| e.goto(COMMON)));
+    requests.push(nft::rule(TABLE, FROM_BUILD, |e| e.in_group(policy.group).goto(&chain)));
     requests
 }
 
@@ -278,7 +278,7 @@ fn confined_requests(policy: &Policy, resolver: Ipv4Network) -> Vec<Request> {
     let mut denied: Vec<_> = DENIED.to_vec();
     denied.retain(|network| *network != POOL);
     let denied = merge(ranges(&denied).into_iter().chain(policy.deny.iter().copied()));
-    let rule = |chain: &str, fill: &dyn Fn(&mut nft::Expressions<'_>)| Rule::new(TABLE, chain, |e| fill(e));
+    let rule = |chain: &str, fill: &dyn Fn(&mut nft::Expressions<'_>)| nft::rule(TABLE, chain, |e| fill(e));
     let mut requests = vec![
         nft::table(TABLE),
         nft::chain(TABLE, REFUSED),

@@ -62,7 +62,7 @@ fn uplinks(route: &mut Socket, allow: &[Ipv4Network], notices: &mut Notices) -> 
             Ok(Some(link)) if !uplinks.contains(&link) => uplinks.push(link),
             Ok(Some(_)) => {}
             Ok(None) if destination == INTERNET => {
-                notices.push("this machine has no route to the internet (IPv4), so builds have none either".to_owned())
+                notices.push("this machine has no route to the internet (IPv4), so builds have none either".to_owned());
             }
             Ok(None) => {}
             Err(errno) => return Err(format!("this machine's routes cannot be read: {errno}")),

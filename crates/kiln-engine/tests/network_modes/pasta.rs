@@ -69,6 +69,7 @@ fn launcher() {
     for line in said {
         println!("{line}");
     }
+    assert!(build.wait().unwrap().success());
     drop(handle);
     // Gone with the handle.
     let left =

@@ -284,17 +284,12 @@ pub(super) const ESTABLISHED_OR_RELATED: u32 = 2 | 4;
 /// A connection's first packet.
 pub(super) const NEW: u32 = 8;
 
-/// A rule under construction; expressions are evaluated left to right, and the rule ends where one does not hold.
-pub(super) struct Rule(Request);
-
-impl Rule {
-    /// A rule at the end of `chain`.
-    pub(super) fn new(table: &str, chain: &str, fill: impl FnOnce(&mut Expressions<'_>)) -> Request {
-        let mut rule = Self(object(NEWRULE, CREATE | APPEND, INET, table));
-        rule.0.string(RULE_CHAIN, chain);
-        rule.0.nested(RULE_EXPRESSIONS, |r| fill(&mut Expressions(r)));
-        rule.0
-    }
+/// A rule at the end of `chain`. Its expressions are evaluated from left to right, and it ends where one does not hold.
+pub(super) fn rule(table: &str, chain: &str, fill: impl FnOnce(&mut Expressions<'_>)) -> Request {
+    let mut request = object(NEWRULE, CREATE | APPEND, INET, table);
+    request.string(RULE_CHAIN, chain);
+    request.nested(RULE_EXPRESSIONS, |r| fill(&mut Expressions(r)));
+    request
 }
 
 /// The expressions of a rule.
