@@ -103,7 +103,7 @@ pub fn run(build_dir: &Path, agent: &[u8], lifeline: Option<OwnedFd>) -> Result<
     crash::point("journal_created");
 
     let provisioned = provision::provision(&job, build_dir, agent, &mut journal, &clock);
-    let Provisioned { sandbox, sockets, image_env, memory_limit } = match provisioned {
+    let Provisioned { sandbox, sockets, image_env, memory_limit, lease } = match provisioned {
         Ok(provisioned) => provisioned,
         Err(provision::Error::Journal(e)) => return Err(e.into()),
         Err(provision::Error::Failed { status, context }) => {
@@ -143,7 +143,9 @@ pub fn run(build_dir: &Path, agent: &[u8], lifeline: Option<OwnedFd>) -> Result<
         }
         Err(_) => {} // the phase that was running has said why
     }
-    build.finalize(started)
+    let status = build.finalize(started);
+    drop(lease);
+    status
 }
 
 impl Build<'_> {

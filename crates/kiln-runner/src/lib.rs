@@ -24,6 +24,7 @@ mod phases;
 mod pipeline;
 mod provision;
 pub mod report;
+mod reports_step;
 mod session;
 mod source;
 #[cfg(test)]

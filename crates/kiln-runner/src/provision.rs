@@ -9,6 +9,8 @@ use std::{
 
 use kiln_engine::{
     Access, Disk, Engine, EngineError, Limits, NetworkMode, Process, RootFs, Sandbox, SandboxSpec, Volume,
+    image::{Image, ImageStore, Lease},
+    network::NetworkConfig,
 };
 use kiln_model::{BuildStatus, PhaseContext, PhaseType};
 use kiln_wire::{
@@ -39,6 +41,8 @@ pub(crate) struct Provisioned {
     pub(crate) sockets: Sockets,
     pub(crate) image_env: Vec<(String, String)>,
     pub(crate) memory_limit: Option<u64>,
+    /// Keeps the image from being pruned while the build runs.
+    pub(crate) lease: Option<Lease>,
 }
 
 /// There is no container.
@@ -104,23 +108,22 @@ fn start(
     journal: &mut Journal,
     memory_limit: u64,
 ) -> Result<Provisioned, Error> {
-    if job.image != HOST_IMAGE {
-        let message = format!(
-            "Unable to pull customer's container image. CannotPullContainerError: no image '{}' here",
-            job.image
-        );
-        let context = PhaseContext::new("BUILD_CONTAINER_UNABLE_TO_PULL_IMAGE", message);
-        return Err(Error::Failed { status: BuildStatus::Failed, context });
-    }
-    let mut image_env: Vec<(String, String)> = Vec::new();
+    let image = if job.image == HOST_IMAGE { None } else { Some(resolve_image(job)?) };
+    let (root, mut image_env, lease) = match image {
+        None => (RootFs::Host, Vec::new(), None),
+        Some((image, lease)) => (RootFs::Layers(image.layers), pairs(&image.config.env), Some(lease)),
+    };
     let agent_file = install_agent(&job.data, agent)
         .map_err(|(path, e)| fault(format!("cannot install the agent at {}: {e}", path.display())))?;
     let volumes = volumes(job, build_dir, agent_file).map_err(|e| fault(e.to_string()))?;
     let (sockets, fds) = Sockets::pair().map_err(|e| fault(format!("sockets for the agent: {e}")))?;
-    let env = image_env.iter().filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok()).collect();
+    let env = image_env
+        .iter()
+        .filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok())
+        .collect();
     let spec = SandboxSpec {
         id: job.id.uuid().to_owned(),
-        root: RootFs::Host,
+        root,
         disk: Disk {
             dir: build_dir.join(DISK_DIR),
             templates: job.data.join("images/disks"),
@@ -134,7 +137,11 @@ fn start(
             stdio: [None, None, None],
             fds,
         },
-        limits: Limits { vcpus: Some(job.compute.vcpus()), memory_bytes: Some(memory_limit), pids: Some(MAX_PIDS) },
+        limits: Limits {
+            vcpus: Some(job.compute.vcpus()),
+            memory_bytes: Some(memory_limit),
+            pids: Some(MAX_PIDS),
+        },
         network: match job.network {
             Network::Private => NetworkMode::Private,
             Network::Host => NetworkMode::Host,
@@ -162,14 +169,20 @@ fn start(
         journal.line(&notice)?;
         journal.event(&Event::Notice { text: notice })?;
     }
-    Ok(Provisioned { sandbox, sockets, image_env, memory_limit: Some(memory_limit) })
+    Ok(Provisioned { sandbox, sockets, image_env, memory_limit: Some(memory_limit), lease })
 }
 
 fn engine(job: &Job) -> Result<Engine, Error> {
-    match &job.engine {
-        EngineChoice::Native => Ok(Engine::native()),
-        EngineChoice::Oci { runtime } => Err(fault(format!("no engine for {}", runtime.display()))),
-    }
+    let allow = job
+        .network_allow
+        .iter()
+        .map(|text| text.parse().map_err(|e| fault(format!("network '{text}' that builds may reach: {e}"))))
+        .collect::<Result<_, _>>()?;
+    let engine = match &job.engine {
+        EngineChoice::Native => Engine::native(),
+        EngineChoice::Oci { runtime } => Engine::oci(runtime),
+    };
+    Ok(engine.with_network(NetworkConfig { allow, ..NetworkConfig::default() }))
 }
 
 fn engine_name(job: &Job) -> &'static str {
@@ -180,10 +193,26 @@ fn engine_name(job: &Job) -> &'static str {
 }
 
 fn engine_failure(job: &Job, error: &EngineError) -> Error {
-    fault(format!(
-        "cannot start a container from image {}: {error}. `kiln doctor` says what this machine can do",
-        job.image
-    ))
+    fault(format!("cannot start a container from image {}: {error}. `kiln doctor` says what this machine can do", job.image))
+}
+
+fn resolve_image(job: &Job) -> Result<(Image, Lease), Error> {
+    let failed = |message: String| Error::Failed {
+        status: BuildStatus::Failed,
+        context: PhaseContext::new("BUILD_CONTAINER_UNABLE_TO_PULL_IMAGE", message),
+    };
+    let prefix = "Unable to pull customer's container image. CannotPullContainerError";
+    let store = ImageStore::open(job.data.join("images")).map_err(|e| fault(e.to_string()))?;
+    let image = store
+        .resolve(&job.image)
+        .map_err(|e| failed(format!("{prefix}: {e}")))?
+        .ok_or_else(|| failed(format!("{prefix}: '{0}' is not here. Get it with `kiln image pull {0}`", job.image)))?;
+    let lease = image.lease().map_err(|e| failed(format!("{prefix}: {e}")))?;
+    Ok((image, lease))
+}
+
+fn pairs(env: &[String]) -> Vec<(String, String)> {
+    env.iter().filter_map(|pair| pair.split_once('=')).map(|(n, v)| (n.to_owned(), v.to_owned())).collect()
 }
 
 fn volumes(job: &Job, build_dir: &Path, agent_file: PathBuf) -> io::Result<Vec<Volume>> {

@@ -32,6 +32,8 @@ use crate::{
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 /// How long the agent has to answer after that.
 const AFTER_GRACE: Duration = Duration::from_secs(3);
+/// Between the end of the agent's connection and its own.
+const DYING: Duration = Duration::from_millis(500);
 /// Between two resource samples.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// How much is read from a socket at once.
@@ -460,7 +462,11 @@ impl Session {
         if let Some((halt, _)) = self.ending.take() {
             return halt;
         }
-        // A closed socket without a death means that the agent gave up; nothing in the container is of use then.
+        // How it ended by itself says more than that it was killed. A closed socket without a death means that the
+        // agent gave up; nothing in the container is of use then.
+        if let Ok(Some(exit)) = self.sandbox.wait(Some(DYING)) {
+            return Halt::Died(exit);
+        }
         self.sandbox.kill();
         match self.sandbox.wait(Some(AFTER_GRACE)) {
             Ok(Some(exit)) => Halt::Died(exit),

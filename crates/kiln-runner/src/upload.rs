@@ -51,7 +51,10 @@ impl Transfer for Collect {
 
 impl Build<'_> {
     pub(crate) fn upload(&mut self) -> PhaseResult {
-        self.artifacts()
+        let artifacts = self.artifacts()?;
+        let reports = self.reports()?;
+        self.discover_reports()?;
+        Ok(artifacts.or(reports))
     }
 
     fn artifacts(&mut self) -> PhaseResult {
