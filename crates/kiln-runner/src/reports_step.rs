@@ -225,11 +225,12 @@ impl Build<'_> {
             max_entries: MAX_ENTRIES,
             budget_ms: Some(DISCOVERY_MS),
         };
+        // First: files are asked for by their place in the agent's latest list.
+        let named = self.named_report_files()?;
         let found = self.list(list)?;
         self.session.journal.line(&format!("Expanding file paths for base directory {base}"))?;
         self.session.journal.line("Assembling file list")?;
         self.session.journal.line("Expanding **/*")?;
-        let named = self.named_report_files()?;
         let groups = match found {
             Ok(found) => self.read_discovered(found, &named)?,
             Err(message) => {
