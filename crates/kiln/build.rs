@@ -47,7 +47,8 @@ fn main() {
     for name in NOT_INHERITED {
         cargo.env_remove(name);
     }
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static");
+    // The agent aborts on a panic, so that nothing reads unwind tables.
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static\x1f-Cforce-unwind-tables=no");
     cargo.stdout(Stdio::null());
     let status = cargo.status().unwrap_or_else(|error| panic!("cargo cannot be run for the agent: {error}"));
     assert!(

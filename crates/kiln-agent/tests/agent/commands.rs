@@ -260,9 +260,15 @@ fn signals_are_told() {
         assert_eq!(c.run("sh -c 'kill -KILL $$'").exit, CommandExit::Code(137));
         // The agent is process 1 and cannot be ended, stopped, read or traced from inside.
         assert_eq!(c.run("kill -KILL 1; kill -TERM 1; kill -STOP 1; echo alive").text(), "alive\n");
-        for forbidden in ["ls /proc/1/fd/", "cat /proc/1/mem", "cat /proc/1/environ", "cat /proc/1/maps"] {
+        for forbidden in ["readlink /proc/1/fd/3", "cat /proc/1/mem", "cat /proc/1/environ", "cat /proc/1/maps"] {
             let ran = c.run_as("nobody", forbidden);
             assert_ne!(ran.exit, CommandExit::Code(0), "{forbidden}: {ran:?}");
+            // Nor by root without the capabilities that would allow it (which builds lack).
+            let as_root = "/usr/bin/setpriv --bounding-set -all --inh-caps -all";
+            let ran = c.run(&format!("{as_root} {forbidden}"));
+            assert_ne!(ran.exit, CommandExit::Code(0), "{forbidden}: {ran:?}");
+            let ran = c.run(&format!("{as_root} readlink /proc/self/fd/1"));
+            assert_eq!(ran.exit, CommandExit::Code(0), "{}", ran.text());
         }
     });
 }
@@ -309,6 +315,41 @@ fn a_flood_arrives_whole_in_order_and_in_flat_memory() {
     assert_eq!(c.message(), FromAgent::Values { id: 9999, values: BTreeMap::new() });
     let last = c.memory();
     assert!(last.1 < before.1 + 24_576, "{before:?} {last:?}");
+}
+
+/// CPU time of the agent in milliseconds.
+fn agent_cpu(c: &mut Container) -> u32 {
+    c.sh("read -r line < /proc/1/stat; set -- ${line##*) }; echo $((${12} + ${13}))0").trim().parse().unwrap()
+}
+
+/// `KILN_TEST_AGENT=… cargo test -p kiln-agent --release -- --ignored --nocapture throughput`
+#[test]
+#[ignore = "measures, and so wants the machine for itself and an optimised agent"]
+fn throughput_into_a_reader_that_discards() {
+    let Some(mut c) = Container::start() else { return };
+    for text in ["seq 1 20000000", "i=0; while [ $i -lt 1000000 ]; do echo $i; i=$((i+1)); done"] {
+        let cpu = agent_cpu(&mut c);
+        let started = std::time::Instant::now();
+        let id = c.begin(text);
+        let (mut bytes, mut lines, mut frames) = (0, 0, 0);
+        loop {
+            let (kind, payload) = c.frame().unwrap();
+            if kind == kiln_wire::agent::kind::MESSAGE {
+                break;
+            }
+            frames += 1;
+            bytes += payload.len() - 4;
+            lines += memchr::memchr_iter(b'\n', &payload[4..]).count();
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        let cpu = agent_cpu(&mut c) - cpu;
+        eprintln!(
+            "{text}: {:.1} M lines/s, {:.0} MB/s, agent {cpu} ms CPU, {frames} frames, {lines} lines (command {id})",
+            lines as f64 / seconds / 1e6,
+            bytes as f64 / seconds / 1e6,
+        );
+    }
+    eprintln!("agent memory now and at most, KiB: {:?}", c.memory());
 }
 
 #[test]

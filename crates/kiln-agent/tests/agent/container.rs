@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     io::{Read, Write},
     os::{fd::OwnedFd, unix::net::UnixStream},
-    path::Path,
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
 };
 
@@ -61,7 +61,7 @@ impl Ran {
 /// The runner's side of a container.
 pub(crate) struct Container {
     child: Child,
-    root: std::path::PathBuf,
+    root: PathBuf,
     /// The control socket.
     pub(crate) control: UnixStream,
     /// The data socket.
@@ -95,6 +95,9 @@ impl Container {
         std::fs::create_dir(&root).unwrap();
         let (control, inner_control) = UnixStream::pair().unwrap();
         let (data, inner_data) = UnixStream::pair().unwrap();
+        // KILN_TEST_AGENT: another build of it, such as the static one that is embedded.
+        let agent =
+            std::env::var_os("KILN_TEST_AGENT").map_or_else(|| env!("CARGO_BIN_EXE_kiln-agent").into(), PathBuf::from);
         let child = Command::new("unshare")
             .args([
                 "--mount",
@@ -108,7 +111,7 @@ impl Container {
                 MAKE_ROOT,
                 "sh",
             ])
-            .args([root.as_path(), Path::new(env!("CARGO_BIN_EXE_kiln-agent"))])
+            .args([root.as_path(), agent.as_path()])
             .stdin(Stdio::from(OwnedFd::from(inner_control)))
             .stdout(Stdio::from(OwnedFd::from(inner_data)))
             .spawn()
