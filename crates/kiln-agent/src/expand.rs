@@ -177,6 +177,7 @@ impl Expansion {
             arguments: &[&path],
             environment: &environment,
             directories: vec![build.state.directory().to_path_buf(), build.source_dir.clone()],
+            terminal: None,
             stdout,
             stderr,
             credentials: owner,

@@ -24,6 +24,7 @@ mod helpers;
 mod list;
 mod outbox;
 mod setup;
+mod shell;
 mod state;
 #[expect(unsafe_code, reason = "signals, wait4, fork and inherited descriptors have no safe interface")]
 mod sys;
@@ -39,7 +40,7 @@ pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     if arguments == [expand::COPY] {
         return helpers::copy();
     }
-    if let Some(code) = helpers::run(name, arguments) {
+    if let Some(code) = helpers::run(name, arguments.clone()) {
         return code;
     }
     if !rustix::process::getpid().is_init() {
@@ -47,6 +48,9 @@ pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
             "kiln-agent: not process 1. Kiln starts this program in the container of a build; it is not for calling."
         );
         return ExitCode::from(2);
+    }
+    if let Some((shell::SHELL, rest)) = arguments.split_first().and_then(|(a, rest)| Some((a.to_str()?, rest))) {
+        return shell::run(rest);
     }
     match agent::run() {
         Ok(()) => ExitCode::SUCCESS,

@@ -92,6 +92,12 @@ impl State {
         self.foreign.iter().map(|(name, value)| (text(name), text(value))).collect()
     }
 
+    /// Every variable, for a process that loads no `env.sh`.
+    pub(crate) fn whole_environment(&self) -> Vec<(OsString, OsString)> {
+        let text = |bytes: &Vec<u8>| OsString::from_vec(bytes.clone());
+        self.foreign.iter().chain(&self.variables).map(|(name, value)| (text(name), text(value))).collect()
+    }
+
     /// Writes the state where a shell finds it. `owner` may change the files: the shell writes them back.
     ///
     /// # Errors

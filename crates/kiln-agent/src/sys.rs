@@ -101,6 +101,8 @@ pub(crate) struct Spawn<'a> {
     pub(crate) environment: &'a [(OsString, OsString)],
     /// Working directory; the first that can be entered.
     pub(crate) directories: Vec<PathBuf>,
+    /// Its controlling terminal and standard input; without one its input is empty.
+    pub(crate) terminal: Option<OwnedFd>,
     /// Where its standard output goes.
     pub(crate) stdout: OwnedFd,
     /// Where its standard error goes.
@@ -109,19 +111,22 @@ pub(crate) struct Spawn<'a> {
     pub(crate) credentials: Option<&'a Credentials>,
 }
 
-/// Starts a process in a session of its own, with no signal blocked, standard input empty, and no descriptor beside
-/// the three.
+/// Starts a process in a session of its own, with no signal blocked, and no descriptor beside the three.
 ///
 /// # Errors
 /// When it cannot be forked or the program cannot be executed.
 pub(crate) fn spawn(spawn: Spawn<'_>) -> io::Result<Pid> {
     let mut command = Command::new(spawn.program);
     command.args(spawn.arguments).env_clear().envs(spawn.environment.iter().map(|(name, value)| (name, value)));
-    command.stdin(Stdio::null()).stdout(spawn.stdout).stderr(spawn.stderr);
+    let has_terminal = spawn.terminal.is_some();
+    command.stdin(spawn.terminal.map_or_else(Stdio::null, Stdio::from)).stdout(spawn.stdout).stderr(spawn.stderr);
     let credentials = spawn.credentials.cloned();
     let directories = spawn.directories;
     let prepare = move || {
         rustix::process::setsid()?;
+        if has_terminal {
+            rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
+        }
         // The directory is entered before the user changes: a source tree below a closed directory still works.
         if !directories.iter().any(|directory| rustix::process::chdir(directory).is_ok()) {
             rustix::process::chdir("/")?;

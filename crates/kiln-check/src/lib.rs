@@ -42,7 +42,9 @@ pub fn check(data: &Path, secrets: &[String]) -> io::Result<Vec<Violation>> {
         }
         for dir in fs::read_dir(&parent)? {
             let dir = dir?.path();
-            let Some(id) = dir.file_name().and_then(|n| n.to_str()).map(str::to_owned) else { continue };
+            let name = dir.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
+            // Locks and work in progress begin with a dot; everything else here is named by its build.
+            let Some(id) = Some(name).filter(|n| !n.starts_with('.')) else { continue };
             let path = dir.join("journal");
             if path.is_file() {
                 violations.extend(journal::check(&id, &path)?);

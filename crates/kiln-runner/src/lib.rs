@@ -26,6 +26,7 @@ mod provision;
 pub mod report;
 mod reports_step;
 mod session;
+mod shell;
 mod source;
 #[cfg(test)]
 mod test_support;
@@ -36,3 +37,4 @@ pub mod zip;
 pub use build::{RunError, run};
 pub use journal::WriteError;
 pub use provision::HOST_IMAGE;
+pub use shell::{ShellError, shell};

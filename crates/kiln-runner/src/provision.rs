@@ -3,7 +3,7 @@
 use std::{
     ffi::CString,
     fs, io,
-    os::unix::fs::PermissionsExt,
+    os::{fd::OwnedFd, unix::fs::PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -108,48 +108,10 @@ fn start(
     journal: &mut Journal,
     memory_limit: u64,
 ) -> Result<Provisioned, Error> {
-    let image = if job.image == HOST_IMAGE { None } else { Some(resolve_image(job)?) };
-    let (root, mut image_env, lease) = match image {
-        None => (RootFs::Host, Vec::new(), None),
-        Some((image, lease)) => (RootFs::Layers(image.layers), pairs(&image.config.env), Some(lease)),
-    };
-    let agent_file = install_agent(&job.data, agent)
-        .map_err(|(path, e)| fault(format!("cannot install the agent at {}: {e}", path.display())))?;
-    let volumes = volumes(job, build_dir, agent_file).map_err(|e| fault(e.to_string()))?;
     let (sockets, fds) = Sockets::pair().map_err(|e| fault(format!("sockets for the agent: {e}")))?;
-    let env = image_env
-        .iter()
-        .filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok())
-        .collect();
-    let spec = SandboxSpec {
-        id: job.id.uuid().to_owned(),
-        root,
-        disk: Disk {
-            dir: build_dir.join(DISK_DIR),
-            templates: job.data.join("images/disks"),
-            bytes: job.compute.disk_bytes(),
-        },
-        volumes,
-        process: Process {
-            argv: CString::new(AGENT_PATH).into_iter().collect(),
-            env,
-            cwd: PathBuf::from("/"),
-            stdio: [None, None, None],
-            fds,
-        },
-        limits: Limits {
-            vcpus: Some(job.compute.vcpus()),
-            memory_bytes: Some(memory_limit),
-            pids: Some(MAX_PIDS),
-        },
-        network: match job.network {
-            Network::Private => NetworkMode::Private,
-            Network::Host => NetworkMode::Host,
-            Network::None => NetworkMode::None,
-        },
-        privileged: job.privileged,
-        hostname: job.id.uuid().chars().take(12).collect(),
-    };
+    let prepared = prepare(job, build_dir, agent, memory_limit)?;
+    let Prepared { mut spec, mut image_env, lease } = prepared;
+    spec.process.fds = fds;
     let sandbox = engine(job)?.start(spec).map_err(|e| engine_failure(job, &e))?;
     crash::point("sandbox_started");
 
@@ -170,6 +132,75 @@ fn start(
         journal.event(&Event::Notice { text: notice })?;
     }
     Ok(Provisioned { sandbox, sockets, image_env, memory_limit: Some(memory_limit), lease })
+}
+
+/// A container that is ready to be started, with the agent as its first process.
+struct Prepared {
+    spec: SandboxSpec,
+    image_env: Vec<(String, String)>,
+    lease: Option<Lease>,
+}
+
+fn prepare(job: &Job, build_dir: &Path, agent: &[u8], memory_limit: u64) -> Result<Prepared, Error> {
+    let image = if job.image == HOST_IMAGE { None } else { Some(resolve_image(job)?) };
+    let (root, image_env, lease) = match image {
+        None => (RootFs::Host, Vec::new(), None),
+        Some((image, lease)) => (RootFs::Layers(image.layers), pairs(&image.config.env), Some(lease)),
+    };
+    let agent_file = install_agent(&job.data, agent)
+        .map_err(|(path, e)| fault(format!("cannot install the agent at {}: {e}", path.display())))?;
+    let volumes = volumes(job, build_dir, agent_file).map_err(|e| fault(e.to_string()))?;
+    let env = image_env.iter().filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok()).collect();
+    let spec = SandboxSpec {
+        id: job.id.uuid().to_owned(),
+        root,
+        disk: Disk {
+            dir: build_dir.join(DISK_DIR),
+            templates: job.data.join("images/disks"),
+            bytes: job.compute.disk_bytes(),
+        },
+        volumes,
+        process: Process {
+            argv: CString::new(AGENT_PATH).into_iter().collect(),
+            env,
+            cwd: PathBuf::from("/"),
+            stdio: [None, None, None],
+            fds: Vec::new(),
+        },
+        limits: Limits { vcpus: Some(job.compute.vcpus()), memory_bytes: Some(memory_limit), pids: Some(MAX_PIDS) },
+        network: match job.network {
+            Network::Private => NetworkMode::Private,
+            Network::Host => NetworkMode::Host,
+            Network::None => NetworkMode::None,
+        },
+        privileged: job.privileged,
+        hostname: job.id.uuid().chars().take(12).collect(),
+    };
+    Ok(Prepared { spec, image_env, lease })
+}
+
+/// Starts a shell in the kept file system of a build: the agent's shell mode with a terminal, without a conversation.
+pub(crate) fn start_shell(
+    job: &Job,
+    build_dir: &Path,
+    agent: &[u8],
+    terminal: [OwnedFd; 3],
+) -> Result<(Sandbox, Option<Lease>), String> {
+    let text = |e: Error| match e {
+        Error::Failed { context, .. } => context.message,
+        Error::Journal(e) => e.to_string(),
+    };
+    let memory_limit = job.compute.memory_bytes().min(machine_memory());
+    let Prepared { mut spec, lease, .. } = prepare(job, build_dir, agent, memory_limit).map_err(text)?;
+    spec.process.argv = [AGENT_PATH, "shell"].into_iter().filter_map(|word| CString::new(word).ok()).collect();
+    if let Some(term) = std::env::var_os("TERM")
+        && let Ok(pair) = CString::new([b"TERM=", term.as_encoded_bytes()].concat())
+    {
+        spec.process.env.push(pair);
+    }
+    spec.process.stdio = terminal.map(Some);
+    let sandbox = engine(job).map_err(text)?.start(spec).map_err(|e| text(engine_failure(job, &e)))?;
+    Ok((sandbox, lease))
 }
 
 fn engine(job: &Job) -> Result<Engine, Error> {
@@ -193,7 +224,10 @@ fn engine_name(job: &Job) -> &'static str {
 }
 
 fn engine_failure(job: &Job, error: &EngineError) -> Error {
-    fault(format!("cannot start a container from image {}: {error}. `kiln doctor` says what this machine can do", job.image))
+    fault(format!(
+        "cannot start a container from image {}: {error}. `kiln doctor` says what this machine can do",
+        job.image
+    ))
 }
 
 fn resolve_image(job: &Job) -> Result<(Image, Lease), Error> {

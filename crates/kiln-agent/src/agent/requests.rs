@@ -162,6 +162,7 @@ impl Agent {
             arguments: &[&path],
             environment: &environment,
             directories: vec![state.directory().to_path_buf(), build.source_dir.clone()],
+            terminal: None,
             stdout,
             stderr: writer,
             credentials: owner,
