@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Context as _, EngineError},
     ids::RootlessIds,
-    registry::remove_file,
+    registry::{Registry, remove_file},
     spec::Disk,
     sys::block::{LoopDevice, abandon_ext4},
 };
@@ -142,11 +142,6 @@ impl OpenDisk {
         Ok(())
     }
 
-    /// Whether [`OpenDisk::keep`] was called, now or in an earlier life of the disk.
-    pub(crate) fn is_kept(&self) -> bool {
-        self.state.kept
-    }
-
     /// Unmounts it. Unless it is kept it is moved out of the way, to be deleted by the returned [`Trash`].
     pub(crate) fn close(self) -> Result<Option<Trash>, EngineError> {
         if self.image {
@@ -167,6 +162,18 @@ impl OpenDisk {
 /// What is left of a disk: a directory that no one looks at any more.
 #[derive(Debug)]
 pub(crate) struct Trash(PathBuf);
+
+/// Deletes a kept disk.
+///
+/// # Errors
+/// [`EngineError::Busy`] while a sandbox uses it; what the file system answers otherwise.
+pub fn delete_disk(dir: &Path) -> Result<(), EngineError> {
+    let live = Registry::existing().map(|registry| registry.live()).unwrap_or_default();
+    if live.iter().any(|record| record.disk == dir) {
+        return Err(EngineError::Busy(format!("a running sandbox uses the disk {}", dir.display())));
+    }
+    Trash::of(dir)?.map_or(Ok(()), Trash::delete)
+}
 
 /// Prefix of directories to delete.
 const TRASH: &str = ".trash-";

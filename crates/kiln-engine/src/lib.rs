@@ -21,9 +21,10 @@ mod spec;
 mod sweep;
 mod sys;
 
+pub use disk::delete_disk;
 pub use engine::Engine;
 pub use error::EngineError;
-pub use mounts::force_lower_style;
+pub use mounts::force_overlays_by_path;
 pub use native::NativeEngine;
 pub use oci::{OciEngine, runtime_version};
 pub use sandbox::Sandbox;

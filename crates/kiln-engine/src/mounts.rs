@@ -6,11 +6,11 @@ use std::{
         unix::ffi::OsStrExt as _,
     },
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU8, Ordering},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, FileType, Gid, Mode, Uid},
+    fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid},
     io::Errno,
     mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags},
 };
@@ -23,33 +23,13 @@ use crate::{
     sys::mount::set_attributes,
 };
 
-/// How overlayfs is told its lower layers; each kernel understands the later ones too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
-#[repr(u8)]
-pub(crate) enum LowerStyle {
-    /// Descriptors of detached mounts (about Linux 6.13).
-    Descriptors = 1,
-    /// One path each (about Linux 6.7).
-    Paths = 2,
-    /// One string of paths.
-    OneString = 3,
-}
+/// Whether overlayfs takes its layers as descriptors (about Linux 6.13). Until a kernel refuses, it is assumed to.
+static LAYERS_AS_DESCRIPTORS: AtomicBool = AtomicBool::new(true);
 
-/// What this kernel was found to understand.
-static LOWER_STYLE: AtomicU8 = AtomicU8::new(LowerStyle::Descriptors as u8);
-
-/// Makes all overlays of this process in that way: for tests of what older kernels need.
+/// Makes overlays of this process as kernels before 6.13 need them: for tests.
 #[doc(hidden)]
-pub fn force_lower_style(style: u8) {
-    LOWER_STYLE.store(style.clamp(1, 3), Ordering::Relaxed);
-}
-
-fn lower_style() -> LowerStyle {
-    match LOWER_STYLE.load(Ordering::Relaxed) {
-        2 => LowerStyle::Paths,
-        3 => LowerStyle::OneString,
-        _ => LowerStyle::Descriptors,
-    }
+pub fn force_overlays_by_path(force: bool) {
+    LAYERS_AS_DESCRIPTORS.store(!force, Ordering::Relaxed);
 }
 
 /// Who mounts.
@@ -245,35 +225,31 @@ impl Mounter {
                 self.hide(&upper, &lower.path, path)?;
             }
         }
-        if matches!(self.rights, Rights::Rootless) {
-            let paths: Vec<PathBuf> = lowers.iter().map(|lower| lower.path.clone()).collect();
-            return self.overlay_of(LowerStyle::OneString, &[], &paths, &upper, &work);
-        }
-        let mut trees = Vec::new();
+        let mut layers = Vec::new();
         for lower in lowers {
-            trees.push(self.lower(lower)?);
+            layers.push(match self.rights {
+                Rights::Root { .. } => self.lower(lower)?,
+                // A detached copy would not do: the kernel wants the layers of a user namespace's overlay attached.
+                Rights::Rootless => open_path(&lower.path).context(|| format!("open {}", lower.path.display()))?,
+            });
         }
-        loop {
-            let style = lower_style();
-            let mut paths = Vec::new();
-            if style != LowerStyle::Descriptors {
-                for tree in &trees {
-                    paths.push(self.attach_lower(tree)?);
-                }
-            }
-            match self.overlay_of(style, &trees, &paths, &upper, &work) {
-                // The kernel does not know this way; the next one is older.
-                Err(EngineError::Host { source, .. })
-                    if style != LowerStyle::OneString && source.raw_os_error() == Some(libc::EINVAL) =>
-                {
-                    LOWER_STYLE.store(style as u8 + 1, Ordering::Relaxed);
-                    if style == LowerStyle::Paths {
-                        continue;
-                    }
-                }
-                other => return other,
+        if LAYERS_AS_DESCRIPTORS.load(Ordering::Relaxed) {
+            let made = open_path(&upper)
+                .and_then(|upper| Ok((upper, open_path(&work)?)))
+                .and_then(|(upper, work)| self.overlay_of_descriptors(&layers, &upper, &work));
+            match made {
+                Err(Errno::INVAL) => LAYERS_AS_DESCRIPTORS.store(false, Ordering::Relaxed),
+                other => return other.context(|| format!("put an overlay on {}", upper.display())),
             }
         }
+        let mut paths = Vec::new();
+        for (layer, lower) in layers.iter().zip(lowers) {
+            paths.push(match self.rights {
+                Rights::Root { .. } => self.attach_lower(layer)?,
+                Rights::Rootless => lower.path.clone(),
+            });
+        }
+        self.overlay_of_paths(&dir, &paths).context(|| format!("put an overlay on {}", upper.display()))
     }
 
     /// The detached mount of a lower layer. Where a file system cannot be id-mapped, its files show as nobody's.
@@ -309,45 +285,66 @@ impl Mounter {
         Ok(path)
     }
 
-    fn overlay_of(
+    fn overlay_of_descriptors(
         &self,
-        style: LowerStyle,
-        trees: &[OwnedFd],
-        paths: &[PathBuf],
-        upper: &Path,
-        work: &Path,
-    ) -> Result<OwnedFd, EngineError> {
+        lowers: &[OwnedFd],
+        upper: &OwnedFd,
+        work: &OwnedFd,
+    ) -> rustix::io::Result<OwnedFd> {
         use rustix::mount::{
             fsconfig_create, fsconfig_set_fd, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
         };
-        let make = || -> rustix::io::Result<OwnedFd> {
-            let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-            let fd = context.as_fd();
-            fsconfig_set_string(fd, "source", "kiln")?;
-            match style {
-                LowerStyle::Descriptors => {
-                    for tree in trees {
-                        fsconfig_set_fd(fd, "lowerdir+", tree.as_fd())?;
-                    }
-                }
-                LowerStyle::Paths => {
-                    for path in paths {
-                        fsconfig_set_string(fd, "lowerdir+", path)?;
-                    }
-                }
-                LowerStyle::OneString => fsconfig_set_string(fd, "lowerdir", joined(paths))?,
-            }
-            fsconfig_set_string(fd, "upperdir", upper)?;
-            fsconfig_set_string(fd, "workdir", work)?;
-            // No sync of the upper at unmount, and none for each fsync of the build.
-            fsconfig_set_flag(fd, "volatile")?;
-            if matches!(self.rights, Rights::Rootless) {
-                fsconfig_set_flag(fd, "userxattr")?;
-            }
-            fsconfig_create(fd)?;
-            fsmount(fd, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_NODEV)
+        let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        let fd = context.as_fd();
+        fsconfig_set_string(fd, "source", "kiln")?;
+        for lower in lowers {
+            fsconfig_set_fd(fd, "lowerdir+", lower.as_fd())?;
+        }
+        fsconfig_set_fd(fd, "upperdir", upper.as_fd())?;
+        fsconfig_set_fd(fd, "workdir", work.as_fd())?;
+        // No sync of the upper at unmount, and none for each fsync of the build.
+        fsconfig_set_flag(fd, "volatile")?;
+        if matches!(self.rights, Rights::Rootless) {
+            fsconfig_set_flag(fd, "userxattr")?;
+        }
+        fsconfig_create(fd)?;
+        fsmount(fd, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_NODEV)
+    }
+
+    /// The same through `mount(2)`, whose options are one page and whose paths need escapes; `dir` holds `upper` and
+    /// `work`. Paths below the scratch directory are given relative to it, so that many fit.
+    fn overlay_of_paths(&self, dir: &Path, lowers: &[PathBuf]) -> rustix::io::Result<OwnedFd> {
+        use rustix::mount::{MountFlags, UnmountFlags, mount, open_tree, unmount};
+        let here = open_path(Path::new("."));
+        if self.scratch.is_dir() {
+            rustix::process::chdir(&self.scratch)?;
+        }
+        let short: Vec<&Path> = lowers.iter().map(|path| path.strip_prefix(&self.scratch).unwrap_or(path)).collect();
+        let mut options = b"volatile,".to_vec();
+        if matches!(self.rights, Rights::Rootless) {
+            options.extend_from_slice(b"userxattr,");
+        }
+        options.extend_from_slice(b"lowerdir=");
+        escape(&mut options, &short);
+        for (name, sub) in [("upperdir", "upper"), ("workdir", "work")] {
+            options.extend_from_slice(format!(",{name}=").as_bytes());
+            escape(&mut options, &[&dir.join(sub)]);
+        }
+        let point = dir.join("merged");
+        let options = std::ffi::CString::new(options).map_err(|_| Errno::INVAL)?;
+        let mounted = match rustix::fs::mkdir(&point, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => mount("kiln", &point, "overlay", MountFlags::NODEV, options.as_c_str()),
+            Err(error) => Err(error),
         };
-        make().context(|| format!("put an overlay on {}", upper.display()))
+        let tree = mounted.and_then(|()| {
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+            let tree = open_tree(CWD, &point, flags);
+            unmount(&point, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW).and(tree)
+        });
+        if let Ok(here) = here {
+            rustix::process::fchdir(here)?;
+        }
+        tree
     }
 
     /// Makes `path` of the lower directory invisible, by a whiteout in the upper one.
@@ -375,22 +372,24 @@ impl Mounter {
     }
 }
 
-/// Paths as one `lowerdir=` option, escaped as overlayfs wants it.
-fn joined(paths: &[PathBuf]) -> std::ffi::OsString {
-    use std::os::unix::ffi::OsStringExt as _;
-    let mut option = Vec::new();
-    for path in paths {
-        if !option.is_empty() {
-            option.push(b':');
+/// Adds paths to overlayfs's options, with the escapes for what separates paths and options.
+fn escape(options: &mut Vec<u8>, paths: &[&Path]) {
+    for (number, path) in paths.iter().enumerate() {
+        if number > 0 {
+            options.push(b':');
         }
         for byte in path.as_os_str().as_bytes() {
-            if matches!(byte, b':' | b'\\') {
-                option.push(b'\\');
+            if matches!(byte, b':' | b'\\' | b',') {
+                options.push(b'\\');
             }
-            option.push(*byte);
+            options.push(*byte);
         }
     }
-    std::ffi::OsString::from_vec(option)
+}
+
+/// Opens a path as such.
+fn open_path(path: &Path) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// A detached copy of the host's `/sys`, without what is mounted below it, for sandboxes in the host's network

@@ -215,6 +215,7 @@ impl OciEngine {
         let mut fds = Some(fds);
         let child = fork_into(0, None, || {
             let Some(program) = args.first() else { return 70 };
+            sys::reset_signals();
             match fds.take().map(sys::place_all) {
                 Some(Ok(())) => {
                     let _reported_by_status = sys::execve(program, &args, &env);

@@ -57,8 +57,14 @@ pub fn sweep(roots: &[&Path]) -> Vec<Leftover> {
     }
     let live = registry.as_ref().map(Registry::live).unwrap_or_default();
     for (id, dir) in cgroups {
-        if !live.iter().any(|record| record.id == id) && dir.exists() {
-            remove_cgroups(std::slice::from_ref(&dir), &mut found);
+        // Of an entry that was lost. With processes it is not ours to judge: another machine's, in a container with our
+        // cgroups, or another user's.
+        let empty = || cgroup::processes(&dir).is_empty() && dir.exists();
+        if !live.iter().any(|record| record.id == id)
+            && empty()
+            && cgroup::remove(std::slice::from_ref(&dir)).is_empty()
+        {
+            found.push(Leftover { what: format!("cgroup {}", dir.display()), removed: Ok(()) });
         }
     }
     for dir in disks {

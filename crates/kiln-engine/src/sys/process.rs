@@ -150,10 +150,15 @@ pub(crate) fn with_file_ids<T>(id: u32, task: impl FnOnce() -> T) -> T {
 /// Gives every signal its default action and unblocks all: what the calling program ignores or blocks (Rust programs
 /// ignore SIGPIPE) must not reach the sandbox.
 pub(crate) fn reset_signals() {
-    // SAFETY: SIG_DFL needs no handler; numbers that may not be changed (SIGKILL, SIGSTOP) are refused without effect.
+    // `struct sigaction` as the kernel has it: handler, flags, restorer, mask; all zeroes are SIG_DFL. The C library's
+    // functions refuse the numbers 32 and 33, which it uses itself.
+    let default = [0_u64; 4];
+    let no_old: *const u64 = ptr::null();
+    // SAFETY: the kernel reads one struct, which needs no handler; numbers that may not be changed (SIGKILL, SIGSTOP)
+    // are refused without effect. The mask is initialised before it is read.
     unsafe {
         for signal in 1..=64 {
-            libc::signal(signal, libc::SIG_DFL);
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), no_old, size_of::<u64>());
         }
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
