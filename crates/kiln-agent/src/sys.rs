@@ -111,7 +111,8 @@ pub(crate) struct Spawn<'a> {
     pub(crate) credentials: Option<&'a Credentials>,
 }
 
-/// Starts a process in a session of its own, with no signal blocked, and no descriptor beside the three.
+/// Starts a process in a session of its own (one with a terminal: in the terminal's), with no signal blocked, and no
+/// descriptor beside the three.
 ///
 /// # Errors
 /// When it cannot be forked or the program cannot be executed.
@@ -123,8 +124,12 @@ pub(crate) fn spawn(spawn: Spawn<'_>) -> io::Result<Pid> {
     let credentials = spawn.credentials.cloned();
     let directories = spawn.directories;
     let prepare = move || {
-        rustix::process::setsid()?;
-        if has_terminal {
+        // A launcher may have given the terminal to this process's session already; then the shell joins that.
+        let joined = has_terminal && rustix::termios::tcgetsid(rustix::stdio::stdin()).is_ok();
+        if !joined {
+            rustix::process::setsid()?;
+        }
+        if has_terminal && !joined {
             rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
         }
         // The directory is entered before the user changes: a source tree below a closed directory still works.
