@@ -14,6 +14,9 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 pub(crate) fn check(id: &str, dir: &Path) -> io::Result<Vec<Violation>> {
     let mut seen = Vec::new();
     for (pid, path) in processes()? {
+        if is_zombie(&path) {
+            continue;
+        }
         let Ok(command) = fs::read(path.join("cmdline")) else { continue };
         if contains(&command, id) && !contains(&command, "kiln-check") {
             seen.push(format!("process {pid}: {}", String::from_utf8_lossy(&command).replace('\0', " ")));
@@ -69,6 +72,12 @@ pub(crate) fn check_strays(data: &Path) -> io::Result<Vec<Violation>> {
 
 fn contains(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len().max(1)).any(|w| w == text.as_bytes())
+}
+
+/// A process that has ended and waits for its parent, which is not ours, to notice.
+fn is_zombie(process: &Path) -> bool {
+    let status = fs::read_to_string(process.join("stat")).unwrap_or_default();
+    status.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
 }
 
 fn processes() -> io::Result<Vec<(u32, PathBuf)>> {
