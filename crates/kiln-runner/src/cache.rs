@@ -223,6 +223,10 @@ impl CacheStore {
                 let (manifest, packs) = (manifest.into(), packs.into());
                 Ok(Some(Hit { manifest, packs, exact, store: self.clone(), path }))
             }
+            Err((_, e)) if !e.is_damage() => {
+                notes.push(self.packs_error(io::Error::other(e.to_string())).to_string());
+                Ok(None)
+            }
             Err((number, e)) => {
                 self.condemn(&path, manifest.header.packs.get(number as usize));
                 notes.push(CacheError::Damaged { reason: e.to_string() }.to_string());

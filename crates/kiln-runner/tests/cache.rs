@@ -354,6 +354,23 @@ fn any_damage_is_a_miss_that_the_next_save_repairs() {
 }
 
 #[test]
+fn a_pack_that_cannot_be_read_just_now_is_not_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = CacheStore::open(dir.path()).unwrap();
+    save(&store, None, &sample(), None, 1);
+    let pack = packs(dir.path()).remove(0);
+    let aside = dir.path().join("aside");
+    fs::rename(&pack, &aside).unwrap();
+    fs::create_dir(&pack).unwrap(); // reading it fails, but not because it is damaged
+    let found = store.lookup(&identity(), None, &[], 1).unwrap();
+    assert!(found.hit.is_none());
+    assert_eq!(found.notes.len(), 1, "{:?}", found.notes);
+    fs::remove_dir(&pack).unwrap();
+    fs::rename(&aside, &pack).unwrap();
+    assert_eq!(restore(&find(&store, None, &[]).unwrap()).unwrap(), sample());
+}
+
+#[test]
 fn a_manifest_of_another_version_is_passed_over_and_kept() {
     let dir = tempfile::tempdir().unwrap();
     let store = CacheStore::open(dir.path()).unwrap();

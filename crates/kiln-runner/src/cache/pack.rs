@@ -233,6 +233,19 @@ pub(super) enum PackError {
     Io(#[from] io::Error),
 }
 
+impl PackError {
+    /// True when the pack itself is at fault; false for what passes, such as too many open files.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            Self::Malformed(_) => true,
+            Self::Io(e) => {
+                matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof)
+                    || e.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+            }
+        }
+    }
+}
+
 /// An open pack and its index.
 #[derive(Debug)]
 pub(super) struct PackReader {

@@ -54,7 +54,7 @@ impl Hit {
     /// # Errors
     ///
     /// [`CacheError::Damaged`]: take it as a miss. The damaged part is removed from the store, so that the next save
-    /// does not build upon it.
+    /// does not build upon it. [`CacheError::Io`]: a miss, too, but nothing is removed.
     pub fn restore(&self, threads: NonZeroUsize) -> Result<Restore, CacheError> {
         let order = self.order()?;
         self.verify(&order, threads)?;
@@ -135,6 +135,9 @@ impl Hit {
 
     /// Removes the manifest and the pack that is damaged, and makes the error that says so.
     pub(super) fn damaged(&self, pack: u32, why: &PackError) -> CacheError {
+        if !why.is_damage() {
+            return self.store.packs_error(io::Error::other(why.to_string()));
+        }
         let pack = self.manifest.header.packs.get(pack as usize);
         self.store.condemn(&self.path, pack);
         CacheError::Damaged { reason: why.to_string() }
