@@ -11,7 +11,7 @@ use kiln_engine::{
     network::NetworkConfig,
 };
 
-use crate::{app::App, terminal::text};
+use crate::{app::App, runs::Runs, terminal::text};
 
 /// Options of `kiln doctor`.
 #[derive(Debug, clap::Args)]
@@ -38,6 +38,10 @@ pub(crate) fn run(args: &DoctorArgs, app: &App) -> anyhow::Result<ExitCode> {
         fix: args.fix,
         network: NetworkConfig::default(),
     };
+    if args.fix {
+        // What is left of local builds beside what an engine leaves: their directories, a record of how far they got.
+        Runs::new(app.data.clone()).sweep()?;
+    }
     let report = examination.run();
     let shown = if args.json {
         serde_json::to_string_pretty(&report)? + "\n"

@@ -1,2 +1,96 @@
-//! The kiln binary.
-fn main() {}
+//! The `kiln` binary: configuration, wiring, terminal. What it does is in the libraries.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+mod agent_binary;
+mod app;
+mod cache;
+mod data;
+mod debug;
+mod doctor;
+mod environment;
+mod exit;
+mod image;
+mod lint;
+mod logs;
+mod run;
+mod runs;
+mod signals;
+mod terminal;
+
+use app::App;
+
+/// AWS CodeBuild that you run yourself: builds a project in a fresh container, driven by its buildspec.yml.
+#[derive(Debug, Parser)]
+#[command(name = "kiln", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_long_help = variables())]
+struct Cli {
+    /// Where Kiln keeps its data [default: /var/lib/kiln for root, else ~/.local/share/kiln]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the buildspec of a directory, in a fresh container
+    Run(Box<run::RunArgs>),
+    /// Open a shell in the file system of a build that failed
+    Debug(debug::DebugArgs),
+    /// Check buildspecs: every problem at once, with its line and what to do
+    Lint(lint::LintArgs),
+    /// Print the log of a build
+    Logs(logs::LogsArgs),
+    /// Fetch, import, list and remove images
+    Image(image::ImageArgs),
+    /// List and remove caches
+    Cache(cache::CacheArgs),
+    /// Say what this machine can and cannot do for builds, and why
+    Doctor(doctor::DoctorArgs),
+    /// Print the version
+    Version,
+    #[command(hide = true)]
+    Runner(run::runner::RunnerArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("kiln: {e:#}");
+            ExitCode::from(exit::of_error(&e))
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    let app = || App::new(cli.data.as_deref());
+    match cli.command {
+        Command::Run(args) => run::run(*args, &app()?),
+        Command::Debug(args) => debug::run(&args, &app()?),
+        Command::Lint(args) => lint::run(&args, &app()?),
+        Command::Logs(args) => logs::run(&args, &app()?),
+        Command::Image(args) => image::run(&args, &app()?),
+        Command::Cache(args) => cache::run(&args, &app()?),
+        Command::Doctor(args) => doctor::run(&args, &app()?),
+        Command::Version => {
+            println!("kiln {}", env!("CARGO_PKG_VERSION"));
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Runner(args) => Ok(run::runner::run(&args)),
+    }
+}
+
+/// The environment variables, for `kiln --help`.
+fn variables() -> String {
+    let mut text = "Environment variables:\n".to_owned();
+    for (name, meaning) in environment::VARIABLES {
+        text.push_str(&format!("  {name:<18} {meaning}\n"));
+    }
+    text
+}

@@ -1,0 +1,78 @@
+//! `kiln logs`: the log of a build again, or while it runs.
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::Context as _;
+use clap::Args;
+use kiln_runner::follow::Follower;
+use kiln_wire::{event::Event, journal::Body};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
+
+use crate::{
+    app::App,
+    exit::usage,
+    runs::Runs,
+    terminal::view::{Gone, Show, View},
+};
+
+/// How often it is looked whether the build still lives when nothing comes.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What `kiln logs` is told.
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Id of the build, or the first characters of it
+    build: String,
+
+    /// Go on until the build is over
+    #[arg(long, short)]
+    follow: bool,
+
+    /// Print events as JSON, one a line (docs/events.md)
+    #[arg(long, conflicts_with = "raw")]
+    json: bool,
+
+    /// Pass the build's output to a terminal as it is, with every control sequence
+    #[arg(long)]
+    raw: bool,
+}
+
+/// Prints the log of a build.
+pub(crate) fn run(args: &LogsArgs, app: &App) -> anyhow::Result<ExitCode> {
+    let runs = Runs::new(app.data.clone());
+    let uuid = runs.find(&args.build)?;
+    let Some(journal) = runs.journal(&uuid) else {
+        usage!("build {} has no log: it ended before its runner began", args.build)
+    };
+    let show = if args.json { Show::Json } else { Show::Log };
+    let mut view = View::new(show, args.raw, args.follow, &journal, app.streams, app.clock.clone());
+    let mut follower = Follower::open(&journal)?;
+    let mut ended = false;
+    loop {
+        // Looked at before reading: what a writer wrote that is gone by then is read in any case.
+        let alive = runs.in_use(&uuid);
+        follower.read(|record| {
+            ended = ended || matches!(&record.body, Body::Event(e) if matches!(**e, Event::BuildEnded(_)));
+            view.record(&record);
+            view.gone().is_none()
+        })?;
+        view.flush();
+        if ended || !alive || !args.follow || view.gone().is_some() {
+            break;
+        }
+        let timeout = view.due_in().map_or(LOOK, |due| due.min(LOOK));
+        let timeout = Timespec::try_from(timeout).ok();
+        let changes = follower.changes();
+        match poll(&mut [PollFd::new(&changes, PollFlags::IN)], timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(e) => return Err(e).context("cannot wait for the build"),
+        }
+    }
+    match view.finish() {
+        (_, Some(Gone::Failed(e))) => Err(e).context("cannot write the log"),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}

@@ -1,0 +1,222 @@
+//! The loop of `kiln run`: journal, runner, signals.
+
+use std::{
+    fs,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use kiln_runner::{
+    follow::{FollowError, Follower},
+    job::{Control, RUNNER_LOG},
+};
+use kiln_wire::journal::Body;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::inotify,
+    io::Errno,
+};
+
+use super::runner::Runner;
+use crate::{
+    runs::BuildDir,
+    signals,
+    terminal::{filter::plain_text, view::View},
+};
+
+/// Journal payload that is taken at once, so that a flood does not keep signals waiting.
+const BATCH: usize = 256 * 1024;
+/// Lines of the runner's own messages that are shown when it died.
+const RUNNER_LOG_LINES: usize = 20;
+
+/// How it went.
+#[derive(Debug)]
+pub(super) struct Watched {
+    /// How the runner ended; `None` when it was not waited for.
+    pub(super) status: Option<ExitStatus>,
+    /// The build was asked to stop.
+    pub(super) stopped: bool,
+    /// Why the journal could not be read to its end.
+    pub(super) problem: Option<FollowError>,
+    /// The runner that is left behind, on a third request to stop.
+    pub(super) given_up: Option<u32>,
+}
+
+/// The journal, which the runner creates a moment after it was started.
+enum Source {
+    Awaited { path: PathBuf, watch: OwnedFd },
+    There(Follower),
+}
+
+impl Source {
+    fn await_at(path: &Path, build_dir: &Path) -> anyhow::Result<Self> {
+        let watch = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC)
+            .context("cannot watch for the journal")?;
+        inotify::add_watch(&watch, build_dir, inotify::WatchFlags::CREATE)
+            .with_context(|| format!("cannot watch {}", build_dir.display()))?;
+        Ok(Self::Awaited { path: path.to_owned(), watch })
+    }
+
+    fn changes(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Awaited { watch, .. } => watch.as_fd(),
+            Self::There(follower) => follower.changes(),
+        }
+    }
+
+    /// Reads what is there, at most about [`BATCH`]. True: there may be more.
+    fn read(&mut self, view: &mut View) -> Result<bool, FollowError> {
+        if let Self::Awaited { path, watch } = self {
+            let mut events = [0u8; 1024];
+            while matches!(rustix::io::read(&*watch, &mut events), Ok(n) if n > 0) {}
+            if !path.exists() {
+                return Ok(false);
+            }
+            *self = Self::There(Follower::open(path)?);
+        }
+        let Self::There(follower) = self else { return Ok(false) };
+        let mut taken = 0;
+        follower.read(|record| {
+            taken += match &record.body {
+                Body::Output { bytes, .. } | Body::Service(bytes) => bytes.len(),
+                Body::Event(_) => 256, // about what one costs
+            };
+            view.record(&record);
+            taken < BATCH
+        })?;
+        Ok(taken >= BATCH)
+    }
+}
+
+/// What was asked of the build.
+struct Requests {
+    interrupts: u32,
+    terminations: u32,
+    told: Option<Control>,
+}
+
+impl Requests {
+    /// Passes a request on. Asking twice for the same does nothing; a killed build cannot be stopped.
+    fn tell(&mut self, runner: &Runner, control: Control) {
+        if self.told != Some(control) && self.told != Some(Control::Kill) {
+            runner.tell(control);
+            self.told = Some(control);
+        }
+    }
+}
+
+/// Shows a build until its runner has ended.
+pub(super) fn watch(runner: Runner, journal: &Path, build_dir: &Path, view: &mut View) -> anyhow::Result<Watched> {
+    let interrupt = signals::interrupt().context("cannot watch for signals")?;
+    let terminate = signals::terminate().context("cannot watch for signals")?;
+    let mut source = Source::await_at(journal, build_dir)?;
+    let mut requests = Requests { interrupts: 0, terminations: 0, told: None };
+    let mut problem: Option<FollowError> = None;
+    let mut ended = false;
+    let mut more = true;
+    loop {
+        let timeout = if more { Some(Duration::ZERO) } else { view.due_in() };
+        let idle_source = problem.is_some();
+        {
+            let mut fds = vec![PollFd::new(interrupt.fd(), PollFlags::IN), PollFd::new(terminate.fd(), PollFlags::IN)];
+            let changes = source.changes();
+            let runner_ended = runner.ended();
+            if !ended {
+                fds.push(PollFd::new(&runner_ended, PollFlags::IN));
+            }
+            if !ended && !idle_source {
+                fds.push(PollFd::new(&changes, PollFlags::IN));
+            }
+            let timeout = timeout.and_then(|t| Timespec::try_from(t).ok());
+            match poll(&mut fds, timeout.as_ref()) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(e) => return Err(e).context("cannot wait for the build"),
+            }
+            ended = ended || fds.get(2).is_some_and(|fd| !fd.revents().is_empty());
+        }
+
+        for _ in 0..interrupt.take() {
+            requests.interrupts += 1;
+            match requests.interrupts {
+                _ if ended => view.mute(), // the build is over, only the rest of its log is still to be shown
+                1 => {
+                    view.say("kiln: stopping the build… press Ctrl-C again to kill it");
+                    view.note("stopping");
+                    requests.tell(&runner, Control::Stop);
+                }
+                2 => {
+                    view.say("kiln: killing the build…");
+                    view.note("killing");
+                    requests.tell(&runner, Control::Kill);
+                }
+                _ => {
+                    let given_up = Some(runner.id());
+                    return Ok(Watched { status: None, stopped: true, problem, given_up });
+                }
+            }
+        }
+        for _ in 0..terminate.take() {
+            requests.terminations += 1;
+            if requests.terminations == 1 {
+                view.say("kiln: asked to end: stopping the build…");
+                view.note("stopping");
+                requests.tell(&runner, Control::Stop);
+            } else {
+                requests.tell(&runner, Control::Kill);
+            }
+        }
+
+        more = false;
+        if problem.is_none() {
+            match source.read(view) {
+                Ok(rest) => more = rest,
+                Err(e) => {
+                    // A build that cannot be seen is of no use.
+                    requests.tell(&runner, Control::Kill);
+                    problem = Some(e);
+                }
+            }
+        }
+        view.flush();
+        if view.gone().is_some() && !ended {
+            // Nobody reads any more: `kiln run | head`.
+            view.mute();
+            requests.tell(&runner, Control::Stop);
+        }
+        if ended && !more {
+            break;
+        }
+    }
+    let status = runner.wait().context("cannot wait for the runner")?;
+    Ok(Watched { status: Some(status), stopped: requests.told.is_some(), problem, given_up: None })
+}
+
+/// What happened when the runner ended before the build did.
+pub(super) fn how_it_died(watched: &Watched) -> String {
+    if let Some(problem) = &watched.problem {
+        return format!("kiln: the build cannot be followed and was killed: {problem}");
+    }
+    let how = match watched.status.map(|status| (status.signal(), status.code())) {
+        Some((Some(signal), _)) => format!("was killed by {}", signals::name(signal)),
+        Some((None, Some(code))) => format!("ended with status {code}"),
+        _ => "is gone".to_owned(),
+    };
+    format!("kiln: the build's runner {how} before the build was over")
+}
+
+/// The same, with what the runner itself said last.
+pub(crate) fn died(build: &BuildDir, how: &str) -> String {
+    let mut text = format!("{how}\n");
+    let log = fs::read(build.path().join(RUNNER_LOG)).unwrap_or_default();
+    let log = plain_text(&log);
+    let lines: Vec<&str> = log.trim_end().lines().collect();
+    let first = lines.len().saturating_sub(RUNNER_LOG_LINES);
+    for line in lines.get(first..).unwrap_or_default() {
+        text.push_str(&format!("  {line}\n"));
+    }
+    text
+}

@@ -1,0 +1,69 @@
+//! Signals as descriptors to poll.
+
+use std::{fs, io, os::unix::net::UnixStream};
+
+use rustix::io::Errno;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
+
+/// One kind of signal: readable when it came.
+#[derive(Debug)]
+pub(crate) struct Signal {
+    readable: UnixStream,
+}
+
+impl Signal {
+    /// Signals that were ignored when kiln started stay ignored: `nohup kiln run`, `kiln run &` in a script.
+    fn on(signals: &[i32]) -> io::Result<Self> {
+        let ignored = ignored();
+        let (readable, writable) = UnixStream::pair()?;
+        readable.set_nonblocking(true)?;
+        for signal in signals.iter().filter(|s| ignored & (1 << (**s - 1)) == 0) {
+            signal_hook::low_level::pipe::register(*signal, writable.try_clone()?)?;
+        }
+        Ok(Self { readable })
+    }
+
+    /// To poll for reading.
+    pub(crate) fn fd(&self) -> &UnixStream {
+        &self.readable
+    }
+
+    /// How many came since the last call; several that came at once may count as one.
+    pub(crate) fn take(&self) -> u32 {
+        let mut bytes = [0u8; 64];
+        loop {
+            match rustix::io::read(&self.readable, &mut bytes) {
+                Ok(n) => return u32::try_from(n).unwrap_or(u32::MAX),
+                Err(Errno::INTR) => {}
+                Err(_) => return 0,
+            }
+        }
+    }
+}
+
+/// The set of ignored signals; bit 0 is signal 1.
+fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// Ctrl-C.
+pub(crate) fn interrupt() -> io::Result<Signal> {
+    Signal::on(&[SIGINT])
+}
+
+/// A request to end, or a terminal that is gone.
+pub(crate) fn terminate() -> io::Result<Signal> {
+    Signal::on(&[SIGTERM, SIGHUP])
+}
+
+/// The terminal's size changed.
+pub(crate) fn window_change() -> io::Result<Signal> {
+    Signal::on(&[SIGWINCH])
+}
+
+/// The name of a signal, e.g. `SIGKILL`; `signal 64` for one without.
+pub(crate) fn name(signal: i32) -> String {
+    signal_hook::low_level::signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned)
+}
