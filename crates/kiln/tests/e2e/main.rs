@@ -4,6 +4,7 @@
 
 mod artifacts;
 mod checklist;
+mod environments;
 mod faults;
 mod isolation;
 mod logs;
