@@ -72,18 +72,18 @@ enum Way {
 }
 
 impl NetworkPlan {
-    /// What this process can do about `mode`.
+    /// What this process can do about `mode`, for a sandbox that is `privileged` or not.
     #[must_use]
-    pub fn new(mode: NetworkMode, config: &NetworkConfig) -> Self {
+    pub fn new(mode: NetworkMode, privileged: bool, config: &NetworkConfig) -> Self {
         let plain = |way| Self { way, notices: Notices::new() };
         match mode {
             NetworkMode::Host => plain(Way::Host),
             NetworkMode::None => plain(Way::Loopback),
-            NetworkMode::Private => Self::private(config),
+            NetworkMode::Private => Self::private(privileged, config),
         }
     }
 
-    fn private(config: &NetworkConfig) -> Self {
+    fn private(privileged: bool, config: &NetworkConfig) -> Self {
         let way = match PrivateWay::of_this_process() {
             PrivateWay::Veth => Ok(Way::Veth),
             PrivateWay::Pasta(program) => Socket::route()
@@ -93,6 +93,13 @@ impl NetworkPlan {
             PrivateWay::None(why) => Err(why),
         };
         match way {
+            Ok(way @ Way::Pasta { .. }) if privileged => Self {
+                way,
+                notices: vec![
+                    "this build can lift what keeps it from private networks: it is privileged, and not run by root"
+                        .to_owned(),
+                ],
+            },
             Ok(way) => Self { way, notices: Notices::new() },
             Err(why) => Self {
                 way: Way::Host,
@@ -116,6 +123,15 @@ impl NetworkPlan {
                 firewall::confine(policy, resolver).map_err(|error| NetworkError::Confine(error.to_string()))
             }
             Way::Veth | Way::Loopback | Way::Host => Ok(()),
+        }
+    }
+
+    /// Capabilities that a sandbox must not have although it would otherwise: with raw packets it would get around the
+    /// rules of [`Self::confine`]. A privileged one gets around them anyhow, which its notice says.
+    pub(crate) fn withheld(&self, privileged: bool) -> CapabilitySet {
+        match self.way {
+            Way::Pasta { .. } if !privileged => CapabilitySet::NET_RAW,
+            _ => CapabilitySet::empty(),
         }
     }
 

@@ -86,7 +86,7 @@ impl Prepared {
             RootFs::Host => Some(HostImage::look(&spec.disk.templates)?),
             RootFs::Layers(_) => None,
         };
-        let plan = NetworkPlan::new(spec.network, network);
+        let plan = NetworkPlan::new(spec.network, spec.privileged, network);
         let layout = Layout::plan(spec, image.as_ref(), plan.resolv_conf(network))?;
         let env = match image {
             Some(image) => {

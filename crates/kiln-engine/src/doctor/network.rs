@@ -50,7 +50,7 @@ fn try_veth(config: &NetworkConfig) -> Result<String, String> {
         File::open("/proc/thread-self/ns/net").map_err(|error| error.to_string())
     });
     let build = build.join().map_err(|_| "a thread panicked".to_owned())??;
-    let plan = NetworkPlan::new(NetworkMode::Private, config);
+    let plan = NetworkPlan::new(NetworkMode::Private, false, config);
     let handle = network::attach(&plan, "doctor", build.as_fd(), rustix::process::getpid(), config)
         .map_err(|error| error.to_string())?;
     if handle.mode() == NetworkMode::Private { Ok(String::new()) } else { Err(handle.notices().join("; ")) }

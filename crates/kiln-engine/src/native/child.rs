@@ -92,7 +92,8 @@ fn prepare(mut plan: Plan<'_>, orders: OwnedFd) -> Result<std::convert::Infallib
     credentials::limit_resources()?;
     sys::new_session_keyring().or_else(ignore_unsupported).context(|| "make a session keyring")?;
     sys::reset_signals();
-    let keep = credentials::capabilities(plan.kernel.privileged);
+    let privileged = plan.kernel.privileged;
+    let keep = credentials::capabilities(privileged).difference(plan.network.withheld(privileged));
     credentials::bound(keep)?;
     sys::load_seccomp(plan.filter).context(|| "load the system call filter")?;
     credentials::restrict(keep)?;

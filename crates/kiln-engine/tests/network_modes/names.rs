@@ -168,7 +168,7 @@ const DEAD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 99);
 fn answers_of_the_hosts_resolvers_reach_the_build_whole() {
     let Some(names) = Names::new(&[FIRST]) else { return };
     resolve(&names.world.host, FIRST);
-    let plan = NetworkPlan::new(NetworkMode::Private, &names.config);
+    let plan = NetworkPlan::new(NetworkMode::Private, false, &names.config);
     assert_eq!(plan.resolv_conf(&names.config), "nameserver 169.254.170.2\n");
     for (name, padding) in [("a.example", 16), ("big.example", 60_000)] {
         let query = query(0x1234, name, 1);

@@ -45,7 +45,7 @@ fn role() {
         Ok("launcher") => launcher(),
         Ok("build") => build(),
         Ok("planner") => {
-            let plan = NetworkPlan::new(NetworkMode::Private, &config());
+            let plan = NetworkPlan::new(NetworkMode::Private, false, &config());
             println!("result own namespace {}, {:?}", plan.own_namespace(), plan.notices());
         }
         _ => {}
@@ -54,7 +54,7 @@ fn role() {
 
 fn launcher() {
     let config = config();
-    let plan = NetworkPlan::new(NetworkMode::Private, &config);
+    let plan = NetworkPlan::new(NetworkMode::Private, false, &config);
     assert!(plan.own_namespace() && plan.notices().is_empty(), "{:?}", plan.notices());
     assert!(plan.resolv_conf(&config).starts_with("nameserver 169.254."));
     let mut build = again("build", &["unshare", "--user", "--map-root-user"]);
@@ -79,7 +79,7 @@ fn launcher() {
 
 fn build() {
     // Root of a user namespace, and still on the host's network: made before the build has one, as by a launcher.
-    let plan = NetworkPlan::new(NetworkMode::Private, &config());
+    let plan = NetworkPlan::new(NetworkMode::Private, false, &config());
     #[expect(deprecated, reason = "safe for a namespace of the thread's own, and tests have no unsafe code")]
     rustix::thread::unshare(UnshareFlags::NEWNET).expect("unshare");
     assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());

@@ -22,7 +22,7 @@ fn runner_that_waits() {
     let Ok(netns) = std::env::var("KILN_TEST_NETNS") else { return };
     let netns = std::fs::File::open(netns).unwrap();
     let config = NetworkConfig::default();
-    let plan = NetworkPlan::new(NetworkMode::Private, &config);
+    let plan = NetworkPlan::new(NetworkMode::Private, false, &config);
     let handle = attach(&plan, "dead", netns.as_fd(), rustix::process::getpid(), &config).unwrap();
     println!("attached {}", handle.interface().unwrap());
     std::io::stdin().read_line(&mut String::new()).unwrap();

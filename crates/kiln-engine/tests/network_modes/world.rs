@@ -165,7 +165,8 @@ impl World {
 
     pub(crate) fn attach(&self, mode: NetworkMode, id: &str, build: &Ns, config: &NetworkConfig) -> NetworkHandle {
         self.host.run(|| {
-            attach(&NetworkPlan::new(mode, config), id, build.fd(), rustix::process::getpid(), config).expect("attach")
+            attach(&NetworkPlan::new(mode, false, config), id, build.fd(), rustix::process::getpid(), config)
+                .expect("attach")
         })
     }
 
