@@ -75,7 +75,12 @@ impl Build<'_> {
         }
         let fallback = keys.split_off(usize::from(cache.key.is_some()).min(keys.len()));
         let key = keys.pop();
-        let identity = Identity { namespace: self.job.id.project().to_owned(), paths: cache.paths.clone() };
+        // Of `kiln run`, whose builds belong to no project, every source directory has a cache of its own (DESIGN 5).
+        let namespace = match self.job.id.project() {
+            "local" => self.job.source.dir.display().to_string(),
+            project => project.to_owned(),
+        };
+        let identity = Identity { namespace, paths: cache.paths.clone() };
         let mut state = State { store, identity, paths: expanded, key, action: cache.action, restored: None };
         if state.action != Action::Save {
             state.restored = self.find_and_restore(&state, &fallback)?;

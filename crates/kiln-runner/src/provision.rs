@@ -127,9 +127,12 @@ fn start(
             text::bytes(memory_limit)
         ));
     }
-    for notice in notices {
-        journal.line(&notice)?;
-        journal.event(&Event::Notice { text: notice })?;
+    // One line for people, one event each for programs.
+    if !notices.is_empty() {
+        journal.line(&notices.join("; "))?;
+    }
+    for text in notices {
+        journal.event(&Event::Notice { text })?;
     }
     Ok(Provisioned { sandbox, sockets, image_env, memory_limit: Some(memory_limit), lease })
 }
@@ -211,9 +214,21 @@ fn engine(job: &Job) -> Result<Engine, Error> {
         .collect::<Result<_, _>>()?;
     let engine = match &job.engine {
         EngineChoice::Native => Engine::native(),
-        EngineChoice::Oci { runtime } => Engine::oci(runtime),
+        EngineChoice::Oci { runtime } => Engine::oci(find_runtime(runtime)?),
     };
     Ok(engine.with_network(NetworkConfig { allow, ..NetworkConfig::default() }))
+}
+
+/// The runtime's absolute path: a plain name is looked for in PATH.
+fn find_runtime(runtime: &Path) -> Result<PathBuf, Error> {
+    if runtime.is_absolute() {
+        return Ok(runtime.to_owned());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let usual = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path).chain(usual).map(|dir| dir.join(runtime)).find(|file| file.is_file()).ok_or_else(
+        || fault(format!("the OCI runtime '{}' is not installed (Debian: package runc)", runtime.display())),
+    )
 }
 
 fn engine_name(job: &Job) -> &'static str {

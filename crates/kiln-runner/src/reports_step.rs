@@ -101,12 +101,7 @@ impl Build<'_> {
 
     /// Reads the files of a group, keeps them beside the run, and tells what they say. The inner error is the first
     /// file that cannot be read.
-    fn report_group(
-        &mut self,
-        group: &str,
-        format: ReportFormat,
-        found: &Found,
-    ) -> Result<Result<(), String>, Halt> {
+    fn report_group(&mut self, group: &str, format: ReportFormat, found: &Found) -> Result<Result<(), String>, Halt> {
         let mut parsed = Group::default();
         let mut problem = None;
         let dir = self.job.reports.join(safe_name(group));
@@ -290,11 +285,7 @@ impl Build<'_> {
         Ok(named)
     }
 
-    fn read_discovered(
-        &mut self,
-        found: Found,
-        named: &BTreeSet<Vec<u8>>,
-    ) -> Result<Vec<(ReportFormat, Group)>, Halt> {
+    fn read_discovered(&mut self, found: Found, named: &BTreeSet<Vec<u8>>) -> Result<Vec<(ReportFormat, Group)>, Halt> {
         let candidate = |entry: &Entry| {
             matches!(entry.kind, EntryKind::File)
                 && (1..=MAX_DISCOVERED_BYTES).contains(&entry.size)
@@ -349,11 +340,8 @@ fn raw_writer(dir: &Path) -> Result<DirectoryWriter, String> {
 
 /// A group's name as a file name: `$VARIABLES` and ARNs may put anything into it.
 fn safe_name(group: &str) -> String {
-    let name: String = group
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' })
-        .take(128)
-        .collect();
+    let name: String =
+        group.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).take(128).collect();
     if name.trim_matches('.').is_empty() { "report".to_owned() } else { name }
 }
 
@@ -377,9 +365,13 @@ mod tests {
 
     #[test]
     fn group_names_become_plain_file_names() {
-        for (group, name) in
-            [("local-unit", "local-unit"), ("../../etc", ".._.._etc"), ("..", "report"), ("", "report"), ("a b/c", "a_b_c")]
-        {
+        for (group, name) in [
+            ("local-unit", "local-unit"),
+            ("../../etc", ".._.._etc"),
+            ("..", "report"),
+            ("", "report"),
+            ("a b/c", "a_b_c"),
+        ] {
             assert_eq!(safe_name(group), name);
         }
     }

@@ -146,8 +146,12 @@ fn directories(root: BorrowedFd<'_>, wanted: &[(PathBuf, u32)]) -> Result<(), En
     for (path, mode) in wanted {
         let dir = directory(root, path)?;
         let dir = rustix::fs::openat(&dir, ".", OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-        dir.and_then(|dir| rustix::fs::fchmod(dir, Mode::from(*mode)))
-            .context(|| format!("set the mode of {}", path.display()))?;
+        match dir.and_then(|dir| rustix::fs::fchmod(dir, Mode::from(*mode))) {
+            Ok(()) => {}
+            // Another user's directory of the machine, in a sandbox of one user: it stays as it is.
+            Err(Errno::ACCESS | Errno::PERM) => {}
+            Err(error) => return Err(error).context(|| format!("set the mode of {}", path.display())),
+        }
     }
     Ok(())
 }

@@ -27,7 +27,8 @@ fn entries(path: &str) -> Vec<(String, String)> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let words = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let mut entries: Vec<(String, String)> = words
-        .filter(|words| words.len() == 9)
+        // A mode: neither the line before the entries nor the one after them begins so.
+        .filter(|words| words.first().is_some_and(|mode| mode.starts_with(['-', 'l'])))
         .filter_map(|words| Some(((*words.first()?).to_owned(), (*words.last()?).to_owned())))
         .collect();
     entries.sort_by(|a, b| a.1.cmp(&b.1));
