@@ -4,7 +4,9 @@
 
 mod artifacts;
 mod checklist;
+mod compatibility;
 mod environments;
+mod examples;
 mod faults;
 mod isolation;
 mod logs;
