@@ -42,7 +42,7 @@ class Setting:
 
     def prepare(self) -> None:
         """Gives the image to Kiln and to Docker, under one name."""
-        run([str(self.kiln), "image", "import", str(self.image), PEER_IMAGE])
+        run([str(self.kiln), "image", "import", "--quiet", "--name", PEER_IMAGE, str(self.image)])
         run(["docker", "import", str(self.image), PEER_IMAGE])
 
 
@@ -232,7 +232,7 @@ def image(setting: Setting) -> list[Row]:
     for number in range(max(2, setting.rounds // 2) + 1):
         data = setting.work / "import-data"
         environment = {**os.environ, "KILN_DATA": str(data)}
-        one = seconds(lambda: run([str(setting.kiln), "image", "import", str(saved), name], env=environment))
+        one = seconds(lambda: run([str(setting.kiln), "image", "import", "--quiet", "--name", name, str(saved)], env=environment))
         shutil.rmtree(data)
         other = seconds(lambda: run(["docker", "load", "--input", str(saved)]))
         run(["docker", "rmi", PEER_IMAGE])
