@@ -3,8 +3,6 @@
 //! `cargo run -p kiln-engine --example sandbox -- [--bench N] [--runtime /usr/sbin/runc] [--dir DIR]
 //! [--host-network|--private-network] [--privileged] [--] COMMAND [ARG…]`
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program")]
-
 use std::{
     ffi::CString,
     path::PathBuf,

@@ -127,12 +127,6 @@ impl OpenDisk {
         Ok(OpenDisk { dir, root, image: false, state, reopened: false })
     }
 
-    /// Whether the disk has a size limit of its own.
-    #[cfg(test)]
-    pub(crate) fn limited(&self) -> bool {
-        self.image
-    }
-
     /// Lets the disk outlive its sandbox from now on, even if the owner is killed.
     pub(crate) fn keep(&mut self) -> Result<(), EngineError> {
         if !self.state.kept {
@@ -403,9 +397,8 @@ fn copy_sparse(from: &File, to: &File) -> io::Result<()> {
         let (mut read, mut written) = (start, start);
         while read < end {
             let wish = usize::try_from(end - read).unwrap_or(usize::MAX);
-            match rustix::fs::copy_file_range(from, Some(&mut read), to, Some(&mut written), wish)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                _ => {}
+            if rustix::fs::copy_file_range(from, Some(&mut read), to, Some(&mut written), wish)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
         position = end;

@@ -134,7 +134,16 @@ impl HostImage {
 
     /// Adds a directory of root's as a lower layer at its own place.
     fn expose(&mut self, path: &Path, cache: &Path) -> Result<(), EngineError> {
-        let hidden = if path.starts_with("/usr") {
+        let hidden = if path.starts_with("/var/lib/apt") {
+            APT_PARTIAL
+                .iter()
+                .filter_map(|partial| Path::new(partial).strip_prefix(path).ok())
+                .map(PathBuf::from)
+                .collect()
+        } else if !rustix::process::geteuid().is_root() {
+            // Root of a user's own namespace may read no more than that user.
+            Vec::new()
+        } else if path.starts_with("/usr") {
             scan::cached(path, cache)?
         } else if path == Path::new("/etc") {
             let mut hidden = scan::unreadable(path)?.paths;
@@ -142,12 +151,6 @@ impl HostImage {
             hidden.sort();
             hidden.dedup();
             hidden
-        } else if path.starts_with("/var/lib/apt") {
-            APT_PARTIAL
-                .iter()
-                .filter_map(|partial| Path::new(partial).strip_prefix(path).ok())
-                .map(PathBuf::from)
-                .collect()
         } else if STATE.iter().any(|state| path.starts_with(state)) {
             Vec::new()
         } else {

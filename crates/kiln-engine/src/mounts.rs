@@ -1,5 +1,7 @@
 //! Turns a [`Layout`](crate::layout::Layout)'s sources into detached mounts.
 
+mod copy;
+
 use std::{
     os::{
         fd::{AsFd as _, BorrowedFd, OwnedFd},
@@ -130,8 +132,7 @@ impl Mounter {
 
     fn give(&self, path: &Path) -> Result<(), EngineError> {
         let Some(base) = self.owner() else { return Ok(()) };
-        let (uid, gid) = (Some(Uid::from_raw(base)), Some(Gid::from_raw(base)));
-        rustix::fs::chownat(CWD, path, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+        set_owner(path, Uid::from_raw(base), Gid::from_raw(base))
             .context(|| format!("give {} to the sandbox", path.display()))
     }
 
@@ -159,7 +160,7 @@ impl Mounter {
             return self.bind(path, attributes, None);
         }
         match self.mapped(path, attributes, view) {
-            Err(EngineError::Host { source, .. }) if read_only && source.raw_os_error() == Some(libc::EINVAL) => {
+            Err(error) if read_only && cannot_map(&error) => {
                 self.notices.push(format!(
                     "files of {} belong to nobody inside: its file system cannot be id-mapped",
                     path.display()
@@ -179,7 +180,7 @@ impl Mounter {
             userns.try_clone()
         } else {
             let position = views.iter().position(|(known, _)| *known == view);
-            let known = match position.and_then(|position| views.get(position)) {
+            match position.and_then(|position| views.get(position)) {
                 Some((_, namespace)) => namespace.try_clone(),
                 None => {
                     let (uids, gids) = match view {
@@ -192,8 +193,7 @@ impl Mounter {
                     views.push((view, namespace));
                     copy
                 }
-            };
-            known
+            }
         };
         let namespace = namespace.context(|| "duplicate a descriptor")?;
         self.bind(path, attributes, Some(namespace.as_fd()))
@@ -228,7 +228,10 @@ impl Mounter {
         let mut layers = Vec::new();
         for lower in lowers {
             layers.push(match self.rights {
-                Rights::Root { .. } => self.lower(lower)?,
+                Rights::Root { .. } => match self.lower(lower)? {
+                    Some(layer) => layer,
+                    None => return self.copied(lower, &upper, fresh),
+                },
                 // A detached copy would not do: the kernel wants the layers of a user namespace's overlay attached.
                 Rights::Rootless => open_path(&lower.path).context(|| format!("open {}", lower.path.display()))?,
             });
@@ -252,19 +255,30 @@ impl Mounter {
         self.overlay_of_paths(&dir, &paths).context(|| format!("put an overlay on {}", upper.display()))
     }
 
-    /// The detached mount of a lower layer. Where a file system cannot be id-mapped, its files show as nobody's.
-    fn lower(&mut self, lower: &Lower) -> Result<OwnedFd, EngineError> {
+    /// The detached mount of a lower layer. Where a file system cannot be id-mapped, the files of a volume must be
+    /// copied (`None`), and those of an image show as nobody's.
+    fn lower(&mut self, lower: &Lower) -> Result<Option<OwnedFd>, EngineError> {
         let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NODEV;
         match self.mapped(&lower.path, attributes, lower.view) {
-            Err(EngineError::Host { source, .. }) if source.raw_os_error() == Some(libc::EINVAL) => {
+            Err(error) if cannot_map(&error) && matches!(lower.view, View::Owner(..)) => Ok(None),
+            Err(error) if cannot_map(&error) => {
                 self.notices.push(format!(
                     "files of {} belong to nobody inside and cannot be changed: its file system cannot be id-mapped",
                     lower.path.display()
                 ));
-                self.bind(&lower.path, attributes, None)
+                self.bind(&lower.path, attributes, None).map(Some)
             }
-            other => other,
+            other => other.map(Some),
         }
+    }
+
+    /// A copy of a volume's source, in place of an overlay over it.
+    fn copied(&mut self, lower: &Lower, upper: &Path, fresh: bool) -> Result<OwnedFd, EngineError> {
+        if let (true, View::Owner(uid, gid), Some(base)) = (fresh, lower.view, self.owner()) {
+            copy::tree(&lower.path, upper, (uid, gid), base)?;
+        }
+        self.notices.push(format!("{} was copied: its file system cannot be id-mapped", lower.path.display()));
+        self.bind(upper, MountAttrFlags::MOUNT_ATTR_NODEV, None)
     }
 
     /// Gives a detached mount a path, in this process's own mount namespace.
@@ -385,6 +399,15 @@ fn escape(options: &mut Vec<u8>, paths: &[&Path]) {
             options.push(*byte);
         }
     }
+}
+
+fn set_owner(path: &Path, uid: Uid, gid: Gid) -> rustix::io::Result<()> {
+    rustix::fs::chownat(CWD, path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+}
+
+/// Whether an error says that a file system, or this kernel, cannot id-map mounts.
+fn cannot_map(error: &EngineError) -> bool {
+    matches!(error, EngineError::Host { source, .. } if matches!(source.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)))
 }
 
 /// Opens a path as such.

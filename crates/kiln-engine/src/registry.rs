@@ -150,7 +150,7 @@ impl Registry {
                 path.display(),
                 record.version
             ))),
-            Err(error) => Err(error).map_err(std::io::Error::from).context(|| format!("understand {}", path.display())),
+            Err(error) => Err(std::io::Error::from(error)).context(|| format!("understand {}", path.display())),
         }
     }
 }

@@ -3,7 +3,6 @@
 //!
 //! `cargo test -p kiln-engine --test engine [-- FILTER…]`; with `KILN_SOAK=1` the long forms.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test harness reports on its standard output")]
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 #[path = "engine/basics.rs"]

@@ -38,7 +38,7 @@ const CREDENTIAL_NAMES: [&str; 17] = [
     "pip.conf",
 ];
 /// Directories below a tool's in which credentials are looked for.
-const CREDENTIAL_DEPTH: usize = 2;
+const CREDENTIAL_DEPTH: usize = 1;
 
 /// Result of a scan.
 #[derive(Debug, Default)]
@@ -71,18 +71,16 @@ pub(super) fn unreadable(dir: &Path) -> Result<Unreadable, EngineError> {
                 found.too_many = true;
                 return Ok(found);
             }
+            // Most entries of `/etc` are links; the directory itself says so, without a look at each.
+            if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
+                continue;
+            }
             // Gone meanwhile, then.
             let Ok(meta) = entry.metadata() else { continue };
             let kind = meta.file_type();
             let name = relative.join(entry.file_name());
             let mode = meta.mode();
-            let visible = if kind.is_symlink() {
-                true
-            } else if kind.is_dir() {
-                mode & 0o005 == 0o005
-            } else {
-                kind.is_file() && mode & 0o004 != 0
-            };
+            let visible = if kind.is_dir() { mode & 0o005 == 0o005 } else { kind.is_file() && mode & 0o004 != 0 };
             if !visible {
                 found.paths.push(name);
             } else if kind.is_dir() && meta.dev() == device {

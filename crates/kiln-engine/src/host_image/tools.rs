@@ -2,8 +2,11 @@
 
 use std::path::{Component, Path, PathBuf};
 
+/// A directory below a home, and the variable that names it.
+type Part = (&'static str, Option<&'static str>);
+
 /// Managers of tools: what PATH names below a home, what must be visible for it, and the variable that names that.
-const MANAGERS: [(&str, &[(&str, Option<&str>)]); 14] = [
+const MANAGERS: [(&str, &[Part]); 14] = [
     (".asdf", &[(".asdf", Some("ASDF_DATA_DIR"))]),
     (".bun", &[(".bun/bin", None)]),
     (".cargo", &[(".cargo/bin", None), (".rustup", Some("RUSTUP_HOME"))]),

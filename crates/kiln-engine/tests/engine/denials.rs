@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, os::unix::fs::MetadataExt as _};
 
 use kiln_engine::{Access, Volume};
 
-use crate::{BOTH, Case, fixture::Fixture};
+use crate::{BOTH, Case, NATIVE, fixture::Fixture};
 
 pub(crate) const CASES: &[Case] = &[
     Case { name: "attempts_to_escape_get_the_expected_errors", kinds: BOTH, run: default },
     Case { name: "privileged_sandboxes_get_what_the_kernel_confines_and_no_more", kinds: BOTH, run: privileged },
     Case { name: "privileged_sandboxes_nest_containers", kinds: BOTH, run: nested },
+    Case { name: "privileged_sandboxes_run_docker", kinds: NATIVE, run: docker },
 ];
 
 /// Attempts by name. Each is a Python expression that must raise OSError.
@@ -148,9 +149,27 @@ fn nested(fixture: &Fixture) {
         "set -e; mkdir -p /tmp/n/l /tmp/n/u /tmp/n/w /tmp/n/m; echo low > /tmp/n/l/f; \
          mount -t overlay -o lowerdir=/tmp/n/l,upperdir=/tmp/n/u,workdir=/tmp/n/w o /tmp/n/m; echo up > /tmp/n/m/f; \
          cat /tmp/n/u/f /tmp/n/l/f; unshare --pid --fork --mount --mount-proc --uts --ipc --net sh -c 'echo $$; hostname x; \
-         mount -t tmpfs t /mnt; ls /proc | grep -c \"^[0-9]\"'; test -c /dev/null && echo device",
+         mount -t tmpfs t /mnt; ls /proc > /tmp/list; grep -c \"^[0-9]\" /tmp/list'; test -c /dev/null && echo device",
     );
     spec.privileged = true;
     let outcome = fixture.run(spec);
-    assert_eq!(outcome.stdout, "up\nlow\n1\n3\ndevice\n", "{}", outcome.stderr);
+    assert_eq!(outcome.stdout, "up\nlow\n1\n2\ndevice\n", "{}", outcome.stderr);
+}
+
+fn docker(fixture: &Fixture) {
+    for program in ["/usr/sbin/dockerd", "/usr/bin/docker"] {
+        if !std::path::Path::new(program).exists() {
+            crate::skip(&format!("{program} is not installed (Debian: docker.io)"));
+        }
+    }
+    let mut spec = fixture.spec(
+        "set -e; dockerd --bridge=none --iptables=false > /tmp/log 2>&1 & \
+         i=0; while ! docker info > /dev/null 2>&1; do i=$((i+1)); test $i -lt 300 || { cat /tmp/log; exit 1; }; sleep 0.2; done; \
+         mkdir /tmp/image; cd /tmp/image; for f in $(ldd /bin/sh | grep -o '/[^ ]*') /bin/sh; do \
+         mkdir -p .$(dirname $f); cp $f .$f; done; tar -c . | docker import - image > /dev/null; \
+         docker run --rm --network none --memory 50m image /bin/sh -c 'echo nested $$'; docker ps -aq | wc -l",
+    );
+    spec.privileged = true;
+    let outcome = fixture.run(spec);
+    assert_eq!(outcome.stdout, "nested 1\n0\n", "{}", outcome.stderr);
 }

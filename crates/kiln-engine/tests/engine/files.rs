@@ -16,6 +16,7 @@ use crate::{
 pub(crate) const CASES: &[Case] = &[
     Case { name: "copy_on_write_leaves_the_source_as_it_was", kinds: BOTH, run: copy_on_write },
     Case { name: "the_owner_of_a_source_shows_as_root_and_others_as_themselves", kinds: BOTH, run: owners },
+    Case { name: "a_source_that_cannot_be_id_mapped_is_copied", kinds: BOTH, run: copied },
     Case { name: "a_read_only_volume_refuses_writes", kinds: BOTH, run: read_only },
     Case { name: "a_read_write_volume_writes_as_its_owner", kinds: BOTH, run: read_write },
     Case { name: "the_hosts_tools_run_and_its_secrets_do_not_exist", kinds: BOTH, run: host_image },
@@ -99,6 +100,45 @@ fn owners(fixture: &Fixture) {
     let output = fixture.run(spec).ok();
     // Root and the owner changed places, as did the groups.
     assert_eq!(output, ". 0:0\na 0:0\nsub/deep/c 0:0\nother 4321:4321\nroots 1234:2345\nAORgit works\n");
+}
+
+fn copied(fixture: &Fixture) {
+    // After the first start this process has a mount namespace of its own, with which the mount below vanishes.
+    fixture.sh("true").ok();
+    let lower = source(fixture);
+    for name in ["upper", "work", "merged"] {
+        std::fs::create_dir(fixture.path().join(name)).unwrap();
+    }
+    chown(fixture.path().join("upper"), Some(1234), Some(2345)).unwrap();
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        lower.display(),
+        fixture.path().join("upper").display(),
+        fixture.path().join("work").display()
+    );
+    let merged = fixture.path().join("merged");
+    let mount =
+        std::process::Command::new("mount").args(["-t", "overlay", "kiln-test", "-o", &options]).arg(&merged).status();
+    assert!(mount.unwrap().success());
+    let before = tree(&merged);
+    let mut spec = fixture.spec(
+        "cd /src; stat -c '%n %u:%g %a' . a sub/deep/c other roots; cat a link; echo x >> a; rm other; cat /src/a; \
+         touch /ro/x 2>/dev/null; ls /ro/a",
+    );
+    spec.volumes.push(volume(&merged, "/src", Access::CopyOnWrite));
+    spec.volumes.push(volume(&merged, "/ro", Access::ReadOnly));
+    let outcome = fixture.run(spec);
+    let expected = ". 0:0 755\na 0:0 640\nsub/deep/c 0:0 640\nother 4321:4321 640\nroots 1234:2345 640\nABAx\n/ro/a\n";
+    assert_eq!(outcome.stdout, expected, "{}", outcome.stderr);
+    for word in ["was copied", "belong to nobody"] {
+        assert!(outcome.notices.iter().any(|notice| notice.contains(word)), "{:?}", outcome.notices);
+    }
+    assert_eq!(tree(&merged), before);
+    let mut spec = fixture.spec("true");
+    spec.volumes.push(volume(&merged, "/rw", Access::ReadWrite));
+    let error = fixture.start(spec).map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("map the owners"), "{error}");
+    assert!(std::process::Command::new("umount").arg(&merged).status().unwrap().success());
 }
 
 fn read_only(fixture: &Fixture) {
