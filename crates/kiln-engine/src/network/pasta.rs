@@ -11,6 +11,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -71,15 +72,33 @@ pub(crate) fn start(program: &Path, pid: Pid) -> io::Result<Service> {
     })
 }
 
-/// A pasta process; killed and reaped when this is dropped.
+/// Runs a program, and kills it when the other end of the standard input is closed: by a runner that is done with it, or
+/// by the kernel for a runner that was killed. pasta does not end by itself with the namespace that it serves (version
+/// of 2023), and by entering it loses the signal that it might get at its parent's death.
+const WATCH: &str = r#"
+exec 3<&0 </dev/null
+"$@" 3<&- &
+program=$!
+{ read -r nothing <&3; kill -9 $program; } >/dev/null 2>&1 &
+watch=$!
+wait $program
+status=$?
+kill -9 $watch
+exit $status
+"#;
+
+/// A pasta process below a shell that watches over it; both are gone when this is dropped.
 struct Running {
-    child: Child,
+    shell: Child,
     pidfd: OwnedFd,
+    /// Reads away what it says, so that a full pipe does not stop it.
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Running {
     fn start(program: &Path, pid: Pid) -> io::Result<Self> {
-        let mut command = Command::new(program);
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", WATCH, "sh"]).arg(program);
         // No way to the host: no gateway that means the host's loopback, no forwarded ports in either direction.
         command.args(["--foreground", "--quiet", "--config-net", "--ipv4-only", "--no-map-gw"]);
         command.args(["-t", "none", "-u", "none", "-T", "none", "-U", "none"]);
@@ -90,30 +109,31 @@ impl Running {
         }
         // It writes its number when all is set up: into its standard output, which tells without a file.
         command.args(["--pid", "/proc/self/fd/1", &pid.as_raw_nonzero().to_string()]);
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).current_dir("/").spawn()?;
-        let pid = Pid::from_child(&child);
-        let (output, errors) = (child.stdout.take(), child.stderr.take());
-        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).inspect_err(|_| {
-            child.kill().ok();
-            child.wait().ok();
-        })?;
-        let mut running = Self { child, pidfd };
+        let mut shell =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).current_dir("/").spawn()?;
+        let (output, errors) = (shell.stdout.take(), shell.stderr.take());
+        let pidfd = rustix::process::pidfd_open(Pid::from_child(&shell), PidfdFlags::empty());
+        let pidfd = match pidfd {
+            Ok(pidfd) => pidfd,
+            Err(errno) => {
+                end(&mut shell);
+                return Err(errno.into());
+            }
+        };
+        let mut running = Self { shell, pidfd, reader: None };
         let ready = output.is_some_and(|mut output| {
             let never = Stop::new();
             let waited = never.and_then(|stop| stop.wait(output.as_fd(), PollFlags::IN, Some(Instant::now() + START)));
             matches!(waited, Ok(Wake::Ready)) && matches!(output.read(&mut [0; 32]), Ok(1..))
         });
         if ready {
-            if let Some(errors) = errors {
-                // Nobody reads them any more, and a full pipe would stop it.
-                std::thread::Builder::new()
-                    .name("kiln-pasta-says".into())
-                    .spawn(move || io::copy(&mut { errors }, &mut io::sink()))?;
+            if let Some(mut errors) = errors {
+                let read = move || drop(io::copy(&mut errors, &mut io::sink()));
+                running.reader = Some(thread::Builder::new().name("kiln-pasta".into()).spawn(read)?);
             }
             return Ok(running);
         }
-        running.child.kill()?;
+        drop(running);
         let mut said = Vec::new();
         if let Some(errors) = errors {
             errors.take(MESSAGE_BYTES).read_to_end(&mut said)?;
@@ -132,8 +152,17 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Dead already: then both fail, or tell what is known.
-        self.child.kill().ok();
-        self.child.wait().ok();
+        end(&mut self.shell);
+        // All that held the pipe are dead. Afterwards this process may have one thread again, as a launcher must.
+        if let Some(reader) = self.reader.take() {
+            reader.join().ok();
+        }
     }
+}
+
+/// Ends pasta and its shell.
+fn end(shell: &mut Child) {
+    drop(shell.stdin.take());
+    // Only this process waits for it, so this cannot fail.
+    shell.wait().ok();
 }

@@ -70,11 +70,11 @@ fn launcher() {
         println!("{line}");
     }
     assert!(build.wait().unwrap().success());
+    println!("result attached");
+    io::stdin().read_line(&mut String::new()).unwrap();
     drop(handle);
-    // Gone with the handle.
-    let left =
-        Command::new("sh").args(["-c", "pgrep -x -u $(id -u) pasta || pgrep -x -u $(id -u) pasta.avx2"]).output();
-    assert_eq!(String::from_utf8_lossy(&left.unwrap().stdout), "");
+    println!("result detached");
+    io::stdin().read_line(&mut String::new()).unwrap();
 }
 
 fn build() {
@@ -98,29 +98,73 @@ fn build() {
     println!("result name {}", String::from_utf8_lossy(&buffer[..length]));
 }
 
+/// A launcher of an ordinary user, and what it and its build said up to the point where the build has ended.
+struct Launcher {
+    process: Child,
+    output: std::io::Lines<BufReader<std::process::ChildStdout>>,
+    said: Vec<String>,
+}
+
+impl Launcher {
+    /// `None`, with a printed reason, where there is no pasta.
+    fn start(world: &World) -> Option<Self> {
+        if Command::new("pasta").arg("--version").output().is_err() {
+            println!("skipped: pasta is not installed (package passt)");
+            return None;
+        }
+        // The host's resolver echoes.
+        let resolver = world.host.udp((Ipv4Addr::new(127, 0, 0, 53), 53));
+        resolver.set_read_timeout(None).unwrap();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 100];
+            while let Ok((length, client)) = resolver.recv_from(&mut buffer) {
+                resolver.send_to(&buffer[..length], client).unwrap();
+            }
+        });
+        // The device is open to all, as usual; here on a copy.
+        let script = "mount -t tmpfs none /mnt && mknod -m 666 /mnt/tun c 10 200 &&
+                      mount --bind /mnt/tun /dev/net/tun && echo nameserver 127.0.0.53 > /mnt/resolv &&
+                      mount --bind /mnt/resolv /etc/resolv.conf &&
+                      exec setpriv --reuid 65534 --regid 65534 --clear-groups -- \"$@\"";
+        let mut process = world.host.run(|| again("launcher", &["unshare", "--mount", "sh", "-c", script, "sh"]));
+        let output = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut this = Self { process, output, said: Vec::new() };
+        this.hear("result attached");
+        Some(this)
+    }
+
+    fn hear(&mut self, end: &str) {
+        loop {
+            let line = self.output.next().unwrap_or_else(|| panic!("{end} expected after {:#?}", self.said)).unwrap();
+            self.said.push(line);
+            // The first line of a test has the harness's words before it.
+            if self.said.last().is_some_and(|line| line.ends_with(end)) {
+                return;
+            }
+        }
+    }
+
+    fn tell(&mut self) {
+        self.process.stdin.as_mut().unwrap().write_all(b"go on\n").unwrap();
+    }
+}
+
+/// The pasta processes of a world; they call themselves passt, pasta or passt.avx2.
+fn pastas(world: &World) -> Vec<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    let namespace = std::fs::metadata(world.host.path()).unwrap().ino();
+    let in_world = |pid: &u32| {
+        std::fs::metadata(format!("/proc/{pid}/ns/net")).is_ok_and(|metadata| metadata.ino() == namespace)
+            && std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("pas"))
+    };
+    let entries = std::fs::read_dir("/proc").unwrap();
+    entries.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok()).filter(in_world).collect()
+}
+
 #[test]
 fn an_ordinary_users_build_reaches_the_internet_and_nothing_else() {
     let Some(world) = World::new() else { return };
-    if Command::new("pasta").arg("--version").output().is_err() {
-        println!("skipped: pasta is not installed (package passt)");
-        return;
-    }
-    // The host's resolver echoes.
-    let resolver = world.host.udp((Ipv4Addr::new(127, 0, 0, 53), 53));
-    std::thread::spawn(move || {
-        let mut buffer = [0; 100];
-        while let Ok((length, client)) = resolver.recv_from(&mut buffer) {
-            resolver.send_to(&buffer[..length], client).unwrap();
-        }
-    });
-    // The device is open to all, as usual; here on a copy.
-    let script = "mount -t tmpfs none /mnt && mknod -m 666 /mnt/tun c 10 200 && mount --bind /mnt/tun /dev/net/tun &&
-                  echo nameserver 127.0.0.53 > /mnt/resolv && mount --bind /mnt/resolv /etc/resolv.conf && \
-                  exec setpriv --reuid 65534 --regid 65534 --clear-groups -- \"$@\"";
-    let launcher = world.host.run(|| again("launcher", &["unshare", "--mount", "sh", "-c", script, "sh"]));
-    let output = launcher.wait_with_output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}");
+    let Some(mut launcher) = Launcher::start(&world) else { return };
     let refused = format!("Err({:?})", ErrorKind::ConnectionRefused);
     for (what, result) in [
         (SERVER.to_string(), "Ok(())"),
@@ -132,7 +176,27 @@ fn an_ordinary_users_build_reaches_the_internet_and_nothing_else() {
         (Ipv4Addr::LOCALHOST.to_string(), &refused),
         ("name".to_owned(), "a name"),
     ] {
-        assert!(text.contains(&format!("result {what} {result}\n")), "{what}: {result} expected in {text}");
+        let line = format!("result {what} {result}");
+        assert!(launcher.said.iter().any(|said| said.ends_with(&line)), "{line} expected in {:#?}", launcher.said);
+    }
+    assert_eq!(pastas(&world).len(), 1);
+    launcher.tell();
+    launcher.hear("result detached");
+    assert_eq!(pastas(&world), [0; 0]);
+    launcher.tell();
+    assert!(launcher.process.wait().unwrap().success());
+}
+
+#[test]
+fn pasta_dies_with_a_killed_launcher() {
+    let Some(world) = World::new() else { return };
+    let Some(mut launcher) = Launcher::start(&world) else { return };
+    assert_eq!(pastas(&world).len(), 1);
+    launcher.process.kill().unwrap();
+    launcher.process.wait().unwrap();
+    let start = std::time::Instant::now();
+    while !pastas(&world).is_empty() {
+        assert!(start.elapsed() < LONG, "pasta lives on");
     }
 }
 
