@@ -132,7 +132,8 @@ def output(setting: Setting) -> list[Row]:
 def _latencies(command: list[str], count: int) -> list[float]:
     """Seconds from the moment that a line names (nanoseconds since the epoch) to its arrival here."""
     taken = []
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0) as process:
+    quiet = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0, **quiet) as process:
         rest = b""
         while chunk := os.read(process.stdout.fileno(), 1 << 16):
             now = time.time_ns()
