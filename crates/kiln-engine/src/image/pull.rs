@@ -13,7 +13,7 @@ use super::limits::Budget;
 use super::manifest::{Descriptor, Document, MAX_DOCUMENT, Manifest, ParsedConfig, Platform, select};
 use super::operation::{Cancel, LayerInfo, LayerState, Operation, Progress};
 use super::reference::Reference;
-use super::registry::{Failure, Registry};
+use super::registry::{Failure, Registry, read_failure};
 use super::store::{Image, ImageStore, Origin, Record};
 
 /// How to reach a registry.
@@ -180,7 +180,7 @@ impl Pull<'_> {
             let (_, mut body) = registry.blob(&descriptor.digest, 0)?;
             let mut bytes = Vec::new();
             let mut reader = body.as_reader().take(descriptor.size.saturating_add(1));
-            reader.read_to_end(&mut bytes).map_err(|e| registry.read_failure(action, &e))?;
+            reader.read_to_end(&mut bytes).map_err(|e| read_failure(&e))?;
             Ok(bytes)
         })?;
         let actual = Digest::of(&bytes);
@@ -220,6 +220,10 @@ impl Pull<'_> {
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Transient { problem, retry_after }) => {
                     failed += 1;
+                    if failed < self.options.retries.attempts {
+                        let note = format!("registry {host}: cannot {action}: {problem}; trying again");
+                        (self.work.operation.progress)(Progress::Note(&note));
+                    }
                     self.pause(host, action, failed, &problem, retry_after)?;
                 }
             }

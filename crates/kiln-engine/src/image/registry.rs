@@ -110,15 +110,23 @@ impl Registry {
     /// Finds out whether the registry is there, and speaks HTTPS or (where allowed) plain HTTP.
     pub(crate) fn connect(&mut self) -> Result<(), Failure> {
         let action = "connect";
-        let answer = match self.send(&format!("{}/v2/", self.base), &[], None) {
+        let secure = match self.send(&format!("{}/v2/", self.base), &[], None) {
             // A plain HTTP server answers a TLS greeting with something that is no TLS.
-            Err(ureq::Error::Rustls(_) | ureq::Error::Tls(_) | ureq::Error::Io(_)) if self.plain_allowed => {
-                self.base = format!("http://{}", self.host);
-                self.send(&format!("{}/v2/", self.base), &[], None)
+            Err(error @ (ureq::Error::Rustls(_) | ureq::Error::Tls(_) | ureq::Error::Io(_))) if self.plain_allowed => {
+                let plain = format!("http://{}", self.host);
+                match self.send(&format!("{plain}/v2/"), &[], None) {
+                    // What a TLS server says to plain HTTP: then the trouble with TLS is the one to tell.
+                    Err(_) => Err(error),
+                    Ok(answer) if answer.status() == StatusCode::BAD_REQUEST => Err(error),
+                    Ok(answer) => {
+                        self.base = plain;
+                        Ok(answer)
+                    }
+                }
             }
             answer => answer,
         };
-        let answer = answer.map_err(|e| self.failure(action, &e))?;
+        let answer = secure.map_err(|e| self.failure(action, &e))?;
         match answer.status() {
             StatusCode::OK | StatusCode::UNAUTHORIZED => Ok(()),
             status if is_transient(status) => Err(self.unexpected(action, answer)),
@@ -291,10 +299,7 @@ impl Registry {
 
     fn read_small(&self, action: &str, body: &mut Body, max: u64) -> Result<Vec<u8>, Failure> {
         let mut bytes = Vec::new();
-        body.as_reader()
-            .take(max.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(|e| self.read_failure(action, &e))?;
+        body.as_reader().take(max.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| read_failure(&e))?;
         if bytes.len() as u64 > max {
             return Err(Failure::Final(ImageError::Limit {
                 what: format!("answer of registry {} to: {action}", self.host),
@@ -340,20 +345,14 @@ impl Registry {
     /// What a request without an answer means.
     fn failure(&self, action: &str, error: &ureq::Error) -> Failure {
         match error {
-            ureq::Error::Io(e) => self.read_failure(action, e),
+            // So TLS refuses a certificate, while the connection is made.
+            ureq::Error::Io(e) if e.kind() == io::ErrorKind::InvalidData => self.no_tls(action, e).into(),
+            ureq::Error::Io(e) => read_failure(e),
             ureq::Error::Timeout(_)
             | ureq::Error::ConnectionFailed
             | ureq::Error::Protocol(_)
             | ureq::Error::HostNotFound => Failure::Transient { problem: error.to_string(), retry_after: None },
-            ureq::Error::Rustls(e) => {
-                let hint = if self.plain_allowed {
-                    ""
-                } else {
-                    "; a registry of your own needs its authority's certificate in \
-                     /etc/docker/certs.d/HOST/ca.crt or in the system's store"
-                };
-                self.final_problem(action, format!("no secure connection ({e}){hint}")).into()
-            }
+            ureq::Error::Rustls(e) => self.no_tls(action, e).into(),
             ureq::Error::RequireHttpsOnly(_) => self
                 .final_problem(action, "it redirects to plain HTTP, which is only accepted with --insecure".to_owned())
                 .into(),
@@ -361,17 +360,23 @@ impl Registry {
         }
     }
 
-    /// What a connection that breaks off means.
-    pub(crate) fn read_failure(&self, action: &str, error: &io::Error) -> Failure {
-        if let Some(ureq::Error::Rustls(_)) = error.get_ref().and_then(|e| e.downcast_ref::<ureq::Error>()) {
-            return self.final_problem(action, error.to_string()).into();
-        }
-        Failure::Transient { problem: error.to_string(), retry_after: None }
+    fn no_tls(&self, action: &str, error: &dyn std::fmt::Display) -> ImageError {
+        let problem = format!(
+            "no secure connection ({error}); a registry of your own needs its authority's certificate in \
+             /etc/docker/certs.d/{}/ca.crt or in the system's store",
+            self.host
+        );
+        self.final_problem(action, problem)
     }
 
     fn final_problem(&self, action: &str, problem: String) -> ImageError {
         ImageError::Registry { registry: self.host.clone(), action: action.to_owned(), problem }
     }
+}
+
+/// What a connection that breaks off means.
+pub(crate) fn read_failure(error: &io::Error) -> Failure {
+    Failure::Transient { problem: error.to_string(), retry_after: None }
 }
 
 fn is_transient(status: StatusCode) -> bool {

@@ -13,6 +13,13 @@ use crate::support::*;
 /// Lists an overlay mount of the layers: path, and `d`, `f:content`, `l:target` or another type. `None` if overlay
 /// cannot be mounted here.
 fn mounted(layers: &[PathBuf], rootless: bool) -> Option<BTreeMap<String, String>> {
+    let mut command = Command::new("unshare");
+    command.arg(if rootless { "-Urm" } else { "-m" });
+    mounted_by(command, layers, rootless)
+}
+
+/// The same, with the command that makes the namespaces.
+fn mounted_by(mut command: Command, layers: &[PathBuf], rootless: bool) -> Option<BTreeMap<String, String>> {
     let work = tempfile::tempdir().unwrap();
     fs::set_permissions(work.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let empty = work.path().join("empty");
@@ -30,12 +37,7 @@ fn mounted(layers: &[PathBuf], rootless: bool) -> Option<BTreeMap<String, String
             esac
         done"#;
     let options = format!("lowerdir={}{}", lower.join(":"), if rootless { ",userxattr" } else { "" });
-    let mut command = Command::new("unshare");
-    command
-        .args(if rootless { &["-Urm"][..] } else { &["-m"] })
-        .args(["sh", "-c", script, "sh"])
-        .arg(work.path())
-        .arg(options);
+    command.args(["sh", "-c", script, "sh"]).arg(work.path()).arg(options);
     let output = command.stdin(Stdio::null()).output().unwrap();
     if output.status.code() == Some(77) {
         skip(&format!("overlay cannot be mounted here: {}", String::from_utf8_lossy(&output.stderr)));
@@ -366,4 +368,96 @@ fn random_layers_mean_what_they_say() {
         let Some(seen) = mounted(&unpacked, false) else { return };
         assert_eq!(seen, model, "round {round}");
     }
+}
+
+/// What the helper below unpacks.
+fn for_other_users() -> Vec<Layer> {
+    let owned = |path, mode| Entry { path, mode, uid: 33, gid: 44, data: b"x", ..Entry::default() };
+    vec![
+        Layer::new().dir("d").file("d/old", b"").file("gone", b"").entry(owned("owned", 0o4755)),
+        Layer::new().dir("d").file("d/.wh..wh..opq", b"").file("d/new", b"y").file(".wh.gone", b""),
+    ]
+}
+
+/// Not a test by itself: what the next ones run as somebody else.
+#[test]
+fn helper_unpack_as_somebody() {
+    let Some(dir) = std::env::var_os("KILN_TEST_UNPACK") else { return };
+    unpack_all(Path::new(&dir), LayerForm::detect(), &for_other_users()).unwrap();
+}
+
+/// This program in a place that every user can reach, and a directory for its work.
+fn for_somebody() -> (tempfile::TempDir, PathBuf, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let (program, work) = (dir.path().join("program"), dir.path().join("work"));
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    fs::create_dir(&work).unwrap();
+    (dir, program, work)
+}
+
+const HELPER: [&str; 2] = ["--exact", "overlay::helper_unpack_as_somebody"];
+
+#[test]
+fn a_plain_user_s_layers_can_be_mounted_and_changed_by_that_user() {
+    if !is_root() {
+        return skip("taking on another user needs root");
+    }
+    let (_dir, program, work) = for_somebody();
+    std::os::unix::fs::chown(&work, Some(12_345), Some(12_345)).unwrap();
+    let somebody = |program: &Path| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=12345", "--regid=12345", "--clear-groups"]).arg(program);
+        command
+    };
+    let status = somebody(&program).args(HELPER).env("KILN_TEST_UNPACK", &work).stdout(Stdio::null()).status().unwrap();
+    assert!(status.success());
+    let layers = [work.join("layer0"), work.join("layer1")];
+    let mut command = somebody(Path::new("unshare"));
+    command.arg("-Urm");
+    let Some(seen) = mounted_by(command, &layers, true) else { return };
+    let expected = [("d", "d"), ("d/new", "f:y"), ("owned", "f:x")].map(|(p, t)| (p.to_owned(), t.to_owned()));
+    assert_eq!(seen, BTreeMap::from(expected));
+}
+
+#[test]
+fn layers_unpacked_in_a_range_of_ids_have_the_image_s_owners_there() {
+    use std::io::{BufRead as _, BufReader};
+    use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+    if !is_root() {
+        return skip("mapping a range of ids needs root");
+    }
+    let (_dir, program, work) = for_somebody();
+    std::os::unix::fs::chown(&work, Some(200_000), Some(200_000)).unwrap();
+    // Holds the namespace until its input ends.
+    let mut holder = Command::new("unshare")
+        .args(["-U", "sh", "-c", "echo made; read end"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "made\n");
+    let id = holder.id().to_string();
+    for map in ["uid_map", "gid_map"] {
+        fs::write(format!("/proc/{id}/{map}"), "0 200000 65536\n").unwrap();
+    }
+    let status = Command::new("nsenter")
+        .args(["--user", "--target", &id, "--setuid", "0", "--setgid", "0"])
+        .arg(&program)
+        .args(HELPER)
+        .env("KILN_TEST_UNPACK", &work)
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    assert!(status.success());
+    let owned = fs::metadata(work.join("layer0/owned")).unwrap();
+    assert_eq!((owned.uid(), owned.gid(), owned.mode() & 0o7777), (200_033, 200_044, 0o4755));
+    let gone = fs::symlink_metadata(work.join("layer1/gone")).unwrap();
+    assert!(gone.file_type().is_char_device() && gone.rdev() == 0);
+    let mut value = [0; 8];
+    assert_eq!(rustix::fs::getxattr(work.join("layer1/d"), "user.overlay.opaque", &mut value), Ok(1));
 }

@@ -143,6 +143,25 @@ fn passwords_are_needed_where_the_registry_wants_them() {
 }
 
 #[test]
+fn certificates_are_checked_unless_told_otherwise() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = std::process::Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "36500", "-subj", "/CN=test"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"])
+        .current_dir(dir.path())
+        .output();
+    if !made.is_ok_and(|output| output.status.success()) {
+        return skip("openssl cannot make a certificate");
+    }
+    let Some(registry) = DockerRegistry::start_tls(dir.path()) else { return };
+    registry.push("app", "1", &TestImage::new(&two_layers(), gzip));
+    let error = pull(&TestStore::new(), &registry.host, "app:1", &quick()).unwrap_err().to_string();
+    assert!(error.contains("certificate") && error.contains("/etc/docker/certs.d/"), "{error}");
+    let insecure = PullOptions { insecure: true, ..quick() };
+    check_two_layers(&pull(&TestStore::new(), &registry.host, "app:1", &insecure).unwrap());
+}
+
+#[test]
 fn what_is_not_there_is_named() {
     let Some(registry) = DockerRegistry::start(None) else { return };
     let at = TestStore::new();

@@ -9,7 +9,7 @@ use super::super::error::ImageError;
 use super::super::lock::FileLock;
 use super::super::manifest::Descriptor;
 use super::super::operation::LayerState;
-use super::super::registry::{Failure, Registry};
+use super::super::registry::{Failure, Registry, read_failure};
 use super::Pull;
 
 const CHUNK: usize = 128 * 1024;
@@ -144,7 +144,7 @@ impl Pull<'_> {
                 Ok(0) => return Ok(()),
                 Ok(n) => n,
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(e) => return Err(registry.read_failure("get a layer", &e)),
+                Err(e) => return Err(read_failure(&e)),
             };
             let piece = chunk.get(..n).unwrap_or_default();
             if have.saturating_add(n as u64) > blob.size {

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +15,7 @@ use crate::support::{TestImage, skip};
 /// A running registry; it ends when dropped.
 pub(super) struct DockerRegistry {
     pub(super) host: String,
+    scheme: &'static str,
     login: Option<(&'static str, &'static str)>,
     child: Child,
     _dir: tempfile::TempDir,
@@ -22,6 +24,15 @@ pub(super) struct DockerRegistry {
 impl DockerRegistry {
     /// Starts one, with a user and a password if given. `None` if it is not installed.
     pub(super) fn start(login: Option<(&'static str, &'static str)>) -> Option<Self> {
+        Self::start_with(login, None)
+    }
+
+    /// Starts one that speaks TLS, with the certificate and key in that directory.
+    pub(super) fn start_tls(certificate: &Path) -> Option<Self> {
+        Self::start_with(None, Some(certificate))
+    }
+
+    fn start_with(login: Option<(&'static str, &'static str)>, certificate: Option<&Path>) -> Option<Self> {
         for _ in 0..20 {
             // Another program may take the port before the registry does; then again with another.
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -36,9 +47,12 @@ impl DockerRegistry {
                     format!("auth: {{htpasswd: {{realm: test, path: {}}}}}\n", dir.path().join("htpasswd").display())
                 }
             };
+            let tls =
+                certificate.map(|at| format!(", tls: {{certificate: {0}/cert.pem, key: {0}/key.pem}}", at.display()));
+            let tls = tls.unwrap_or_default();
             let config = format!(
                 "version: 0.1\nlog: {{level: info, accesslog: {{disabled: true}}}}\n\
-                 storage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n{auth}",
+                 storage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:{port}'{tls}}}\n{auth}",
                 dir.path().join("data").display()
             );
             std::fs::write(dir.path().join("config.yml"), config).unwrap();
@@ -58,7 +72,13 @@ impl DockerRegistry {
                 if line.contains("listening on") {
                     // It must be able to go on writing.
                     std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-                    return Some(Self { host: format!("127.0.0.1:{port}"), login, child, _dir: dir });
+                    return Some(Self {
+                        host: format!("127.0.0.1:{port}"),
+                        scheme: if certificate.is_some() { "https" } else { "http" },
+                        login,
+                        child,
+                        _dir: dir,
+                    });
                 }
                 line.clear();
             }
@@ -70,7 +90,8 @@ impl DockerRegistry {
     /// Uploads an image.
     pub(super) fn push(&self, repository: &str, tag: &str, image: &TestImage) {
         for blob in image.blobs.iter().chain([&image.config]) {
-            let start = self.send("POST", &format!("http://{}/v2/{repository}/blobs/uploads/", self.host), "", b"");
+            let start =
+                self.send("POST", &format!("{}://{}/v2/{repository}/blobs/uploads/", self.scheme, self.host), "", b"");
             let location = start.headers()["location"].to_str().unwrap().to_owned();
             let separator = if location.contains('?') { '&' } else { '?' };
             self.send(
@@ -99,7 +120,7 @@ impl DockerRegistry {
     }
 
     fn put_manifest(&self, repository: &str, tag: &str, kind: &str, bytes: &[u8]) {
-        self.send("PUT", &format!("http://{}/v2/{repository}/manifests/{tag}", self.host), kind, bytes);
+        self.send("PUT", &format!("{}://{}/v2/{repository}/manifests/{tag}", self.scheme, self.host), kind, bytes);
     }
 
     fn send(&self, method: &str, url: &str, kind: &str, body: &[u8]) -> ureq::http::Response<ureq::Body> {
@@ -109,7 +130,9 @@ impl DockerRegistry {
             let plain = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
             request = request.header("authorization", format!("Basic {plain}"));
         }
-        let agent: ureq::Agent = ureq::Agent::config_builder().proxy(None).http_status_as_error(false).build().into();
+        let tls = ureq::tls::TlsConfig::builder().disable_verification(true).build();
+        let agent: ureq::Agent =
+            ureq::Agent::config_builder().tls_config(tls).proxy(None).http_status_as_error(false).build().into();
         let mut answer = agent.run(request.body(body).unwrap()).unwrap();
         let status = answer.status();
         assert!(
