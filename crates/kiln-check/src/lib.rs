@@ -9,7 +9,15 @@ mod journal;
 use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
+
+/// I4 gives what carries a build's id this long to go after the build's end: the kernel removes network interfaces and
+/// mounts in the background, on a busy machine some seconds later.
+const GRACE: Duration = Duration::from_secs(30);
+/// How often the machine is looked at until then.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A promise that was not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,31 +36,21 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Checks every build that a data directory knows of, and the machine. `secrets` are values that may be nowhere in it
-/// but in job files (which hold what the user passed, readable by the owner alone).
+/// Checks every build that a data directory knows of, and the machine, where what is still going away is waited for.
+/// `secrets` are values that may be nowhere in it but in job files (which hold what the user passed, readable by the
+/// owner alone).
 ///
 /// # Errors
 /// When the data directory cannot be read.
 pub fn check(data: &Path, secrets: &[String]) -> io::Result<Vec<Violation>> {
     let mut violations = Vec::new();
-    for parent in ["builds", "runs"] {
-        let parent = data.join(parent);
-        if !parent.is_dir() {
-            continue;
-        }
-        for dir in fs::read_dir(&parent)? {
-            let dir = dir?.path();
-            let name = dir.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
-            // Locks and work in progress begin with a dot; everything else here is named by its build.
-            let Some(id) = Some(name).filter(|n| !n.starts_with('.')) else { continue };
-            let path = dir.join("journal");
-            if path.is_file() {
-                violations.extend(journal::check(&id, &path)?);
-            }
-            violations.extend(host::check(&id, &dir)?);
+    for (id, dir) in builds(data)? {
+        let path = dir.join("journal");
+        if path.is_file() {
+            violations.extend(journal::check(&id, &path)?);
         }
     }
-    violations.extend(host::check_strays(data)?);
+    violations.extend(left_over(data)?);
     for secret in secrets.iter().filter(|s| !s.is_empty()) {
         for path in holding(data, secret.as_bytes())? {
             violations.push(Violation {
@@ -63,6 +61,42 @@ pub fn check(data: &Path, secrets: &[String]) -> io::Result<Vec<Violation>> {
         }
     }
     Ok(violations)
+}
+
+/// What of ended builds is on the machine, and stays there.
+fn left_over(data: &Path) -> io::Result<Vec<Violation>> {
+    let deadline = Instant::now() + GRACE;
+    loop {
+        let mut seen = Vec::new();
+        for (id, dir) in builds(data)? {
+            seen.extend(host::check(&id, &dir)?);
+        }
+        seen.extend(host::check_strays(data)?);
+        if seen.is_empty() || Instant::now() >= deadline {
+            return Ok(seen);
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// The builds that a data directory knows of: id and directory.
+fn builds(data: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    let mut found = Vec::new();
+    for parent in ["builds", "runs"] {
+        let parent = data.join(parent);
+        if !parent.is_dir() {
+            continue;
+        }
+        for dir in fs::read_dir(&parent)? {
+            let dir = dir?.path();
+            let name = dir.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
+            // Locks and work in progress begin with a dot; everything else here is named by its build.
+            if !name.starts_with('.') {
+                found.push((name, dir));
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Regular files below `dir` that hold `needle`, except job files, build disks (the build's own file system) and

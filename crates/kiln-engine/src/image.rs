@@ -1,9 +1,9 @@
 //! The image store: container images, fetched from registries or imported from archives, kept unpacked and ready to be
 //! mounted as the lower layers of a build's root file system.
 //!
-//! Reading order: [`mod@reference`] and [`manifest`] (what images are called and made of), [`store`] (what lies on disk),
-//! [`tar`], [`decompress`] and [`unpack`] (how a layer becomes a directory), [`assemble`] (all layers of an image at
-//! once), [`registry`] and [`pull`], [`import`].
+//! Reading order: [`mod@reference`] and `manifest` (what images are called and made of), `store` (what lies on disk),
+//! `tar`, `decompress` and `unpack` (how a layer becomes a directory), `assemble` (all layers of an image at
+//! once), `registry` and `pull`, `import`.
 //!
 //! Everything that comes from outside is hostile: layers never write outside their directory, sizes and counts are
 //! bounded ([`Limits`]), content is checked against its digest before it is used.

@@ -3,7 +3,11 @@
 //! [`run`] is the runner's whole work; the phases' own work stands in the modules beside it: [`crate::provision`],
 //! [`crate::download`], [`crate::commands`], [`crate::upload`].
 
-use std::{os::fd::OwnedFd, path::Path, time::Duration};
+use std::{
+    os::fd::{AsFd as _, OwnedFd},
+    path::Path,
+    time::Duration,
+};
 
 use kiln_buildspec::{Buildspec, Env, Phases, Proxy, Version};
 use kiln_engine::Usage;
@@ -100,6 +104,10 @@ pub fn run(build_dir: &Path, agent: &[u8], lifeline: Option<OwnedFd>) -> Result<
     let clock = Clock::system();
     let started = clock.monotonic();
     let mut journal = Journal::create(&build_dir.join(JOURNAL_FILE), clock.clone(), job.max_log_bytes)?;
+    if let Some(lifeline) = &lifeline {
+        // Where it fails, the follower still sees the journal's end when this process ends.
+        journal.tell(lifeline.as_fd()).ok();
+    }
     crash::point("journal_created");
 
     let provisioned = provision::provision(&job, build_dir, agent, &mut journal, &clock);

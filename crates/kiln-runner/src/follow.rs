@@ -31,18 +31,19 @@ pub enum FollowError {
     },
 }
 
-/// Follows one journal from its start. Never blocks: poll [`Follower::changes`] between reads.
+/// Follows one journal from its start. Never blocks: poll [`Follower::changes`] between reads, or wait for the word of
+/// the runner that writes it ([`crate::job`]).
 #[derive(Debug)]
 pub struct Follower {
     path: PathBuf,
     file: File,
-    watch: OwnedFd,
+    watch: Option<OwnedFd>,
     decoder: Decoder,
     buffer: Vec<u8>,
 }
 
 impl Follower {
-    /// Opens a journal that exists.
+    /// Opens a journal that exists, and watches it.
     ///
     /// # Errors
     /// When it cannot be opened or watched.
@@ -51,19 +52,24 @@ impl Follower {
         let watch = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC)
             .map_err(|e| io_error(e.into()))?;
         inotify::add_watch(&watch, path, inotify::WatchFlags::MODIFY).map_err(|e| io_error(e.into()))?;
-        Ok(Self {
-            path: path.to_owned(),
-            file: File::open(path).map_err(io_error)?,
-            watch,
-            decoder: Decoder::new(),
-            buffer: vec![0; 256 * 1024],
-        })
+        Ok(Self { watch: Some(watch), ..Self::unwatched(path)? })
     }
 
-    /// Becomes readable when the journal grew. Call [`Self::read`] after it, and once before the first poll.
+    /// Opens a journal that exists; the caller learns in another way when it grew.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn unwatched(path: &Path) -> Result<Self, FollowError> {
+        let file = File::open(path).map_err(|source| FollowError::Io { path: path.to_owned(), source })?;
+        let buffer = vec![0; 256 * 1024];
+        Ok(Self { path: path.to_owned(), file, watch: None, decoder: Decoder::new(), buffer })
+    }
+
+    /// Becomes readable when the journal grew. Call [`Self::read`] after it, and once before the first poll. `None`: it
+    /// is not watched.
     #[must_use]
-    pub fn changes(&self) -> BorrowedFd<'_> {
-        self.watch.as_fd()
+    pub fn changes(&self) -> Option<BorrowedFd<'_>> {
+        self.watch.as_ref().map(AsFd::as_fd)
     }
 
     /// Reads what is there now and hands each whole record to `each`. Returns when the end of the file is reached or
@@ -74,7 +80,9 @@ impl Follower {
     pub fn read(&mut self, mut each: impl FnMut(Record<'_>) -> bool) -> Result<(), FollowError> {
         // Drain the watch before reading, so that a change after the last read wakes the next poll.
         let mut events = [0u8; 4096];
-        while matches!(rustix::io::read(&self.watch, &mut events), Ok(n) if n > 0) {}
+        if let Some(watch) = &self.watch {
+            while matches!(rustix::io::read(watch, &mut events), Ok(n) if n > 0) {}
+        }
         loop {
             loop {
                 match self.decoder.next_record() {

@@ -1,7 +1,8 @@
 //! The job file: everything that a runner needs to know, frozen when the build is accepted.
 //!
 //! Whoever starts a build (`kiln run`, later the server) writes `<build dir>/job.json` and starts
-//! `kiln runner <build dir>`. Standard input of the runner is its lifeline: see [`Control`].
+//! `kiln runner <build dir>`. Standard input of the runner is its lifeline: see [`Control`]. Where it is a socket, the
+//! runner answers with a byte whenever the journal grew.
 
 use std::{
     fs, io,

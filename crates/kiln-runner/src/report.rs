@@ -1,6 +1,6 @@
 //! Test and coverage reports (`buildspec.md` section 11): ten formats, read as streams, into one shape.
 //!
-//! [`parse`] reads a file of a known format, [`detect`] guesses the format of an unknown one, [`merge`] puts the files of a
+//! [`parse`] reads a file of a known format, [`detect()`] guesses the format of an unknown one, [`merge`] puts the files of a
 //! group together. Files come from the build and are hostile: sizes, depth and counts are bounded, nothing is expanded
 //! or fetched (`security.md` 5.5). Where the service is known to refuse a file (a wrong root element, counts that
 //! contradict each other, XML that is broken), so does this, and the phase fails; odd encodings, missing times, unknown

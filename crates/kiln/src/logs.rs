@@ -65,8 +65,9 @@ pub(crate) fn run(args: &LogsArgs, app: &App) -> anyhow::Result<ExitCode> {
         }
         let timeout = view.due_in().map_or(LOOK, |due| due.min(LOOK));
         let timeout = Timespec::try_from(timeout).ok();
-        let changes = follower.changes();
-        match poll(&mut [PollFd::new(&changes, PollFlags::IN)], timeout.as_ref()) {
+        let mut changes: Vec<PollFd<'_>> =
+            follower.changes().into_iter().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        match poll(&mut changes, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(e) => return Err(e).context("cannot wait for the build"),
         }

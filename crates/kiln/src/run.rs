@@ -3,7 +3,12 @@
 //! The build itself happens in a process of its own, the runner; this one writes its job, follows its journal, shows
 //! it, and afterwards decides what stays.
 
-use std::{fs, path::Path, process::ExitCode};
+use std::{
+    fs,
+    path::Path,
+    process::ExitCode,
+    thread::{self, JoinHandle},
+};
 
 use anyhow::Context as _;
 use kiln_model::{BuildId, BuildStatus};
@@ -162,8 +167,14 @@ fn follow(
         RunArgs { fold: true, .. } => Show::Folded,
         _ => Show::Log,
     };
+    // Old runs go while the build runs, not while somebody waits for its end.
+    let pruning = {
+        let (runs, dir) = (runs.clone(), job.source.dir.clone());
+        move || runs.prune(&dir)
+    };
+    let pruning = if runs.has_surplus(&job.source.dir) { Some(thread::spawn(pruning)) } else { None };
     let mut view = View::new(what, args.raw, true, &journal, app.streams, app.clock.clone());
-    let watched = watch::watch(runner, &journal, build.path(), &mut view)?;
+    let watched = watch::watch(runner, &journal, &mut view)?;
     let (summary, gone) = view.finish();
     if let Watched { given_up: Some(pid), .. } = watched {
         eprintln!("kiln: the build's runner (process {pid}) is left to clean up by itself");
@@ -249,7 +260,7 @@ fn follow(
         eprintln!("kiln: the log could not be written to standard output: {e}");
         status = exit::FAULT;
     }
-    if let Err(e) = runs.prune(&job.source.dir) {
+    if let Some(Ok(Err(e))) = pruning.map(JoinHandle::join) {
         eprintln!("kiln: warning: old runs could not be removed: {e:#}");
     }
     Ok(ExitCode::from(status))

@@ -68,8 +68,10 @@ impl BuildDir {
     /// Removes everything; the lock goes with it. The disk is the engine's to delete: its files may belong to other users.
     pub(crate) fn remove(self) -> anyhow::Result<()> {
         let path = self.path.display();
-        kiln_engine::delete_disk(&self.path.join(DISK_DIR))
-            .with_context(|| format!("cannot delete the file system in {path}"))?;
+        let disk = self.path.join(DISK_DIR);
+        if disk.exists() {
+            kiln_engine::delete_disk(&disk).with_context(|| format!("cannot delete the file system in {path}"))?;
+        }
         fs::remove_dir_all(&self.path).with_context(|| format!("cannot remove {path}"))
     }
 }
@@ -224,10 +226,14 @@ impl Runs {
         Ok((lock, index.join(format!("{}.json", key(dir)))))
     }
 
+    /// What is known of `dir`.
+    fn known(&self, dir: &Path) -> anyhow::Result<Option<Directory>> {
+        read_directory(&self.runs().join(".dirs").join(format!("{}.json", key(dir))))
+    }
+
     /// The finished runs of `dir`, newest first.
     pub(crate) fn of(&self, dir: &Path) -> anyhow::Result<Vec<Record>> {
-        let path = self.runs().join(".dirs").join(format!("{}.json", key(dir)));
-        let Some(directory) = read_directory(&path)? else { return Ok(Vec::new()) };
+        let Some(directory) = self.known(dir)? else { return Ok(Vec::new()) };
         Ok(directory.runs.iter().rev().filter_map(|uuid| Record::read(&self.run_dir(uuid)).ok()).collect())
     }
 

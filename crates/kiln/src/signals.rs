@@ -1,6 +1,11 @@
 //! Signals as descriptors to poll.
 
-use std::{fs, io, os::unix::net::UnixStream};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    os::unix::net::UnixStream,
+    sync::OnceLock,
+};
 
 use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
@@ -41,11 +46,16 @@ impl Signal {
     }
 }
 
-/// The set of ignored signals; bit 0 is signal 1.
+/// The set of signals that were ignored when kiln started; bit 0 is signal 1.
 fn ignored() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+    static IGNORED: OnceLock<u64> = OnceLock::new();
+    *IGNORED.get_or_init(|| {
+        let mut status = Vec::with_capacity(4096); // one read instead of many small ones
+        let read = File::open("/proc/self/status").and_then(|mut file| file.read_to_end(&mut status));
+        let text = String::from_utf8_lossy(&status);
+        let mask = read.ok().and_then(|_| text.lines().find_map(|line| line.strip_prefix("SigIgn:")));
+        mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+    })
 }
 
 /// Ctrl-C.

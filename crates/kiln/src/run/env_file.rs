@@ -22,8 +22,11 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
     })
 }
 
-/// Parses the text of a file, or says what is wrong in which lines (from 1).
-fn parse(text: &str) -> Result<Vec<(String, String)>, Vec<(usize, String)>> {
+/// Lines (from 1) and what is wrong in them.
+type Problems = Vec<(usize, String)>;
+
+/// Parses the text of a file, or says what is wrong.
+fn parse(text: &str) -> Result<Vec<(String, String)>, Problems> {
     let mut variables = Vec::new();
     let mut problems = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);

@@ -49,7 +49,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     env_file: Vec<PathBuf>,
 
-    /// Add a source: the build finds it in $CODEBUILD_SRC_DIR_<ID>
+    /// Add a source: the build finds it in `$CODEBUILD_SRC_DIR_<ID>`
     #[arg(long, value_name = "ID=DIR")]
     secondary_source: Vec<String>,
 

@@ -15,7 +15,8 @@ use anyhow::Context as _;
 use clap::Args;
 use kiln_runner::job::{Control, RUNNER_LOG};
 use rustix::{
-    pipe::{PipeFlags, pipe_with},
+    io::Errno,
+    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair},
     process::{Pid, PidfdFlags, pidfd_open},
 };
 
@@ -38,7 +39,8 @@ impl Runner {
 
     /// The same, with further arguments behind the directory.
     pub(crate) fn start_with(build: &BuildDir, program: Option<&Path>, arguments: &[&str]) -> anyhow::Result<Self> {
-        let (lifeline_end, lifeline) = pipe_with(PipeFlags::CLOEXEC).context("cannot create a pipe")?;
+        let (lifeline_end, lifeline) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+            .context("cannot create a socket")?;
         let lock = build.lock().try_clone().context("cannot pass on the build's lock")?;
         let log_path = build.path().join(RUNNER_LOG);
         let log = OpenOptions::new()
@@ -77,7 +79,26 @@ impl Runner {
 
     /// Tells it to stop or kill the build. A runner that has just ended needs not be told.
     pub(crate) fn tell(&self, control: Control) {
-        rustix::io::retry_on_intr(|| rustix::io::write(&self.lifeline, &[control.byte()])).ok();
+        rustix::io::retry_on_intr(|| send(&self.lifeline, &[control.byte()], SendFlags::NOSIGNAL)).ok();
+    }
+
+    /// Becomes readable when the runner says that the journal grew; call [`Self::hear`] then, and read the journal after
+    /// it. A runner that has let go of its lifeline says no more: its end comes soon.
+    pub(crate) fn word(&self) -> BorrowedFd<'_> {
+        self.lifeline.as_fd()
+    }
+
+    /// Takes what the runner said. False: it will say no more.
+    pub(crate) fn hear(&self) -> bool {
+        let mut bytes = [0u8; 4096];
+        loop {
+            match recv(&self.lifeline, &mut bytes[..], RecvFlags::DONTWAIT) {
+                Ok((0, _)) => return false,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return true,
+                Err(_) => return false,
+            }
+        }
     }
 
     /// Waits until it has ended.

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::ExitStatus,
@@ -17,7 +16,6 @@ use kiln_runner::{
 use kiln_wire::journal::Body;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fs::inotify,
     io::Errno,
 };
 
@@ -48,35 +46,18 @@ pub(super) struct Watched {
 
 /// The journal, which the runner creates a moment after it was started.
 enum Source {
-    Awaited { path: PathBuf, watch: OwnedFd },
+    Awaited(PathBuf),
     There(Follower),
 }
 
 impl Source {
-    fn await_at(path: &Path, build_dir: &Path) -> anyhow::Result<Self> {
-        let watch = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC)
-            .context("cannot watch for the journal")?;
-        inotify::add_watch(&watch, build_dir, inotify::WatchFlags::CREATE)
-            .with_context(|| format!("cannot watch {}", build_dir.display()))?;
-        Ok(Self::Awaited { path: path.to_owned(), watch })
-    }
-
-    fn changes(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Awaited { watch, .. } => watch.as_fd(),
-            Self::There(follower) => follower.changes(),
-        }
-    }
-
     /// Reads what is there, at most about [`BATCH`]. True: there may be more.
     fn read(&mut self, view: &mut View) -> Result<bool, FollowError> {
-        if let Self::Awaited { path, watch } = self {
-            let mut events = [0u8; 1024];
-            while matches!(rustix::io::read(&*watch, &mut events), Ok(n) if n > 0) {}
+        if let Self::Awaited(path) = self {
             if !path.exists() {
                 return Ok(false);
             }
-            *self = Self::There(Follower::open(path)?);
+            *self = Self::There(Follower::unwatched(path)?);
         }
         let Self::There(follower) = self else { return Ok(false) };
         let mut taken = 0;
@@ -110,36 +91,42 @@ impl Requests {
 }
 
 /// Shows a build until its runner has ended.
-pub(super) fn watch(runner: Runner, journal: &Path, build_dir: &Path, view: &mut View) -> anyhow::Result<Watched> {
+pub(super) fn watch(runner: Runner, journal: &Path, view: &mut View) -> anyhow::Result<Watched> {
     let interrupt = signals::interrupt().context("cannot watch for signals")?;
     let terminate = signals::terminate().context("cannot watch for signals")?;
-    let mut source = Source::await_at(journal, build_dir)?;
+    let mut source = Source::Awaited(journal.to_owned());
     let mut requests = Requests { interrupts: 0, terminations: 0, told: None };
     let mut problem: Option<FollowError> = None;
     let mut ended = false;
+    let mut talks = true;
     let mut more = true;
     loop {
+        let (interrupted, terminated);
         let timeout = if more { Some(Duration::ZERO) } else { view.due_in() };
-        let idle_source = problem.is_some();
         {
             let mut fds = vec![PollFd::new(interrupt.fd(), PollFlags::IN), PollFd::new(terminate.fd(), PollFlags::IN)];
-            let changes = source.changes();
-            let runner_ended = runner.ended();
+            let (runner_ended, word) = (runner.ended(), runner.word());
             if !ended {
                 fds.push(PollFd::new(&runner_ended, PollFlags::IN));
             }
-            if !ended && !idle_source {
-                fds.push(PollFd::new(&changes, PollFlags::IN));
+            if !ended && talks {
+                fds.push(PollFd::new(&word, PollFlags::IN));
             }
             let timeout = timeout.and_then(|t| Timespec::try_from(t).ok());
             match poll(&mut fds, timeout.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(e) => return Err(e).context("cannot wait for the build"),
             }
-            ended = ended || fds.get(2).is_some_and(|fd| !fd.revents().is_empty());
+            let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
+            if ready(3) {
+                talks = runner.hear();
+            }
+            ended = ended || ready(2);
+            (interrupted, terminated) = (ready(0), ready(1));
         }
 
-        for _ in 0..interrupt.take() {
+        let interrupts = if interrupted { interrupt.take() } else { 0 };
+        for _ in 0..interrupts {
             requests.interrupts += 1;
             match requests.interrupts {
                 _ if ended => view.mute(), // the build is over, only the rest of its log is still to be shown
@@ -159,7 +146,8 @@ pub(super) fn watch(runner: Runner, journal: &Path, build_dir: &Path, view: &mut
                 }
             }
         }
-        for _ in 0..terminate.take() {
+        let terminations = if terminated { terminate.take() } else { 0 };
+        for _ in 0..terminations {
             requests.terminations += 1;
             if requests.terminations == 1 {
                 view.say("kiln: asked to end: stopping the build…");

@@ -24,6 +24,11 @@ pub(crate) struct Dropped {
 }
 
 impl Runs {
+    /// True when there is something for [`Self::prune`] to do.
+    pub(crate) fn has_surplus(&self, dir: &Path) -> bool {
+        self.known(dir).ok().flatten().is_some_and(|directory| directory.runs.len() > RUNS_KEPT)
+    }
+
     /// Removes the oldest runs of `dir` beyond [`RUNS_KEPT`], with their artifacts, reports and kept file systems. Runs
     /// that go on, or whose file system is in use, stay.
     pub(crate) fn prune(&self, dir: &Path) -> anyhow::Result<()> {

@@ -17,9 +17,9 @@ pub(crate) fn aligned<const N: usize>(rows: &[[String; N]], right: &[usize]) -> 
         for ((n, cell), most) in row.iter().enumerate().zip(widths) {
             let pad = " ".repeat(most.saturating_sub(width(cell)));
             if right.contains(&n) {
-                line.extend([&pad, cell.as_str()])
+                line.extend([&pad, cell.as_str()]);
             } else {
-                line.extend([cell.as_str(), &pad])
+                line.extend([cell.as_str(), &pad]);
             }
             line.push_str("  ");
         }

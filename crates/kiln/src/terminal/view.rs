@@ -250,7 +250,7 @@ impl View {
         }
         match &mut self.content {
             Content::Log(Log::Terminal(t)) | Content::Folded(Log::Terminal(t), _) => {
-                t.end_line(&mut self.output.buffer)
+                t.end_line(&mut self.output.buffer);
             }
             Content::Json(json) => json.end(&mut self.output.buffer),
             _ => {}

@@ -59,7 +59,7 @@ fn what_stays_of_a_run_is_its_log_and_record() {
     assert_eq!(place.run(&succeeds("hello\n"), &[]).code(), 0);
     assert_eq!(place.names("builds"), Vec::<String>::new());
     let id = place.last();
-    assert_eq!(place.names("runs"), [id.clone()]);
+    assert_eq!(place.names("runs"), std::slice::from_ref(&id));
     let run = place.data().join("runs").join(&id);
     let record: serde_json::Value = serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
     assert_eq!((&record["status"], &record["number"]), (&"SUCCEEDED".into(), &1.into()));

@@ -17,13 +17,13 @@ use kiln_wire::{
 use serde::{Deserialize, Serialize};
 
 /// Names the script; absent when the tests run as tests.
-pub const SCRIPT: &str = "KILN_TEST_SCRIPT";
+pub(crate) const SCRIPT: &str = "KILN_TEST_SCRIPT";
 /// Journal time of the first record.
 const START_NS: u64 = 1_768_471_200_000_000_000;
 
 /// What the fake runner does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Step {
+pub(crate) enum Step {
     Event(Box<Event>),
     Output(u32, Vec<u8>),
     /// The same output, many times.
@@ -74,7 +74,7 @@ fn shell(build_dir: &Path, terminal: &Path) -> ! {
     let mut byte = [0];
     std::thread::spawn(move || {
         // Whoever started it is gone, or wants it to end.
-        let _ = std::io::stdin().read(&mut byte);
+        std::io::stdin().read_exact(&mut byte).ok();
         let own = rustix::process::getpid();
         rustix::process::kill_process(own, rustix::process::Signal::KILL).unwrap();
     });
@@ -96,6 +96,8 @@ fn play(build_dir: &Path, steps: Vec<Step>) {
             file
         });
         file.write_all(bytes).unwrap();
+        let flags = rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL;
+        rustix::net::send(std::io::stdin(), b"j", flags).ok(); // whoever started it may be gone
     };
     let mut lifeline = std::io::stdin().lock();
     for step in steps {
@@ -150,16 +152,16 @@ fn play(build_dir: &Path, steps: Vec<Step>) {
     }
 }
 
-pub fn event(event: Event) -> Step {
+pub(crate) fn event(event: Event) -> Step {
     Step::Event(Box::new(event))
 }
 
 /// A line of the service.
-pub fn line(text: &str) -> Step {
+pub(crate) fn line(text: &str) -> Step {
     Step::Service(format!("[Container] 2026/01/15 10:00:00.100001 {text}\n"))
 }
 
-pub fn started() -> Step {
+pub(crate) fn started() -> Step {
     event(Event::BuildStarted(BuildStarted {
         id: "local:00000000-0000-4000-8000-000000000000".to_owned(),
         image: "host".to_owned(),
@@ -172,17 +174,17 @@ pub fn started() -> Step {
     }))
 }
 
-pub fn phase(phase: PhaseType) -> Step {
+pub(crate) fn phase(phase: PhaseType) -> Step {
     event(Event::PhaseStarted { phase })
 }
 
-pub fn phase_ended(phase: PhaseType, status: BuildStatus, duration_ms: u64) -> Step {
+pub(crate) fn phase_ended(phase: PhaseType, status: BuildStatus, duration_ms: u64) -> Step {
     let context = Some(PhaseContext::default());
     event(Event::PhaseEnded { phase, status, context, duration_ms })
 }
 
 /// A command of the BUILD phase, from 1, with what it prints.
-pub fn command(number: u32, text: &str, output: &str, code: i32, duration_ms: u64) -> Vec<Step> {
+pub(crate) fn command(number: u32, text: &str, output: &str, code: i32, duration_ms: u64) -> Vec<Step> {
     let mut steps = begin(number, text);
     if !output.is_empty() {
         steps.push(Step::Output(number, output.as_bytes().to_vec()));
@@ -203,7 +205,7 @@ pub fn command(number: u32, text: &str, output: &str, code: i32, duration_ms: u6
     steps
 }
 
-pub fn begin(number: u32, text: &str) -> Vec<Step> {
+pub(crate) fn begin(number: u32, text: &str) -> Vec<Step> {
     vec![
         line(&format!("Running command {text}")),
         event(Event::CommandStarted(CommandStarted {
@@ -219,7 +221,7 @@ pub fn begin(number: u32, text: &str) -> Vec<Step> {
 }
 
 /// The end of a build; `failed`: the phase, the status code, and the command.
-pub fn ended(status: BuildStatus, failed: Option<(PhaseType, &str, Option<u32>)>, kept: bool) -> Step {
+pub(crate) fn ended(status: BuildStatus, failed: Option<(PhaseType, &str, Option<u32>)>, kept: bool) -> Step {
     event(Event::BuildEnded(BuildEnded {
         status,
         phase: failed.map(|(phase, ..)| phase),
@@ -234,7 +236,7 @@ pub fn ended(status: BuildStatus, failed: Option<(PhaseType, &str, Option<u32>)>
 }
 
 /// A build that succeeds after printing `output`.
-pub fn succeeds(output: &str) -> Vec<Step> {
+pub(crate) fn succeeds(output: &str) -> Vec<Step> {
     let mut steps = vec![started(), phase(PhaseType::Build), line("Entering phase BUILD")];
     steps.extend(command(1, "make", output, 0, 12));
     steps.push(phase_ended(PhaseType::Build, BuildStatus::Succeeded, 15));
@@ -244,7 +246,7 @@ pub fn succeeds(output: &str) -> Vec<Step> {
 }
 
 /// A build whose second command fails, and whose file system is kept.
-pub fn fails() -> Vec<Step> {
+pub(crate) fn fails() -> Vec<Step> {
     let mut steps = vec![started(), phase(PhaseType::Build), line("Entering phase BUILD")];
     steps.extend(command(1, "make", "cc -o app app.c\n", 0, 1200));
     steps.extend(command(2, "make test", "test one: ok\ntest two: FAILED\n", 2, 340));

@@ -12,12 +12,12 @@ use tempfile::TempDir;
 use crate::fake::{SCRIPT, Step};
 
 /// A data directory and a project.
-pub struct Place {
+pub(crate) struct Place {
     root: TempDir,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let place = Self { root };
         fs::create_dir(place.project()).unwrap();
@@ -26,27 +26,27 @@ impl Place {
         place
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.path().canonicalize().unwrap().join(name)
     }
 
-    pub fn project(&self) -> PathBuf {
+    pub(crate) fn project(&self) -> PathBuf {
         self.path("project")
     }
 
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.path("data")
     }
 
     /// `kiln` in the project, with a clean environment; the fake runner plays `steps`.
-    pub fn kiln(&self, steps: &[Step], args: &[&str]) -> Command {
+    pub(crate) fn kiln(&self, steps: &[Step], args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
         self.environment(&mut command, steps);
         command.args(args);
         command
     }
 
-    pub fn environment(&self, command: &mut Command, steps: &[Step]) {
+    pub(crate) fn environment(&self, command: &mut Command, steps: &[Step]) {
         let script = tempfile::Builder::new().suffix(".json").tempfile_in(self.root.path()).unwrap();
         serde_json::to_writer(&script, steps).unwrap();
         let (_, script) = script.keep().unwrap();
@@ -61,22 +61,22 @@ impl Place {
             .stdin(Stdio::null());
     }
 
-    pub fn run(&self, steps: &[Step], args: &[&str]) -> Run {
+    pub(crate) fn run(&self, steps: &[Step], args: &[&str]) -> Run {
         Run(self.kiln(steps, &[&["run"], args].concat()).output().unwrap())
     }
 
     /// The job of the last build.
-    pub fn job(&self) -> Job {
+    pub(crate) fn job(&self) -> Job {
         serde_json::from_slice(&fs::read(self.data().join("last-job.json")).unwrap()).unwrap()
     }
 
     /// The id of the last build.
-    pub fn last(&self) -> String {
+    pub(crate) fn last(&self) -> String {
         self.job().id.uuid().to_owned()
     }
 
     /// Names in a directory of the data directory, without hidden ones.
-    pub fn names(&self, dir: &str) -> Vec<String> {
+    pub(crate) fn names(&self, dir: &str) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(self.data().join(dir))
             .map(|entries| entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect())
             .unwrap_or_default();
@@ -86,7 +86,7 @@ impl Place {
     }
 
     /// Text with everything replaced that is different each time.
-    pub fn plain(&self, text: &str) -> String {
+    pub(crate) fn plain(&self, text: &str) -> String {
         let id = self.last();
         text.replace(&id, "ID")
             .replace(id.split('-').next().unwrap(), "SHORT")
@@ -94,7 +94,7 @@ impl Place {
     }
 
     /// Makes a FIFO that a step can wait at.
-    pub fn gate(&self, name: &str) -> PathBuf {
+    pub(crate) fn gate(&self, name: &str) -> PathBuf {
         let path = self.path(name);
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
         path
@@ -102,29 +102,29 @@ impl Place {
 }
 
 /// What a run of `kiln` gave.
-pub struct Run(pub Output);
+pub(crate) struct Run(pub(crate) Output);
 
 impl Run {
-    pub fn code(&self) -> i32 {
+    pub(crate) fn code(&self) -> i32 {
         self.0.status.code().unwrap_or_else(|| panic!("{}: {}", self.0.status, self.stderr()))
     }
 
-    pub fn stdout(&self) -> String {
+    pub(crate) fn stdout(&self) -> String {
         String::from_utf8(self.0.stdout.clone()).unwrap()
     }
 
-    pub fn stderr(&self) -> String {
+    pub(crate) fn stderr(&self) -> String {
         String::from_utf8(self.0.stderr.clone()).unwrap()
     }
 }
 
 /// Opens a gate: waits until the step has come to it, and lets it go on.
-pub fn open(gate: &Path) {
+pub(crate) fn open(gate: &Path) {
     drop(fs::OpenOptions::new().write(true).open(gate).unwrap());
 }
 
 /// Kills what a failed test would leave behind.
-pub struct Reaped(pub Child);
+pub(crate) struct Reaped(pub(crate) Child);
 
 impl Drop for Reaped {
     fn drop(&mut self) {
@@ -135,7 +135,7 @@ impl Drop for Reaped {
 
 /// Compares with a golden file; `KILN_BLESS=1` writes it.
 #[track_caller]
-pub fn golden(name: &str, text: &str) {
+pub(crate) fn golden(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/golden").join(name);
     if std::env::var_os("KILN_BLESS").is_some() {
         fs::write(&path, text).unwrap();

@@ -110,6 +110,7 @@ fn exit_inside_command() {
 }
 
 /// Starts a run and returns it once a command has printed `line`.
+#[expect(clippy::zombie_processes, reason = "the caller waits; a run without the line fails the test")]
 fn run_until(project: &Project, line: &str) -> (std::process::Child, BufReader<std::process::ChildStdout>) {
     let mut child = project.start(&[]);
     let mut log = BufReader::new(child.stdout.take().unwrap());

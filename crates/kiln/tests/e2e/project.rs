@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::Write as _,
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -34,8 +33,6 @@ pub(crate) struct Outcome {
     pub(crate) events: Vec<Event>,
     /// Build id without the project.
     pub(crate) id: String,
-    /// `<data>/runs/<id>`.
-    pub(crate) dir: PathBuf,
 }
 
 impl Project {
@@ -121,14 +118,13 @@ impl Project {
 
     /// What a finished run left.
     pub(crate) fn outcome(&self, output: &Output) -> Outcome {
-        let (id, dir) = self.newest().unwrap_or_default();
+        let id = self.newest().unwrap_or_default();
         Outcome {
             status: output.status.code().unwrap_or_else(|| -output.status.signal().unwrap_or(0)),
             log: String::from_utf8_lossy(&output.stdout).into_owned(),
             summary: String::from_utf8_lossy(&output.stderr).into_owned(),
             events: self.events(&id),
             id,
-            dir,
         }
     }
 
@@ -153,14 +149,14 @@ impl Project {
         assert!(violations.is_empty(), "{}", violations.iter().map(|v| format!("{v}\n")).collect::<String>());
     }
 
-    fn newest(&self) -> Option<(String, PathBuf)> {
+    fn newest(&self) -> Option<String> {
         let runs = fs::read_dir(self.data().join("runs")).ok()?;
         let newest = runs
             .filter_map(Result::ok)
             // Builds are named by their uuid; what begins with a dot is kiln's own.
             .filter(|entry| entry.file_name().len() == 36)
             .max_by_key(|entry| entry.metadata().and_then(|m| m.created()).ok())?;
-        Some((newest.file_name().to_string_lossy().into_owned(), newest.path()))
+        Some(newest.file_name().to_string_lossy().into_owned())
     }
 }
 
@@ -228,7 +224,7 @@ impl Outcome {
 pub(crate) fn not_root() -> bool {
     let skip = !rustix::process::geteuid().is_root();
     if skip {
-        writeln!(std::io::stderr(), "skipped: needs root").unwrap();
+        eprintln!("skipped: needs root");
     }
     skip
 }
