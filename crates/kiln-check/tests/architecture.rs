@@ -10,14 +10,31 @@ use std::{
 };
 
 /// For each crate, the crates of this workspace that it may use (tests aside).
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("kiln-model", &[]),
     ("kiln-buildspec", &["kiln-model"]),
     ("kiln-wire", &["kiln-model"]),
     ("kiln-agent", &["kiln-wire"]),
     ("kiln-engine", &[]),
     ("kiln-runner", &["kiln-buildspec", "kiln-engine", "kiln-model", "kiln-wire"]),
-    ("kiln", &["kiln-buildspec", "kiln-engine", "kiln-model", "kiln-runner", "kiln-wire"]),
+    ("kiln-iam", &["kiln-model"]),
+    ("kiln-store", &["kiln-model", "kiln-wire"]),
+    ("kiln-core", &["kiln-buildspec", "kiln-model", "kiln-runner", "kiln-store", "kiln-wire"]),
+    ("kiln-api", &["kiln-iam", "kiln-model"]),
+    (
+        "kiln",
+        &[
+            "kiln-api",
+            "kiln-buildspec",
+            "kiln-core",
+            "kiln-engine",
+            "kiln-iam",
+            "kiln-model",
+            "kiln-runner",
+            "kiln-store",
+            "kiln-wire",
+        ],
+    ),
     ("kiln-check", &["kiln-model", "kiln-wire"]),
 ];
 

@@ -1,0 +1,1 @@
+//! The use cases: projects, builds, queue, reconciler; the build state machine.

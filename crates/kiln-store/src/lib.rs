@@ -1,0 +1,1 @@
+//! Metadata (SQLite), sealed blobs, log segments.
