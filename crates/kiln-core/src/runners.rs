@@ -1,0 +1,77 @@
+//! What the core asks of whoever starts runners.
+//!
+//! A runner is a process of its own, which outlives the server (DESIGN decision 2). Everything that is known of it lies in
+//! the build's directory: its job, its journal, a lock that it holds until it ends. So an implementation needs no
+//! memory: after a restart it answers the same.
+
+use std::{fmt, io, path::PathBuf, sync::Arc};
+
+use kiln_runner::job::{Control, Job};
+
+/// Called with a build's uuid whenever something may have happened to it: its journal grew, its runner ended. May be
+/// called too often, from any thread, and must not block.
+pub type Nudge = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// A runner could not be started, or what it left not be removed.
+#[derive(Debug)]
+pub struct RunnersError {
+    /// The sentence for the build's record: what was tried, where, and what the system said.
+    pub message: String,
+    /// True when the disk is full: the build may be tried again later.
+    pub disk_full: bool,
+}
+
+impl fmt::Display for RunnersError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for RunnersError {}
+
+/// Starts runners and looks after their directories; named by the build's uuid.
+pub trait Runners: Send + Sync + 'static {
+    /// Makes the directory of a build that has none, writes its job into it and starts its runner. When it fails nothing
+    /// of it stays.
+    ///
+    /// # Errors
+    /// [`RunnersError`].
+    fn start(&self, job: &Job) -> Result<(), RunnersError>;
+
+    /// The build's directory, whether or not it is there.
+    fn dir(&self, uuid: &str) -> PathBuf;
+
+    /// Builds of the service that have a directory: running, ended and not closed yet, or with a kept file system.
+    ///
+    /// # Errors
+    /// When the directory of them all cannot be read.
+    fn known(&self) -> io::Result<Vec<String>>;
+
+    /// True while the build's runner, or somebody with a shell in its file system, lives.
+    fn alive(&self, uuid: &str) -> bool;
+
+    /// Passes a request to the build's runner. One that has just ended needs not be told.
+    fn tell(&self, uuid: &str, control: Control);
+
+    /// Removes from the machine what a runner left that was killed: cgroups, network, mounts, disk.
+    ///
+    /// # Errors
+    /// [`RunnersError`] with everything that stays.
+    fn clear(&self, uuid: &str) -> Result<(), RunnersError>;
+
+    /// Closes the books on a build whose end is committed: removes its directory; with `keep` all but its file system and
+    /// job, which `kiln debug` needs. Succeeds when there is nothing. Returns the bytes on disk of what is kept.
+    ///
+    /// # Errors
+    /// [`RunnersError`].
+    fn close(&self, uuid: &str, keep: bool) -> Result<Option<u64>, RunnersError>;
+
+    /// From now on calls `nudge` for builds that are started or [`Self::watch`]ed.
+    fn on_change(&self, nudge: Nudge);
+
+    /// Watches a build that an earlier server started.
+    ///
+    /// # Errors
+    /// When its directory cannot be watched; then it is looked at from time to time only.
+    fn watch(&self, uuid: &str) -> io::Result<()>;
+}
