@@ -20,6 +20,10 @@ pub const JOURNAL_FILE: &str = "journal";
 pub const RUNNER_LOG: &str = "runner.log";
 /// Name of the directory that holds the build disk.
 pub const DISK_DIR: &str = "disk";
+/// Below [`Job::artifacts`]: the primary artifact of a build of the service, a ZIP file or a directory.
+pub const PRIMARY_ARTIFACT: &str = "primary";
+/// Below [`Job::artifacts`]: the directory of its secondary artifacts, each named by its identifier.
+pub const SECONDARY_ARTIFACTS: &str = "secondary";
 /// Version of the job file.
 pub const JOB_VERSION: u32 = 1;
 
@@ -106,6 +110,52 @@ pub struct Job {
     pub source_date_epoch: Option<u64>,
     /// The log is cut after this many bytes of output, with a marker.
     pub max_log_bytes: u64,
+    /// What a build of the service has beside a local run; `None`: `kiln run`.
+    #[serde(default)]
+    pub service: Option<ServiceSettings>,
+}
+
+/// What a build of the service has beside a local run.
+///
+/// Its [`Job::source`] is [`Source::of_service`]; its artifacts get fixed names below [`Job::artifacts`]
+/// ([`PRIMARY_ARTIFACT`], [`SECONDARY_ARTIFACTS`]), packed as [`ArtifactSettings`] says and not as [`Job::packaging`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceSettings {
+    /// Variables that take the place of those which a local run sets, by name (`CODEBUILD_SOURCE_REPO_URL`, …); `None`:
+    /// not set at all. They stand below the buildspec's and the start's.
+    pub variables: Vec<(String, Option<String>)>,
+    /// What is put into the primary source directory.
+    pub source: ServiceSource,
+    /// What is put into the secondary ones, by identifier; the same identifiers as those of [`Job::source`].
+    pub secondary_sources: Vec<(String, ServiceSource)>,
+    /// The project's primary artifact; `None`: the buildspec's is not uploaded (`NO_ARTIFACTS`).
+    pub artifact: Option<ArtifactSettings>,
+    /// The project's secondary artifacts, by identifier; others of the buildspec are not uploaded.
+    pub secondary_artifacts: Vec<(String, ArtifactSettings)>,
+}
+
+/// Where the service takes a source from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceSource {
+    /// There is none (`NO_SOURCE`): an empty directory.
+    #[default]
+    Empty,
+    /// A ZIP archive on the host, complete and not changing while the build runs. It is unpacked inside the container.
+    Zip {
+        /// Where it is.
+        path: PathBuf,
+    },
+}
+
+/// How an artifact of a project is packed and named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactSettings {
+    /// How it is packed.
+    pub packaging: Packaging,
+    /// The buildspec's `artifacts.name` is evaluated and reported in the artifact's event; otherwise it has no effect
+    /// (`overrideArtifactName`).
+    pub override_name: bool,
 }
 
 /// Where the files come from.
@@ -117,6 +167,22 @@ pub struct Source {
     pub secondary: Vec<(String, PathBuf)>,
     /// The build writes to the directory itself.
     pub in_place: bool,
+}
+
+impl Source {
+    /// The sources of a build of the service: directories inside the build's own one, which the runner makes and which
+    /// stay empty; the files come into the container as [`ServiceSettings`] says. `identifiers` are those of the secondary
+    /// sources.
+    #[must_use]
+    pub fn of_service<'a>(build_dir: &Path, identifiers: impl IntoIterator<Item = &'a str>) -> Self {
+        let sources = build_dir.join("source");
+        let secondary = identifiers.into_iter().enumerate();
+        Self {
+            dir: sources.join("primary"),
+            secondary: secondary.map(|(i, id)| (id.to_owned(), sources.join(format!("secondary-{i}")))).collect(),
+            in_place: false,
+        }
+    }
 }
 
 /// Where the buildspec comes from (`buildspec.md` 1.1).

@@ -31,5 +31,6 @@ pub(crate) fn job() -> Job {
         packaging: Packaging::Zip,
         source_date_epoch: None,
         max_log_bytes: u64::MAX,
+        service: None,
     }
 }

@@ -148,6 +148,7 @@ impl Build<'_> {
                 }
                 self.session.journal.event(&Event::Artifact(Artifact {
                     identifier: identifier.map(str::to_owned),
+                    name: None,
                     path: target.display().to_string(),
                     packaging: "ZIP".to_owned(),
                     files: summary.entries,
@@ -190,6 +191,7 @@ impl Build<'_> {
                 }
                 self.session.journal.event(&Event::Artifact(Artifact {
                     identifier: identifier.map(str::to_owned),
+                    name: None,
                     path: target.display().to_string(),
                     packaging: "NONE".to_owned(),
                     files: summary.entries,

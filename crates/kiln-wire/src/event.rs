@@ -184,6 +184,10 @@ pub enum CacheAction {
 pub struct Artifact {
     /// `None` for the primary artifact.
     pub identifier: Option<String>,
+    /// The buildspec's `artifacts.name`, evaluated, where a project lets it name the artifact
+    /// (`overrideArtifactName`). What the build made of it: any text of 1 to 1,024 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Where it is on the host.
     pub path: String,
     /// `ZIP` or `NONE`.

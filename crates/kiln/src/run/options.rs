@@ -320,6 +320,7 @@ impl RunArgs {
             packaging: self.packaging.map_or(Packaging::Zip, PackagingArg::packaging),
             source_date_epoch: checked.source_date_epoch,
             max_log_bytes: MAX_LOG_BYTES,
+            service: None,
             id: identity.id,
         }
     }
@@ -379,6 +380,7 @@ impl RunArgs {
             packaging: self.packaging.map_or(old.packaging, PackagingArg::packaging),
             source_date_epoch: checked.source_date_epoch.or(old.source_date_epoch),
             max_log_bytes: old.max_log_bytes,
+            service: None,
             id: identity.id,
         })
     }

@@ -234,6 +234,7 @@ mod tests {
             end(&mut summary, command, CommandExit::Code(1), u64::from(command));
             summary.event(&Event::Artifact(Artifact {
                 identifier: None,
+                name: None,
                 path: "/a".to_owned(),
                 packaging: "ZIP".to_owned(),
                 files: 1,

@@ -70,6 +70,7 @@ fn everything() -> Vec<Step> {
     for (identifier, path, bytes) in [(None, "/out/app.zip", 3_500_000), (Some("docs"), "/out/docs.zip", 900)] {
         steps.push(event(Event::Artifact(Artifact {
             identifier: identifier.map(str::to_owned),
+            name: None,
             path: path.to_owned(),
             packaging: "ZIP".to_owned(),
             files: 12,
