@@ -1,0 +1,170 @@
+//! Errors as AWS clients see them (`api.md` 1.3).
+
+use crate::enumeration::enumeration;
+
+enumeration! {
+    /// The `__type` of an error.
+    ErrorCode {
+        /// The caller may not do that.
+        AccessDenied = "AccessDeniedException",
+        /// A quota of the account is reached.
+        AccountLimitExceeded = "AccountLimitExceededException",
+        /// The account is suspended.
+        AccountSuspended = "AccountSuspendedException",
+        /// The session token's time is over.
+        ExpiredToken = "ExpiredTokenException",
+        /// The signature lacks a part.
+        IncompleteSignature = "IncompleteSignatureException",
+        /// Kiln itself failed; clients try again.
+        InternalFailure = "InternalFailure",
+        /// Something in the request is wrong.
+        InvalidInput = "InvalidInputException",
+        /// The signature does not match, or its time is off.
+        InvalidSignature = "InvalidSignatureException",
+        /// The request is not signed.
+        MissingAuthenticationToken = "MissingAuthenticationTokenException",
+        /// A git provider refused.
+        OAuthProvider = "OAuthProviderException",
+        /// There is such a thing already.
+        ResourceAlreadyExists = "ResourceAlreadyExistsException",
+        /// There is no such thing.
+        ResourceNotFound = "ResourceNotFoundException",
+        /// The body is not the JSON that the operation takes.
+        Serialization = "SerializationException",
+        /// Not now; clients try again.
+        ServiceUnavailable = "ServiceUnavailable",
+        /// Too many requests; clients try again.
+        Throttling = "ThrottlingException",
+        /// There is no such operation.
+        UnknownOperation = "UnknownOperationException",
+        /// The access key id or the session token is not known.
+        UnrecognizedClient = "UnrecognizedClientException",
+    }
+}
+
+impl ErrorCode {
+    /// HTTP status of a JSON service's answer: 400 for everything but the service's own failures.
+    #[must_use]
+    pub fn http_status(self) -> u16 {
+        match self {
+            Self::InternalFailure => 500,
+            Self::ServiceUnavailable => 503,
+            _ => 400,
+        }
+    }
+}
+
+/// The answer to a request that cannot be fulfilled. The message is for the person who sent the request: what is wrong,
+/// where, and never a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct ApiError {
+    /// What kind of error, for programs.
+    pub code: ErrorCode,
+    /// What happened, for people.
+    pub message: String,
+}
+
+impl ApiError {
+    /// An error with a code and a message.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// Something in the request is wrong.
+    #[must_use]
+    pub fn invalid_input(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::InvalidInput, message)
+    }
+
+    /// There is no such thing.
+    #[must_use]
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::ResourceNotFound, message)
+    }
+
+    /// There is such a thing already.
+    #[must_use]
+    pub fn already_exists(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::ResourceAlreadyExists, message)
+    }
+
+    /// A quota is reached.
+    #[must_use]
+    pub fn limit_exceeded(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::AccountLimitExceeded, message)
+    }
+
+    /// The caller may not do that.
+    #[must_use]
+    pub fn access_denied(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::AccessDenied, message)
+    }
+
+    /// Too many requests.
+    #[must_use]
+    pub fn throttling() -> Self {
+        Self::new(ErrorCode::Throttling, "Rate exceeded")
+    }
+
+    /// Kiln itself failed.
+    #[must_use]
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::InternalFailure, message)
+    }
+
+    /// Not now: the server stops, or its disk is full. Clients try again.
+    #[must_use]
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::ServiceUnavailable, message)
+    }
+
+    /// The body is not the JSON that the operation takes.
+    #[must_use]
+    pub fn serialization(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Serialization, message)
+    }
+
+    /// CodeBuild has the operation, this version of Kiln does not. An error code of its own would be unknown to clients,
+    /// and this one is in the model of every operation that has errors at all.
+    #[must_use]
+    pub fn unsupported(operation: &str) -> Self {
+        Self::invalid_input(format!("{operation} is not available in this version of Kiln"))
+    }
+
+    /// Neither CodeBuild nor Kiln has the operation.
+    #[must_use]
+    pub fn unknown_operation(operation: &str) -> Self {
+        Self::new(ErrorCode::UnknownOperation, format!("there is no operation '{}'", excerpt(operation)))
+    }
+}
+
+/// A value as a message quotes it: without control characters, cut after 200 characters.
+pub(crate) fn excerpt(value: &str) -> String {
+    const LONGEST: usize = 200;
+    let mut text: String =
+        value.chars().take(LONGEST).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
+    if value.chars().nth(LONGEST).is_some() {
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_failures_of_the_service_are_not_400() {
+        let others: Vec<_> = ErrorCode::ALL.iter().filter(|code| code.http_status() != 400).collect();
+        assert_eq!(others, [&ErrorCode::InternalFailure, &ErrorCode::ServiceUnavailable]);
+    }
+
+    #[test]
+    fn quoted_values_are_short_and_printable() {
+        assert_eq!(excerpt("a\u{1b}[31mb"), "a\u{fffd}[31mb");
+        assert_eq!(excerpt(&"ä".repeat(201)).chars().count(), 201);
+        assert_eq!(excerpt(&"ä".repeat(200)).chars().count(), 200);
+    }
+}

@@ -1,0 +1,21 @@
+//! Shapes of the Kiln API: what AWS has no call for (DESIGN decision 11, `docs/kiln-api.md`).
+//!
+//! JSON like CodeBuild's: `X-Amz-Target: Kiln_20261122.<Operation>`, members in lower camel case, times as numbers of
+//! seconds.
+
+mod build;
+mod lint;
+mod log;
+mod queue;
+mod transfer;
+
+pub use build::{
+    ArtifactDetail, CommandDetail, DescribeBuildInput, DescribeBuildOutput, PhaseDetail, ReportDetail, ResourceSample,
+};
+pub use lint::{LintBuildspecInput, LintBuildspecOutput, LintRemark, LintSeverity};
+pub use log::{GetBuildLogInput, GetBuildLogOutput, LogLine, LogStart, MOST_LINES};
+pub use queue::{Capacity, DescribeQueueInput, DescribeQueueOutput, QueuePlace, QueuedBuild, RunningBuild};
+pub use transfer::{
+    BadgeInput, BadgeState, DebugBuildInput, GetBuildArtifactInput, GetBuildJournalInput, UploadSourceInput,
+    UploadSourceOutput,
+};
