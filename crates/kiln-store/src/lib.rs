@@ -1,1 +1,18 @@
-//! Metadata (SQLite), sealed blobs, log segments.
+//! What the service keeps on disk: metadata in SQLite, sealed blobs, log segments; their backup.
+//!
+//! | file | holds | module |
+//! | --- | --- | --- |
+//! | `kiln.db`, `kiln.seq` | records of projects, builds, keys, …; how far they must reach | [`metadata`] |
+//! | `lock` | held by the one server of a data directory | [`lock`] |
+//!
+//! Knows nothing of HTTP and of what the records mean: documents are opaque text here. Facts: `DESIGN.md` decisions 9
+//! and 10, `security.md` 3.2 and 3.3, `reliability.md` principles 1 and 6.
+
+pub mod crash;
+mod error;
+pub mod lock;
+pub mod metadata;
+
+pub use error::StoreError;
+pub use lock::{DataLock, LockError};
+pub use metadata::{Metadata, OpenError, Tx, View};

@@ -1,0 +1,26 @@
+//! Named crash points (`reliability.md`, fault test 2): with `KILN_CRASH_POINT=NAME` in the environment the process is
+//! killed (SIGKILL, so that nothing cleans up) when it reaches that point. `NAME:N` means the N-th time.
+
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU32, Ordering},
+};
+
+/// Every name of this crate.
+pub const POINTS: [&str; 3] = ["store_before_commit", "store_committed", "store_sequenced"];
+
+/// Dies here when told to. Other crates of the service use the same variable with their own names.
+pub fn point(name: &str) {
+    static WANTED: OnceLock<Option<(String, AtomicU32)>> = OnceLock::new();
+    let wanted = WANTED.get_or_init(|| {
+        let text = std::env::var("KILN_CRASH_POINT").ok()?;
+        let (name, times) = text.split_once(':').map_or((text.as_str(), 1), |(n, t)| (n, t.parse().unwrap_or(1)));
+        Some((name.to_owned(), AtomicU32::new(times)))
+    });
+    if let Some((wanted, times)) = wanted
+        && wanted == name
+        && times.fetch_sub(1, Ordering::Relaxed) == 1
+    {
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).ok();
+    }
+}

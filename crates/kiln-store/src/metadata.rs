@@ -1,0 +1,160 @@
+//! Metadata: the records of everything but log lines and object bytes, in SQLite (`DESIGN.md` decision 9).
+//!
+//! **Durable before answered.** [`Metadata::write`] resolves when its change is on the disk, in the database *and* in
+//! `kiln.seq` (module `sequence`). One thread writes: it takes all transactions that wait, runs each in a savepoint of its
+//! own, and commits them together, so that many callers share one sync. Transactions run one after another in the order
+//! of the calls of `write`; each sees what those before it did.
+//!
+//! **Reading** is [`Metadata::read`]: a snapshot of what was committed, on the caller's thread; it neither waits for the
+//! writer nor delays it. A change is visible to readers from its commit on, which is before `write` resolves.
+//!
+//! **When the disk fails.** No space: [`StoreError::DiskFull`], nothing of that commit is kept, and the next one may
+//! succeed. Any other failure while committing leaves unknown what is on the disk (after a failed sync the kernel forgets
+//! what it could not write), so the store writes no more: [`StoreError::Stopped`] for every change, from then on.
+//! The process must end; [`Metadata::open`] then finds out what is there.
+//!
+//! **What is found damaged is never served**: rows carry checksums, and a database that has lost acknowledged changes
+//! is refused.
+
+mod access;
+mod builds;
+mod check;
+mod error;
+mod objects;
+mod open;
+mod projects;
+mod readers;
+mod records;
+mod rowsum;
+mod schema;
+mod sequence;
+mod view;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::{future::Future, path::Path, sync::Arc};
+
+pub use self::{
+    error::OpenError,
+    records::{
+        AccessKeyRecord, ActiveBuilds, BucketRecord, BuildKey, BuildRecord, BuildState, KeyVersionRecord,
+        KeyVersionState, ObjectRecord, Order, ProjectKey, ProjectRecord, ProjectSort, SourceCredentialRecord,
+        TokenRecord,
+    },
+    view::{Tx, View},
+};
+use self::{readers::Readers, writer::Writer};
+use crate::StoreError;
+
+/// Name of the database in the data directory.
+pub const DATABASE: &str = "kiln.db";
+
+/// The metadata of one data directory. Cheap to clone; the last clone that is dropped waits for the queued changes.
+#[derive(Debug, Clone)]
+pub struct Metadata {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    // Before the readers, so that the writer's end is waited for first.
+    writer: Writer,
+    readers: Readers,
+}
+
+impl Metadata {
+    /// Opens the metadata of a data directory, makes it when there is none, and brings an older one to this program's
+    /// version. The caller holds the directory's [`crate::DataLock`].
+    ///
+    /// This is recovery too: whatever a process left that was killed at any moment, all that was acknowledged is there
+    /// afterwards, synced, or the directory is refused.
+    ///
+    /// # Errors
+    /// [`OpenError`], whose text tells an operator what to do. Nothing was changed then, except that a new directory may
+    /// have been begun.
+    pub fn open(directory: &Path) -> Result<Self, OpenError> {
+        let opened = open::open(directory)?;
+        let path = opened.path.clone();
+        let writer = Writer::start(opened)?;
+        Ok(Self { shared: Arc::new(Shared { writer, readers: Readers::new(path) }) })
+    }
+
+    /// Gives up what is missing: makes `kiln.seq` agree with the database of a directory that [`Metadata::open`]
+    /// refuses as [`OpenError::Behind`] or [`OpenError::Sequence`]. Only for an operator who has no backup and says so.
+    /// Returns the sequence number that the database has.
+    ///
+    /// # Errors
+    /// As [`Metadata::open`].
+    pub fn accept_loss(directory: &Path) -> Result<u64, OpenError> {
+        open::accept_loss(directory)
+    }
+
+    /// Runs `work` in a transaction. When the returned future gives `Ok`, all that `work` did is durable; when it gives
+    /// an error, nothing of it was done (but see [`StoreError::Stopped`]), and other transactions are not concerned.
+    ///
+    /// The transaction is queued by this call itself, not by polling, and dropping the future does not take it back.
+    /// `work` runs on the writer's thread, so it must be short, must not wait for other calls of this store, and must not
+    /// panic. Callers that keep state in memory change it after the future resolved.
+    pub fn write<T, F>(&self, work: F) -> impl Future<Output = Result<T, StoreError>> + Send + use<T, F>
+    where
+        F: FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.shared.writer.submit(work)
+    }
+
+    /// As [`Metadata::write`], with an error type of the caller's: an error of the domain rolls back too.
+    pub fn transact<T, E, F>(&self, work: F) -> impl Future<Output = Result<T, E>> + Send + use<T, E, F>
+    where
+        F: FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.shared.writer.submit(work)
+    }
+
+    /// As [`Metadata::write`], for callers without an executor: waits on this thread.
+    ///
+    /// # Errors
+    /// Those of `work`, and of the commit.
+    pub fn write_blocking<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        writer::wait(self.write(work))
+    }
+
+    /// Runs `work` on a snapshot, on this thread. It sees everything whose `write` resolved before this call.
+    ///
+    /// # Errors
+    /// Those of `work`, and of the database.
+    pub fn read<T>(&self, work: impl FnOnce(&View<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.shared.readers.read(work)
+    }
+
+    /// Resolves when the store has stopped writing because its disk failed; the process should then end. Never resolves
+    /// otherwise.
+    pub fn failed(&self) -> impl Future<Output = StoreError> + Send + use<> {
+        self.shared.writer.failed()
+    }
+
+    /// The number of the last acknowledged transaction.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn sequence(&self) -> Result<u64, StoreError> {
+        self.read(|view| view.sequence())
+    }
+
+    /// Reads everything and tells what is damaged, one line each; empty when all is well. Takes seconds for a large
+    /// database, beside other work; at opening only small databases are checked whole.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn check(&self) -> Result<Vec<String>, StoreError> {
+        self.read(|view| check::check(view))
+    }
+}

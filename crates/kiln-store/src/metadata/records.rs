@@ -1,0 +1,251 @@
+//! The records, and the small types of their queries. Times are milliseconds since the epoch. `doc` is a JSON document
+//! whose form and version are the caller's.
+
+/// A project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectRecord {
+    /// Its name.
+    pub name: String,
+    /// Creation.
+    pub created_ms: i64,
+    /// Last change.
+    pub modified_ms: i64,
+    /// Raised by each update; ignored when inserting (the first is 1).
+    pub version: i64,
+    /// Everything else.
+    pub doc: String,
+}
+
+/// What lists of projects are sorted by. Ties are broken by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProjectSort {
+    /// `NAME`: by bytes.
+    Name,
+    /// `CREATED_TIME`.
+    Created,
+    /// `LAST_MODIFIED_TIME`.
+    Modified,
+}
+
+/// Direction of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Smallest, oldest first.
+    Ascending,
+    /// Largest, newest first.
+    Descending,
+}
+
+/// A project in a list, and where the page after it begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectKey {
+    /// The time that the list is sorted by; 0 when sorted by name.
+    pub time_ms: i64,
+    /// Its name.
+    pub name: String,
+}
+
+/// How far a build is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BuildState {
+    /// Accepted, waits.
+    Queued,
+    /// Given to a runner.
+    Running,
+    /// Over.
+    Ended,
+}
+
+impl BuildState {
+    pub(super) const fn column(self) -> i64 {
+        match self {
+            Self::Queued => 0,
+            Self::Running => 1,
+            Self::Ended => 2,
+        }
+    }
+
+    pub(super) const fn from_column(value: i64) -> Option<Self> {
+        match value {
+            0 => Some(Self::Queued),
+            1 => Some(Self::Running),
+            2 => Some(Self::Ended),
+            _ => None,
+        }
+    }
+}
+
+/// A build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildRecord {
+    /// The part of its id after the colon.
+    pub uuid: String,
+    /// Its project's name.
+    pub project: String,
+    /// Its number within the project.
+    pub number: i64,
+    /// How far it is.
+    pub state: BuildState,
+    /// Its status as callers see it.
+    pub status: String,
+    /// When it was accepted.
+    pub submitted_ms: i64,
+    /// When a runner got it.
+    pub started_ms: Option<i64>,
+    /// When it was over.
+    pub ended_ms: Option<i64>,
+    /// Raised by each update; ignored when inserting (the first is 1).
+    pub version: i64,
+    /// Everything else.
+    pub doc: String,
+}
+
+/// A build in a list, and where the page after it begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildKey {
+    /// Its place in the order of the list: of acceptance, or its number when the list is one project's.
+    pub position: i64,
+    /// Its project's name.
+    pub project: String,
+    /// The part of its id after the colon.
+    pub uuid: String,
+}
+
+/// How many builds of a project are not over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ActiveBuilds {
+    /// Waiting.
+    pub queued: u64,
+    /// Given to a runner.
+    pub running: u64,
+}
+
+/// What a client's token stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRecord {
+    /// Account of the caller.
+    pub account: String,
+    /// Operation that it was given to.
+    pub operation: String,
+    /// The token.
+    pub token: String,
+    /// Digest of the request, to tell another request with the same token.
+    pub request: Vec<u8>,
+    /// What the request made, for example a build's uuid.
+    pub subject: String,
+    /// From then on the token means nothing.
+    pub expires_ms: i64,
+}
+
+/// Credentials for a source provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceCredentialRecord {
+    /// Their ARN.
+    pub arn: String,
+    /// `GITHUB`, ….
+    pub server_type: String,
+    /// `PERSONAL_ACCESS_TOKEN`, ….
+    pub auth_type: String,
+    /// The secret, sealed.
+    pub sealed: Vec<u8>,
+    /// Creation.
+    pub created_ms: i64,
+    /// Everything else.
+    pub doc: String,
+}
+
+/// An access key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessKeyRecord {
+    /// `AKIA…`.
+    pub id: String,
+    /// Its secret, sealed (a signature's check needs the secret itself).
+    pub sealed: Vec<u8>,
+    /// Who signs with it.
+    pub user_arn: String,
+    /// Name for people.
+    pub name: String,
+    /// Creation.
+    pub created_ms: i64,
+    /// Everything else.
+    pub doc: String,
+}
+
+/// Whether a version of a key may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyVersionState {
+    /// Seals and opens.
+    Enabled,
+    /// Does neither, until it is enabled again.
+    Disabled,
+    /// Gone: what it sealed cannot be opened any more.
+    Destroyed,
+}
+
+impl KeyVersionState {
+    pub(super) const fn column(self) -> i64 {
+        match self {
+            Self::Enabled => 0,
+            Self::Disabled => 1,
+            Self::Destroyed => 2,
+        }
+    }
+
+    pub(super) const fn from_column(value: i64) -> Option<Self> {
+        match value {
+            0 => Some(Self::Enabled),
+            1 => Some(Self::Disabled),
+            2 => Some(Self::Destroyed),
+            _ => None,
+        }
+    }
+}
+
+/// A version of an encryption key, wrapped by the root key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyVersionRecord {
+    /// Key id.
+    pub key: String,
+    /// 1, 2, …; the highest seals.
+    pub version: i64,
+    /// The key's bytes, wrapped; empty when destroyed.
+    pub wrapped: Vec<u8>,
+    /// Whether it may be used.
+    pub state: KeyVersionState,
+    /// Creation.
+    pub created_ms: i64,
+}
+
+/// A bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketRecord {
+    /// Its name.
+    pub name: String,
+    /// Creation.
+    pub created_ms: i64,
+    /// Everything else.
+    pub doc: String,
+}
+
+/// A version of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectRecord {
+    /// Its bucket, which must exist.
+    pub bucket: String,
+    /// Its key: up to 1,024 bytes, no path, ordered by bytes.
+    pub key: String,
+    /// Version id; `null` in a bucket without versions.
+    pub version: String,
+    /// The blob that holds its bytes; none for a delete marker.
+    pub blob: Option<String>,
+    /// Length of its bytes in plain.
+    pub size: i64,
+    /// As S3 shows it, without quotes.
+    pub etag: String,
+    /// SHA-256 of its bytes in plain.
+    pub sha256: Vec<u8>,
+    /// When this version was made.
+    pub created_ms: i64,
+    /// Everything else.
+    pub doc: String,
+}
