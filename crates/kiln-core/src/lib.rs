@@ -3,4 +3,9 @@
 //!
 //! Knows nothing of HTTP, SQL or system calls: those are behind `kiln-api`, `kiln-store` and [`runners::Runners`].
 
+pub mod artifact;
+pub mod document;
+pub mod lifecycle;
+pub mod queue;
 pub mod runners;
+pub mod timeline;

@@ -72,8 +72,3 @@ pub(crate) fn terminate() -> io::Result<Signal> {
 pub(crate) fn window_change() -> io::Result<Signal> {
     Signal::on(&[SIGWINCH])
 }
-
-/// The name of a signal, e.g. `SIGKILL`; `signal 64` for one without.
-pub(crate) fn name(signal: i32) -> String {
-    signal_hook::low_level::signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned)
-}

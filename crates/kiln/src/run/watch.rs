@@ -13,7 +13,7 @@ use kiln_runner::{
     follow::{FollowError, Follower},
     job::{Control, RUNNER_LOG},
 };
-use kiln_wire::journal::Body;
+use kiln_wire::{agent::signal_name, journal::Body};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -189,7 +189,7 @@ pub(super) fn how_it_died(watched: &Watched) -> String {
         return format!("kiln: the build cannot be followed and was killed: {problem}");
     }
     let how = match watched.status.map(|status| (status.signal(), status.code())) {
-        Some((Some(signal), _)) => format!("was killed by {}", signals::name(signal)),
+        Some((Some(signal), _)) => format!("was killed by {}", signal_name(signal)),
         Some((None, Some(code))) => format!("ended with status {code}"),
         _ => "is gone".to_owned(),
     };

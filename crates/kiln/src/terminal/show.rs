@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use kiln_model::{BuildStatus, Counter, PhaseType, TestStatus};
 use kiln_wire::{
-    agent::CommandExit,
+    agent::{CommandExit, signal_name},
     event::{Artifact, CacheAction, CommandStarted, Report, Section},
 };
 
@@ -14,7 +14,7 @@ use super::{
     summary::{Cache, Failure, Summary},
     text,
 };
-use crate::{runs, signals};
+use crate::runs;
 
 /// Lines of output that are shown of a command that failed.
 const TAIL_LINES: usize = 20;
@@ -465,13 +465,13 @@ fn capital(text: &str) -> String {
 fn exit(exit: CommandExit) -> String {
     match exit {
         CommandExit::Code(code) => format!("exit status {code}"),
-        CommandExit::Signal(number) => format!("killed by {}", signals::name(number)),
+        CommandExit::Signal(number) => format!("killed by {}", signal_name(number)),
     }
 }
 
 /// A signal's name, and what it usually means.
 fn signal(number: i32) -> String {
-    let name = signals::name(number);
+    let name = signal_name(number);
     let meaning = match name.as_str() {
         "SIGKILL" => "it was killed from outside",
         "SIGSEGV" | "SIGBUS" => "it accessed memory that is not its own",
