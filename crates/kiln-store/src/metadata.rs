@@ -155,6 +155,6 @@ impl Metadata {
     /// # Errors
     /// When the database cannot be read.
     pub fn check(&self) -> Result<Vec<String>, StoreError> {
-        self.read(|view| check::check(view))
+        self.read(check::check)
     }
 }

@@ -69,6 +69,21 @@ pub struct Record<'a> {
     pub body: Body<'a>,
 }
 
+/// One record whose checksum, number and kind are right, without a look into an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawRecord<'a> {
+    /// Sequence number.
+    pub seq: u64,
+    /// Nanoseconds since the epoch.
+    pub time_ns: u64,
+    /// What it adds to the log that people see; empty for an event.
+    pub text: &'a [u8],
+    /// The whole record as it stands in the file.
+    pub bytes: &'a [u8],
+    kind: u8,
+    payload: &'a [u8],
+}
+
 /// A journal that cannot be read on.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -178,6 +193,13 @@ impl Decoder {
         Self::default()
     }
 
+    /// For the rest of a journal: the next bytes are those at `offset`, where record `next_seq` begins (what
+    /// [`Self::offset`] and [`Self::next_seq`] said). Offset 0 is the start of the file.
+    #[must_use]
+    pub fn at(offset: u64, next_seq: u64) -> Self {
+        Self { offset, next_seq, header_seen: offset > 0, ..Self::default() }
+    }
+
     /// Appends bytes of the file.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.start > 0 && (self.start == self.bytes.len() || self.start >= 1 << 20) {
@@ -193,6 +215,12 @@ impl Decoder {
         self.offset
     }
 
+    /// Number of the next record.
+    #[must_use]
+    pub fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
     /// Bytes that wait for the rest of their record; more than 0 at the end of a journal whose writer is gone means
     /// that its last record is torn.
     #[must_use]
@@ -205,6 +233,24 @@ impl Decoder {
     /// # Errors
     /// [`JournalError`] when the bytes are not a journal's; reading cannot go on.
     pub fn next_record(&mut self) -> Result<Option<Record<'_>>, JournalError> {
+        let offset = self.offset.max(FILE_HEADER as u64);
+        let Some(raw) = self.next_raw()? else { return Ok(None) };
+        let body = match (raw.kind, raw.payload.split_first_chunk::<4>()) {
+            (KIND_EVENT, _) => Body::Event(Box::new(
+                serde_json::from_slice(raw.payload)
+                    .map_err(|e| JournalError::Damaged { offset, what: e.to_string() })?,
+            )),
+            (KIND_OUTPUT, Some((command, bytes))) => Body::Output { command: u32::from_le_bytes(*command), bytes },
+            _ => Body::Service(raw.payload),
+        };
+        Ok(Some(Record { seq: raw.seq, time_ns: raw.time_ns, body }))
+    }
+
+    /// As [`Self::next_record`], without parsing events: for copying a journal.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the bytes are not a journal's; reading cannot go on.
+    pub fn next_raw(&mut self) -> Result<Option<RawRecord<'_>>, JournalError> {
         if !self.header_seen {
             let Some(header) = self.bytes.get(..FILE_HEADER) else { return Ok(None) };
             if header != file_header() {
@@ -216,7 +262,8 @@ impl Decoder {
         }
         let offset = self.offset;
         let damaged = |what: String| JournalError::Damaged { offset, what };
-        let Some((length, rest)) = self.bytes[self.start..].split_first_chunk::<4>() else { return Ok(None) };
+        let waiting = &self.bytes[self.start..];
+        let Some((length, rest)) = waiting.split_first_chunk::<4>() else { return Ok(None) };
         let length = u32::from_le_bytes(*length) as usize;
         if !(RECORD_HEADER - 4..=RECORD_HEADER - 4 + MAX_PAYLOAD).contains(&length) {
             return Err(damaged(format!("length {length}")));
@@ -241,21 +288,17 @@ impl Decoder {
         if seq != self.next_seq {
             return Err(damaged(format!("record {seq} where {} was expected", self.next_seq)));
         }
-        let body = match *kind {
-            KIND_OUTPUT => {
-                let Some((command, bytes)) = payload.split_first_chunk::<4>() else {
-                    return Err(damaged("output without a command number".to_owned()));
-                };
-                Body::Output { command: u32::from_le_bytes(*command), bytes }
-            }
-            KIND_SERVICE => Body::Service(payload),
-            KIND_EVENT => Body::Event(serde_json::from_slice(payload).map_err(|e| damaged(e.to_string()))?),
+        let text = match *kind {
+            KIND_OUTPUT => payload.get(4..).ok_or_else(|| damaged("output without a command number".to_owned()))?,
+            KIND_SERVICE => payload,
+            KIND_EVENT => &[],
             other => return Err(damaged(format!("kind {other}"))),
         };
+        let time_ns = u64::from_le_bytes(*time);
         self.start += 4 + length;
         self.offset += 4 + length as u64;
         self.next_seq += 1;
-        Ok(Some(Record { seq, time_ns: u64::from_le_bytes(*time), body }))
+        Ok(Some(RawRecord { seq, time_ns, text, bytes: &waiting[..4 + length], kind: *kind, payload }))
     }
 }
 
@@ -310,6 +353,28 @@ mod tests {
             let (seqs, end) = read(&bytes, cut);
             prop_assert_eq!(seqs, (0..chunks.len() as u64).collect::<Vec<_>>());
             prop_assert_eq!(end.unwrap(), 0);
+        }
+
+        #[test]
+        fn reading_resumes_at_any_record(
+            chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..20),
+        ) {
+            let bytes = journal(&chunks);
+            let mut whole = Decoder::new();
+            whole.push(&bytes);
+            let mut copy = file_header().to_vec();
+            loop {
+                let (offset, seq) = (whole.offset(), whole.next_seq());
+                let mut rest = Decoder::at(offset, seq);
+                rest.push(&bytes[usize::try_from(offset).unwrap()..]);
+                let expected = whole.next_raw().unwrap().map(|r| (r.seq, r.bytes.to_vec()));
+                prop_assert_eq!(rest.next_record().unwrap().map(|r| r.seq), expected.as_ref().map(|(seq, _)| *seq));
+                match expected {
+                    Some((_, bytes)) => copy.extend(bytes),
+                    None => break,
+                }
+            }
+            prop_assert_eq!(copy, bytes);
         }
 
         #[test]
