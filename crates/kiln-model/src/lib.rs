@@ -7,6 +7,8 @@ pub mod arn;
 mod build;
 pub mod codebuild;
 mod compute;
+pub mod constraint;
+pub mod decode;
 mod enumeration;
 mod error;
 pub mod kiln;

@@ -1,0 +1,245 @@
+//! Constraints of inputs, as the service model states them (`api.md` 2.2): which members are required, lengths,
+//! patterns, ranges, enumerations, counts.
+//!
+//! [`shapes`] writes them down as data, so that a test compares them with the published model.
+
+mod shapes;
+
+use serde_json::Value;
+
+use crate::error::excerpt;
+
+/// Constraints of a structure. Members without any are left out.
+#[derive(Debug)]
+pub struct Structure {
+    /// AWS's name of the shape.
+    pub name: &'static str,
+    /// Members, in the model's order.
+    pub members: &'static [Member],
+}
+
+/// Constraints of a member.
+#[derive(Debug)]
+pub struct Member {
+    /// Name in JSON.
+    pub name: &'static str,
+    /// Whether it must be there and not null.
+    pub required: bool,
+    /// What its value must fulfil.
+    pub rule: Rule,
+}
+
+/// What a value must fulfil. A value of another JSON type passes: decoding refuses it.
+#[derive(Debug)]
+pub enum Rule {
+    /// Anything.
+    Any,
+    /// A string with so many characters, and of that form.
+    Text {
+        /// Fewest characters.
+        min: usize,
+        /// Most characters.
+        max: usize,
+        /// Form.
+        pattern: Option<Pattern>,
+    },
+    /// An integer in that range.
+    Number {
+        /// Smallest.
+        min: i64,
+        /// Largest.
+        max: i64,
+    },
+    /// One of these strings.
+    OneOf {
+        /// AWS's names.
+        names: &'static [&'static str],
+        /// What a message calls the value where AWS has a text of its own: `compute type`, `type`.
+        called: Option<&'static str>,
+    },
+    /// An array of so many items, each of which fulfils a rule.
+    List {
+        /// Fewest items.
+        min: usize,
+        /// Most items.
+        max: usize,
+        /// What each fulfils.
+        item: &'static Rule,
+    },
+    /// An object.
+    Structure(&'static Structure),
+}
+
+/// A form of strings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pattern {
+    /// `[A-Za-z0-9][A-Za-z0-9\-_]{1,149}`. Every violation has AWS's text for names (`api.md` 2.4).
+    ProjectName,
+    /// Keys and values of tags: `[\p{L}\p{Z}\p{N}_.:/=@+\-]*`.
+    Tag,
+}
+
+impl Pattern {
+    /// The regular expression of the model.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ProjectName => r"[A-Za-z0-9][A-Za-z0-9\-_]{1,149}",
+            Self::Tag => r"^([\p{L}\p{Z}\p{N}_.:/=@+\-]*)$",
+        }
+    }
+
+    fn matches(self, text: &str) -> bool {
+        match self {
+            Self::ProjectName => crate::arn::is_project_name(text),
+            // `is_alphabetic` also takes the vowel signs that Indic scripts write their words with.
+            Self::Tag => {
+                text.chars().all(|c| c.is_alphabetic() || c.is_numeric() || is_separator(c) || "_.:/=@+-".contains(c))
+            }
+        }
+    }
+}
+
+/// `\p{Z}`: spaces and separators, but not control characters such as tab and line feed.
+fn is_separator(c: char) -> bool {
+    c.is_whitespace() && !c.is_control()
+}
+
+/// Something that is wrong with an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Violation {
+    text: String,
+    /// True when AWS answers with this text alone.
+    whole: bool,
+}
+
+/// Most violations that one answer tells.
+const MOST_VIOLATIONS: usize = 20;
+
+/// Checks an input against the constraints of its shape.
+///
+/// # Errors
+/// The message of an `InvalidInputException`: all violations, in the words of AWS's request validation.
+pub fn check(structure: &Structure, input: &Value) -> Result<(), String> {
+    let mut violations = Vec::new();
+    check_structure(structure, input, "", &mut violations);
+    if let Some(violation) = violations.iter().find(|violation| violation.whole) {
+        return Err(violation.text.clone());
+    }
+    let count = violations.len();
+    if count == 0 {
+        return Ok(());
+    }
+    let texts: Vec<_> = violations.into_iter().take(MOST_VIOLATIONS).map(|violation| violation.text).collect();
+    let plural = if count == 1 { "" } else { "s" };
+    Err(format!("{count} validation error{plural} detected: {}", texts.join("; ")))
+}
+
+fn check_structure(structure: &Structure, value: &Value, path: &str, violations: &mut Vec<Violation>) {
+    let Some(object) = value.as_object() else { return };
+    for member in structure.members {
+        let mut path = path.to_owned();
+        if !path.is_empty() {
+            path.push('.');
+        }
+        path.push_str(member.name);
+        match object.get(member.name) {
+            None | Some(Value::Null) => {
+                if member.required {
+                    violations.push(violation(None, &path, "Member must not be null"));
+                }
+            }
+            Some(value) => check_rule(&member.rule, value, &path, violations),
+        }
+    }
+}
+
+fn check_rule(rule: &Rule, value: &Value, path: &str, violations: &mut Vec<Violation>) {
+    match (rule, value) {
+        (Rule::Structure(structure), Value::Object(_)) => check_structure(structure, value, path, violations),
+        (Rule::List { min, max, item }, Value::Array(items)) => {
+            violations.extend(length_violation(items.len(), *min, *max).map(|sentence| Violation {
+                text: format!("Value at '{path}' failed to satisfy constraint: {sentence}"),
+                whole: false,
+            }));
+            for (index, value) in items.iter().enumerate() {
+                // Far more than one answer tells; the rest of a hostile input need not be read.
+                if violations.len() > MOST_VIOLATIONS {
+                    return;
+                }
+                check_rule(item, value, &format!("{path}.{}.member", index + 1), violations);
+            }
+        }
+        (Rule::Text { min, max, pattern }, Value::String(text)) => {
+            check_text(text, (*min, *max), *pattern, path, violations)
+        }
+        (Rule::Number { min, max }, Value::Number(number)) => {
+            // A number that is no i64 is no value of any integer member: decoding refuses it.
+            if let Some(number) = number.as_i64() {
+                let sentence = if number < *min {
+                    format!("Member must have value greater than or equal to {min}")
+                } else if number > *max {
+                    format!("Member must have value less than or equal to {max}")
+                } else {
+                    return;
+                };
+                violations.push(violation(Some(&number.to_string()), path, &sentence));
+            }
+        }
+        (Rule::OneOf { names, called }, Value::String(text)) => {
+            if names.contains(&text.as_str()) {
+                return;
+            }
+            violations.push(match called {
+                Some(called) => {
+                    Violation { text: format!("Invalid {called} provided: {}", excerpt(text)), whole: true }
+                }
+                None => {
+                    let sentence = format!("Member must satisfy enum value set: [{}]", names.join(", "));
+                    violation(Some(text), path, &sentence)
+                }
+            });
+        }
+        _ => {}
+    }
+}
+
+fn check_text(
+    text: &str,
+    (min, max): (usize, usize),
+    pattern: Option<Pattern>,
+    path: &str,
+    violations: &mut Vec<Violation>,
+) {
+    if pattern == Some(Pattern::ProjectName) {
+        if !Pattern::ProjectName.matches(text) {
+            let text = "Only alphanumeric characters, dash, and underscore are supported".to_owned();
+            violations.push(Violation { text, whole: true });
+        }
+        return;
+    }
+    let length = text.chars().count();
+    if let Some(sentence) = length_violation(length, min, max) {
+        violations.push(violation(Some(text), path, &sentence));
+    }
+    if let Some(pattern) = pattern.filter(|pattern| !pattern.matches(text)) {
+        let sentence = format!("Member must satisfy regular expression pattern: {}", pattern.as_str());
+        violations.push(violation(Some(text), path, &sentence));
+    }
+}
+
+fn length_violation(length: usize, min: usize, max: usize) -> Option<String> {
+    if length < min {
+        Some(format!("Member must have length greater than or equal to {min}"))
+    } else if length > max {
+        Some(format!("Member must have length less than or equal to {max}"))
+    } else {
+        None
+    }
+}
+
+fn violation(value: Option<&str>, path: &str, sentence: &str) -> Violation {
+    let value = value.map_or_else(|| "null".to_owned(), |value| format!("'{}'", excerpt(value)));
+    let text = format!("Value {value} at '{path}' failed to satisfy constraint: {sentence}");
+    Violation { text, whole: false }
+}
