@@ -6,7 +6,6 @@ use std::{io::Read as _, num::NonZeroUsize, thread};
 
 use kiln_buildspec::CacheAction as Action;
 use kiln_wire::{
-    PathBytes,
     agent::{self, FromAgent, Links, List},
     event::{CacheAction, Event},
 };
@@ -76,9 +75,9 @@ impl Build<'_> {
         let fallback = keys.split_off(usize::from(cache.key.is_some()).min(keys.len()));
         let key = keys.pop();
         // Of `kiln run`, whose builds belong to no project, every source directory has a cache of its own (DESIGN 5).
-        let namespace = match self.job.id.project() {
-            "local" => self.job.source.dir.display().to_string(),
-            project => project.to_owned(),
+        let namespace = match &self.job.service {
+            None => self.job.source.dir.display().to_string(),
+            Some(_) => format!("{}:{}", self.job.account, self.job.id.project()),
         };
         let identity = Identity { namespace, paths: cache.paths.clone() };
         let mut state = State { store, identity, paths: expanded, key, action: cache.action, restored: None };
@@ -318,20 +317,7 @@ fn inside(entry: &Entry<'_>, source_dir: &str) -> agent::Entry {
     } else {
         [source_dir.as_bytes(), b"/", entry.path].concat()
     };
-    agent::Entry {
-        path: PathBytes(absolute.clone()),
-        absolute: PathBytes(absolute),
-        kind: match entry.kind {
-            EntryKind::File => agent::EntryKind::File,
-            EntryKind::Symlink { target } => agent::EntryKind::Symlink { target: PathBytes(target.to_vec()) },
-            EntryKind::Directory => agent::EntryKind::Directory,
-        },
-        mode: entry.mode,
-        size: entry.size,
-        mtime_ns: entry.mtime_ns,
-        ctime_ns: 0,
-        inode: 0,
-    }
+    entry.at(absolute)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! Named crash points (`reliability.md`, fault test 2): with `KILN_CRASH_POINT=NAME` in the runner's environment the
-//! process is killed (SIGKILL, so that nothing cleans up) when it reaches that point. `NAME:N` means the N-th time.
+//! Named crash points (`reliability.md`, fault test 2): with `KILN_CRASH_POINT=NAME` in the environment the process is
+//! killed (SIGKILL, so that nothing cleans up) when it reaches that point. `NAME:N` means the N-th time. A server and its
+//! runners see the same variable: names are unique among all of them.
 //!
 //! Own code instead of the `fail` crate: killing the process is the only action that the tests need.
 
@@ -8,7 +9,7 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-/// Every name, in the order in which a build passes them.
+/// Every name of the runner, in the order in which a build passes them.
 pub const POINTS: [&str; 9] = [
     "journal_created",
     "sandbox_started",
@@ -21,10 +22,15 @@ pub const POINTS: [&str; 9] = [
     "ended",
 ];
 
-/// Dies here when told to.
+/// Dies here when told to; `name` is one of [`POINTS`].
 pub fn point(name: &str) {
+    point_of(&POINTS, name);
+}
+
+/// Dies here when told to; `name` is one of `points`, the list of the calling crate, through which its tests loop.
+pub fn point_of(points: &[&str], name: &str) {
     static WANTED: OnceLock<Option<(String, AtomicU32)>> = OnceLock::new();
-    debug_assert!(POINTS.contains(&name), "crash point '{name}' is not listed");
+    debug_assert!(points.contains(&name), "crash point '{name}' is not listed");
     let wanted = WANTED.get_or_init(|| {
         let text = std::env::var("KILN_CRASH_POINT").ok()?;
         let (name, times) = text.split_once(':').map_or((text.as_str(), 1), |(n, t)| (n, t.parse().unwrap_or(1)));

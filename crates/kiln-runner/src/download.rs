@@ -1,6 +1,7 @@
 //! DOWNLOAD_SOURCE: the buildspec, the variables, the runtimes, the cache (`buildspec.md` 1.1, 1.9, 5.2).
 //!
-//! A local run fetches nothing: the source directory is a layer of the container's file system from the start.
+//! A local run fetches nothing: the source directory is a layer of the container's file system from the start. Sources
+//! of the service are unpacked inside the container ([`crate::service_source`]).
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -9,11 +10,13 @@ use kiln_model::PhaseType;
 use kiln_wire::agent::{FromAgent, Setup, ToAgent};
 
 use crate::{
+    archive::SourceArchive,
     build::{Build, Failure, PhaseResult},
     environment,
     job::BuildspecSource,
     layout::INLINE_BUILDSPEC,
     mask::Masker,
+    service_source::archive_name,
     session::Halt,
     source::{SourceError, SourceRoot},
 };
@@ -47,13 +50,18 @@ impl Build<'_> {
             Ok(root) => root,
             Err(e) => return Ok(Some(Failure::new("CLIENT_ERROR", format!("source directory {e}")))),
         };
-        let (text, location) = match self.buildspec_text(&root, &source_dir) {
+        let mut archive = match self.unpack_sources()? {
+            Ok(archive) => archive,
+            Err(failure) => return Ok(Some(failure)),
+        };
+        let (text, location) = match self.buildspec_text(&root, archive.as_mut(), &source_dir) {
             Ok(found) => found,
             Err((location, failure)) => {
                 self.session.journal.line(&format!("YAML location is {location}"))?;
                 return Ok(Some(failure));
             }
         };
+        drop(archive);
         self.session.journal.line(&format!("YAML location is {location}"))?;
         let parsed = match kiln_buildspec::parse(&text, ParseOptions::default()) {
             Ok(parsed) => parsed,
@@ -108,8 +116,14 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// The buildspec's bytes and what the log calls their place.
-    fn buildspec_text(&self, root: &SourceRoot, source_dir: &str) -> Result<(Vec<u8>, String), (String, Failure)> {
+    /// The buildspec's bytes and what the log calls their place. `archive`: the source that was unpacked; then the
+    /// buildspec is read from there, not from the container, in which nothing is to be trusted.
+    fn buildspec_text(
+        &self,
+        root: &SourceRoot,
+        archive: Option<&mut SourceArchive>,
+        source_dir: &str,
+    ) -> Result<(Vec<u8>, String), (String, Failure)> {
         let (path, named) = match &self.job.buildspec {
             BuildspecSource::Inline { text, .. } => {
                 return Ok((text.clone().into_bytes(), INLINE_BUILDSPEC.to_owned()));
@@ -118,14 +132,30 @@ impl Build<'_> {
             BuildspecSource::InSource(path) => (path.as_str(), true),
         };
         let location = format!("{source_dir}/{path}");
-        root.read(Path::new(path), kiln_buildspec::MAX_BYTES as u64).map(|text| (text, location.clone())).map_err(|e| {
-            let message = match e {
-                SourceError::Missing(_) if named => format!("stat {location}: no such file or directory"),
-                SourceError::Missing(_) => "YAML file does not exist".to_owned(),
+        let limit = kiln_buildspec::MAX_BYTES as u64;
+        let missing = || {
+            if named {
+                format!("stat {location}: no such file or directory")
+            } else {
+                "YAML file does not exist".to_owned()
+            }
+        };
+        let text = match archive {
+            Some(archive) => match archive_name(path) {
+                Some(name) => {
+                    archive.read(name.as_bytes(), limit).map_err(|e| e.to_string()).and_then(|t| t.ok_or_else(missing))
+                }
+                None => Err(format!("{path} leads out of the source directory")),
+            },
+            None => root.read(Path::new(path), limit).map_err(|e| match e {
+                SourceError::Missing(_) => missing(),
                 e => e.to_string(),
-            };
-            (location, Failure::new("YAML_FILE_ERROR", message))
-        })
+            }),
+        };
+        match text {
+            Ok(text) => Ok((text, location)),
+            Err(message) => Err((location, Failure::new("YAML_FILE_ERROR", message))),
+        }
     }
 
     fn variables(&mut self, root: &SourceRoot) -> PhaseResult {

@@ -3,7 +3,7 @@
 //! Names, links and modes come from a hostile build (`security.md` 5.4). Everything that stores entries on the host
 //! ([`crate::zip`], [`crate::directory`], [`crate::cache`]) checks them here first.
 
-use kiln_wire::agent;
+use kiln_wire::{PathBytes, agent};
 
 /// Longest path that is taken, in bytes: Linux' own `PATH_MAX`.
 pub const MAX_PATH: usize = 4096;
@@ -52,6 +52,27 @@ impl<'a> From<&'a agent::Entry> for Entry<'a> {
             mode: entry.mode,
             size: entry.size,
             mtime_ns: entry.mtime_ns,
+        }
+    }
+}
+
+impl Entry<'_> {
+    /// The entry as the agent takes it, at an absolute path of the container.
+    #[must_use]
+    pub(crate) fn at(&self, absolute: Vec<u8>) -> agent::Entry {
+        agent::Entry {
+            path: PathBytes(absolute.clone()),
+            absolute: PathBytes(absolute),
+            kind: match self.kind {
+                EntryKind::File => agent::EntryKind::File,
+                EntryKind::Symlink { target } => agent::EntryKind::Symlink { target: PathBytes(target.to_vec()) },
+                EntryKind::Directory => agent::EntryKind::Directory,
+            },
+            mode: self.mode,
+            size: self.size,
+            mtime_ns: self.mtime_ns,
+            ctime_ns: 0,
+            inode: 0,
         }
     }
 }

@@ -25,20 +25,28 @@ pub(crate) struct Environment {
 
 /// A variable has no value here.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", describe(.missing))]
+#[error("{}", describe(.missing, *.service))]
 pub(crate) struct MissingSecrets {
     /// Section of the buildspec, variable, what it refers to.
     missing: Vec<(&'static str, String, String)>,
+    /// It is a build of the service.
+    service: bool,
 }
 
-fn describe(missing: &[(&'static str, String, String)]) -> String {
+fn describe(missing: &[(&'static str, String, String)], service: bool) -> String {
     let list: Vec<String> =
         missing.iter().map(|(section, name, reference)| format!("env/{section} {name} (from '{reference}')")).collect();
     let example = missing.first().map_or("NAME", |(_, name, _)| name.as_str());
-    format!(
-        "no value for {}: a local run reads no parameter or secret store. Give it with -e {example}=VALUE, or in a file with --env-file",
-        list.join(", ")
-    )
+    let remedy = if service {
+        format!(
+            "this service has no parameter or secret store yet. Give it as environment variable {example} of the project or of StartBuild (environmentVariablesOverride)"
+        )
+    } else {
+        format!(
+            "a local run reads no parameter or secret store. Give it with -e {example}=VALUE, or in a file with --env-file"
+        )
+    };
+    format!("no value for {}: {remedy}", list.join(", "))
 }
 
 /// Puts the variables together; of a name set in several places the later one wins: image, service, buildspec, start.
@@ -77,7 +85,7 @@ pub(crate) fn compose(
         }
     }
     if !missing.is_empty() {
-        return Err(MissingSecrets { missing });
+        return Err(MissingSecrets { missing, service: job.service.is_some() });
     }
     variables.extend(job.variables.iter().cloned());
 
@@ -88,7 +96,7 @@ pub(crate) fn compose(
     Ok(Environment { variables, secrets, secret_names, unmasked })
 }
 
-/// What the service sets (`buildspec.md` 7.1, 7.2), as far as it makes sense without one.
+/// What the service sets (`buildspec.md` 7.1, 7.2); of a local run, as far as it makes sense there.
 fn service(job: &Job, layout: &Layout, resolved_version: Option<&str>) -> Vec<(String, String)> {
     let Job { id, region, account, .. } = job;
     let go_path = layout.go_path();
@@ -100,7 +108,6 @@ fn service(job: &Job, layout: &Layout, resolved_version: Option<&str>) -> Vec<(S
         ("CODEBUILD_BUILD_IMAGE", job.image.clone()),
         ("CODEBUILD_BUILD_NUMBER", job.number.to_string()),
         ("CODEBUILD_BUILD_SUCCEEDING", "1".to_owned()),
-        ("CODEBUILD_BUILD_URL", format!("file://{}", job.artifacts.display())),
         ("CODEBUILD_CI", "true".to_owned()),
         ("CODEBUILD_CONTAINER_NAME", "default".to_owned()),
         ("CODEBUILD_EXECUTION_ROLE_BUILD", String::new()),
@@ -108,23 +115,34 @@ fn service(job: &Job, layout: &Layout, resolved_version: Option<&str>) -> Vec<(S
         ("CODEBUILD_INITIATOR", job.initiator.clone()),
         ("CODEBUILD_KMS_KEY_ID", format!("arn:aws:kms:{region}:{account}:alias/aws/s3")),
         ("CODEBUILD_LAST_EXIT", "0".to_owned()),
-        ("CODEBUILD_LOCAL_BUILD", "true".to_owned()),
         ("CODEBUILD_LOG_PATH", id.uuid().to_owned()),
-        ("CODEBUILD_SOURCE_REPO_URL", format!("file://{}", job.source.dir.display())),
         ("CODEBUILD_SOURCE_VERSION", String::new()),
         ("CODEBUILD_SRC_DIR", layout.source_dir().to_owned()),
         ("CODEBUILD_START_TIME", (job.submitted_ns / 1_000_000).to_string()),
         ("GOPATH", format!("/go:{go_path}")),
         ("HOME", "/root".to_owned()),
     ];
+    if job.service.is_none() {
+        variables.extend([
+            ("CODEBUILD_BUILD_URL", format!("file://{}", job.artifacts.display())),
+            ("CODEBUILD_LOCAL_BUILD", "true".to_owned()),
+            ("CODEBUILD_SOURCE_REPO_URL", format!("file://{}", job.source.dir.display())),
+        ]);
+    }
     if let Some(commit) = resolved_version {
         variables.push(("CODEBUILD_RESOLVED_SOURCE_VERSION", commit.to_owned()));
     }
     let mut variables: Vec<(String, String)> = variables.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
     for ((id, dir), inside) in job.source.secondary.iter().zip(layout.secondary_dirs()) {
         variables.push((format!("CODEBUILD_SRC_DIR_{id}"), inside.clone()));
-        variables.push((format!("CODEBUILD_SOURCE_REPO_URL_{id}"), format!("file://{}", dir.display())));
         variables.push((format!("CODEBUILD_SOURCE_VERSION_{id}"), String::new()));
+        if job.service.is_none() {
+            variables.push((format!("CODEBUILD_SOURCE_REPO_URL_{id}"), format!("file://{}", dir.display())));
+        }
+    }
+    for (name, value) in job.service.iter().flat_map(|service| &service.variables) {
+        variables.retain(|(known, _)| known != name);
+        variables.extend(value.as_ref().map(|value| (name.clone(), value.clone())));
     }
     variables
 }
@@ -132,7 +150,7 @@ fn service(job: &Job, layout: &Layout, resolved_version: Option<&str>) -> Vec<(S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_support::job;
+    use crate::{job::ServiceSettings, test_support::job};
 
     fn buildspec(text: &str) -> Buildspec {
         kiln_buildspec::parse(text.as_bytes(), kiln_buildspec::ParseOptions::default()).unwrap().buildspec
@@ -157,6 +175,31 @@ mod tests {
         assert_eq!(value(&env, "PATH"), "/x:$PATH:/codebuild/user/bin");
         assert_eq!(value(&env, "CODEBUILD_RESOLVED_SOURCE_VERSION"), "abc");
         assert_eq!(value(&env, "CODEBUILD_BUILD_ID"), job.id.to_string());
+    }
+
+    #[test]
+    fn the_service_decides_what_a_local_run_makes_up() {
+        let mut job = job();
+        let spec = buildspec(
+            "version: 0.2\nenv:\n  parameter-store:\n    DB: /app/db\nphases:\n  build:\n    commands: [a]\n",
+        );
+        job.source.secondary = vec![("lib".into(), "/data/builds/x/source/secondary-0".into())];
+        job.service = Some(ServiceSettings {
+            variables: vec![
+                ("CODEBUILD_SOURCE_REPO_URL".into(), Some("bucket/key.zip".into())),
+                ("CODEBUILD_LOG_PATH".into(), None),
+            ],
+            ..ServiceSettings::default()
+        });
+        let error = compose(&job, &Layout::new(&job), &[], &spec, None).unwrap_err().to_string();
+        assert!(error.contains("service") && error.contains("variable DB of the project"), "{error}");
+        job.variables.push(("DB".into(), "db-value-1".into()));
+        let env = compose(&job, &Layout::new(&job), &[], &spec, None).unwrap();
+        assert_eq!(value(&env, "CODEBUILD_SOURCE_REPO_URL"), "bucket/key.zip");
+        for name in ["CODEBUILD_LOG_PATH", "CODEBUILD_LOCAL_BUILD", "CODEBUILD_BUILD_URL"] {
+            assert!(!env.variables.contains_key(name), "{name}");
+        }
+        assert!(!env.variables.values().any(|v| v.contains("/data/")), "{:?}", env.variables);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Where things are inside the build container (`buildspec.md` 2.1).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -20,10 +20,13 @@ pub(crate) struct Layout {
 impl Layout {
     /// The layout of a job.
     ///
-    /// The digits of `/codebuild/output/src<digits>/src` are random at AWS. Here they follow from the source directory,
-    /// so that tools which store absolute paths in their caches (compilers, virtual environments) find them again.
+    /// The digits of `/codebuild/output/src<digits>/src` are random at AWS. Here they follow from the source directory, or
+    /// from the project of a build of the service, so that tools which store absolute paths in their caches (compilers,
+    /// virtual environments) find them again.
     #[must_use]
     pub(crate) fn new(job: &Job) -> Self {
+        let project = job.service.as_ref().map(|_| PathBuf::from(format!("{}:{}", job.account, job.id.project())));
+        let digits = |dir, id| digits(project.as_deref().unwrap_or(dir), id);
         let go_path = format!("/codebuild/output/src{}", digits(&job.source.dir, ""));
         Self {
             source_dir: format!("{go_path}/src"),
@@ -69,7 +72,10 @@ fn digits(dir: &Path, id: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_support::job;
+    use crate::{
+        job::{ServiceSettings, Source},
+        test_support::job,
+    };
 
     #[test]
     fn directories_are_stable_and_differ_by_source() {
@@ -79,5 +85,18 @@ mod tests {
         assert_eq!(layout.source_dir(), Layout::new(&job).source_dir());
         assert_ne!(layout.secondary_dirs()[0], layout.secondary_dirs()[1]);
         assert!(layout.source_dir().starts_with(&layout.go_path()));
+    }
+
+    #[test]
+    fn builds_of_a_project_lie_at_the_same_place() {
+        let mut job = job();
+        job.service = Some(ServiceSettings::default());
+        job.source = Source::of_service(Path::new("/data/builds/1"), ["a", "b"]);
+        let first = Layout::new(&job);
+        job.source = Source::of_service(Path::new("/data/builds/2"), ["a", "b"]);
+        let second = Layout::new(&job);
+        assert_eq!(first.source_dir(), second.source_dir());
+        assert_eq!(first.secondary_dirs(), second.secondary_dirs());
+        assert_ne!(first.secondary_dirs()[0], first.secondary_dirs()[1]);
     }
 }

@@ -4,6 +4,7 @@
 //! [`run`]. Everything that happens goes into the journal; [`follow::Follower`] reads it. Read the modules in this
 //! order: [`job`], `build`, `provision`, `download`, `commands`, `upload`, `session`, `journal`.
 
+mod archive;
 mod atomic;
 mod build;
 pub mod cache;
@@ -25,6 +26,7 @@ mod pipeline;
 mod provision;
 pub mod report;
 mod reports_step;
+mod service_source;
 mod session;
 mod shell;
 mod source;

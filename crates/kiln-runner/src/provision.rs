@@ -266,6 +266,11 @@ fn pairs(env: &[String]) -> Vec<(String, String)> {
 
 fn volumes(job: &Job, build_dir: &Path, agent_file: PathBuf) -> io::Result<Vec<Volume>> {
     let layout = Layout::new(job);
+    if job.service.is_some() {
+        for dir in std::iter::once(&job.source.dir).chain(job.source.secondary.iter().map(|(_, dir)| dir)) {
+            fs::create_dir_all(dir)?;
+        }
+    }
     let access = if job.source.in_place { Access::ReadWrite } else { Access::CopyOnWrite };
     let mut volumes = vec![
         Volume { source: job.source.dir.clone(), target: PathBuf::from(layout.source_dir()), access },

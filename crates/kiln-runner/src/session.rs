@@ -633,6 +633,16 @@ impl FileSink<'_> {
         self.drain(Self::BUFFER)
     }
 
+    /// The file will not become complete; the agent throws away what it has of it.
+    ///
+    /// # Errors
+    /// [`Halt`].
+    pub(crate) fn broken_file(&mut self, why: &str) -> Result<(), Halt> {
+        agent::encode(kind::FILE_END, &FileEnd { error: Some(why.to_owned()) }, &mut self.out)
+            .map_err(|e| Halt::Sink(e.to_string()))?;
+        self.drain(Self::BUFFER)
+    }
+
     /// That was the last one; returns the agent's answer.
     ///
     /// # Errors

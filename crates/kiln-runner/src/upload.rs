@@ -15,13 +15,16 @@ use crate::{
     build::{Build, Failure, PhaseResult},
     directory::{DirectoryError, DirectoryWriter},
     entry::OutputLimits,
-    job::Packaging,
+    job::{ArtifactSettings, PRIMARY_ARTIFACT, Packaging, SECONDARY_ARTIFACTS},
     session::{FileStream, Halt, Transfer},
     zip::{ZIP_EPOCH, ZipError, ZipOptions, ZipTimes, ZipWriter},
 };
 
 /// Files that one artifact, report or cache may list.
 pub(crate) const MAX_ENTRIES: u32 = 2_000_000;
+
+/// Longest name of an artifact, in bytes: the longest key of an object.
+const MAX_NAME: usize = 1024;
 
 /// What a search found.
 #[derive(Debug)]
@@ -61,21 +64,42 @@ impl Build<'_> {
         let Some(artifacts) = self.buildspec.artifacts.clone() else { return Ok(None) };
         // With only secondary artifacts, `files` of the primary may be empty.
         let primary = !artifacts.primary.files.is_empty() || artifacts.secondary.is_empty();
-        if primary && let Some(failure) = self.artifact(None, &artifacts.primary)? {
+        if primary
+            && let Some(settings) = self.settings(None)
+            && let Some(failure) = self.artifact(None, &artifacts.primary, settings)?
+        {
             return Ok(Some(failure));
         }
         for (identifier, set) in &artifacts.secondary {
+            let Some(settings) = self.settings(Some(identifier)) else {
+                let text =
+                    format!("Skipping secondary artifacts {identifier}: the project has none of this identifier");
+                self.session.journal.line(&text)?;
+                continue;
+            };
             self.session.journal.line(&format!("Preparing to copy secondary artifacts {identifier}"))?;
-            if let Some(failure) = self.artifact(Some(identifier), set)? {
+            if let Some(failure) = self.artifact(Some(identifier), set, settings)? {
                 return Ok(Some(failure));
             }
         }
         Ok(None)
     }
 
-    fn artifact(&mut self, identifier: Option<&str>, set: &ArtifactSet) -> PhaseResult {
-        let links =
-            if set.enable_symlinks && self.job.packaging == Packaging::Zip { Links::KeepInside } else { Links::Follow };
+    /// How an artifact of the buildspec is packed and named; `None`: the project does not want it. The buildspec names
+    /// every artifact of a local run.
+    fn settings(&self, identifier: Option<&str>) -> Option<ArtifactSettings> {
+        match (&self.job.service, identifier) {
+            (None, _) => Some(ArtifactSettings { packaging: self.job.packaging, override_name: true }),
+            (Some(service), None) => service.artifact,
+            (Some(service), Some(identifier)) => {
+                service.secondary_artifacts.iter().find(|(id, _)| id == identifier).map(|(_, settings)| *settings)
+            }
+        }
+    }
+
+    fn artifact(&mut self, identifier: Option<&str>, set: &ArtifactSet, settings: ArtifactSettings) -> PhaseResult {
+        let ArtifactSettings { packaging, override_name } = settings;
+        let links = if set.enable_symlinks && packaging == Packaging::Zip { Links::KeepInside } else { Links::Follow };
         let search = Search {
             base: set.base_directory.as_deref(),
             patterns: &set.files,
@@ -90,49 +114,71 @@ impl Build<'_> {
         if found.entries.is_empty() {
             return Ok(Some(Failure::new("CLIENT_ERROR", "no matching artifact paths found")));
         }
-        let default = match (identifier, self.job.packaging) {
-            (None, Packaging::Zip) => "artifacts.zip".to_owned(),
-            (Some(id), Packaging::Zip) => format!("{id}.zip"),
-            (None, Packaging::None) => "artifacts".to_owned(),
-            (Some(id), Packaging::None) => id.to_owned(),
-        };
         let name = match &set.name {
-            Some(name) => self.expand(std::slice::from_ref(name))?.pop().filter(|n| !n.is_empty()).unwrap_or(default),
-            None => default,
+            Some(name) if override_name => {
+                self.expand(std::slice::from_ref(name))?.pop().filter(|name| !name.is_empty())
+            }
+            _ => None,
         };
-        let Some(target) = target_path(&self.job.artifacts, &name) else {
+        let Some(target) = self.artifact_path(identifier, packaging, name.as_deref()) else {
+            let name = name.or(identifier.map(str::to_owned)).unwrap_or_default();
             let message = format!("artifact name '{name}' leads out of the artifact directory");
             return Ok(Some(Failure::new("CLIENT_ERROR", message)));
         };
+        // Where the name says nothing about the place, the service makes an object's key of it.
+        let name = name.filter(|_| self.job.service.is_some());
+        if name.as_ref().is_some_and(|name| name.len() > MAX_NAME) {
+            let message = format!("the artifact's name has more than {MAX_NAME} bytes");
+            return Ok(Some(Failure::new("CLIENT_ERROR", message)));
+        }
         if let Some(parent) = target.parent()
             && let Err(e) = fs::create_dir_all(parent)
         {
             return Ok(Some(Failure::new("CLIENT_ERROR", format!("cannot make {}: {e}", parent.display()))));
         }
-        match self.job.packaging {
-            Packaging::Zip => self.write_zip(identifier, &target, &found),
-            Packaging::None => self.write_directory(identifier, &target, &found),
+        let place = Place { identifier, name, target: &target };
+        match packaging {
+            Packaging::Zip => self.write_zip(place, &found),
+            Packaging::None => self.write_directory(place, &found),
         }
     }
 
-    fn write_zip(&mut self, identifier: Option<&str>, target: &Path, found: &Found) -> PhaseResult {
+    /// Where an artifact goes; `None`: its name leads elsewhere.
+    fn artifact_path(&self, identifier: Option<&str>, packaging: Packaging, name: Option<&str>) -> Option<PathBuf> {
+        let root = &self.job.artifacts;
+        match (&self.job.service, identifier, name) {
+            (Some(_), None, _) => target_path(root, PRIMARY_ARTIFACT),
+            (Some(_), Some(identifier), _) if identifier.contains('/') => None,
+            (Some(_), Some(identifier), _) => target_path(&root.join(SECONDARY_ARTIFACTS), identifier),
+            (None, _, Some(name)) => target_path(root, name),
+            (None, identifier, None) => {
+                let name =
+                    identifier.unwrap_or(if packaging == Packaging::Zip { "artifacts.zip" } else { "artifacts" });
+                let zip = identifier.is_some() && packaging == Packaging::Zip;
+                target_path(root, &if zip { format!("{name}.zip") } else { name.to_owned() })
+            }
+        }
+    }
+
+    fn write_zip(&mut self, place: Place<'_>, found: &Found) -> PhaseResult {
         let times = match self.job.source_date_epoch {
             Some(seconds) => ZipTimes::Fixed(i64::try_from(seconds).unwrap_or(ZIP_EPOCH)),
             None => ZipTimes::Files,
         };
         let options = ZipOptions { times, ..ZipOptions::default() };
-        let written = ZipWriter::create(target, options).map_err(|e| Halt::Sink(e.to_string())).and_then(|mut zip| {
-            let mut problem = None;
-            self.receive(found, |entry, stream| match zip.entry(&entry.into(), stream) {
-                Ok(()) => Ok(true),
-                Err(e @ ZipError::Content { .. }) => {
-                    problem = Some(e.to_string());
-                    Ok(false)
-                }
-                Err(e) => Err(e.to_string()),
-            })?;
-            Ok((zip, problem))
-        });
+        let written =
+            ZipWriter::create(place.target, options).map_err(|e| Halt::Sink(e.to_string())).and_then(|mut zip| {
+                let mut problem = None;
+                self.receive(found, |entry, stream| match zip.entry(&entry.into(), stream) {
+                    Ok(()) => Ok(true),
+                    Err(e @ ZipError::Content { .. }) => {
+                        problem = Some(e.to_string());
+                        Ok(false)
+                    }
+                    Err(e) => Err(e.to_string()),
+                })?;
+                Ok((zip, problem))
+            });
         let (zip, problem) = match written {
             Ok(written) => written,
             Err(Halt::Sink(message)) => return Ok(Some(Failure::new("CLIENT_ERROR", message))),
@@ -147,9 +193,9 @@ impl Build<'_> {
                     self.session.journal.line(note)?;
                 }
                 self.session.journal.event(&Event::Artifact(Artifact {
-                    identifier: identifier.map(str::to_owned),
-                    name: None,
-                    path: target.display().to_string(),
+                    identifier: place.identifier.map(str::to_owned),
+                    name: place.name,
+                    path: place.target.display().to_string(),
                     packaging: "ZIP".to_owned(),
                     files: summary.entries,
                     bytes: summary.size,
@@ -162,8 +208,8 @@ impl Build<'_> {
         }
     }
 
-    fn write_directory(&mut self, identifier: Option<&str>, target: &Path, found: &Found) -> PhaseResult {
-        let mut writer = match DirectoryWriter::create(target, OutputLimits::default()) {
+    fn write_directory(&mut self, place: Place<'_>, found: &Found) -> PhaseResult {
+        let mut writer = match DirectoryWriter::create(place.target, OutputLimits::default()) {
             Ok(writer) => writer,
             Err(e) => return Ok(Some(Failure::new("CLIENT_ERROR", e.to_string()))),
         };
@@ -190,9 +236,9 @@ impl Build<'_> {
                     self.session.journal.line(note)?;
                 }
                 self.session.journal.event(&Event::Artifact(Artifact {
-                    identifier: identifier.map(str::to_owned),
-                    name: None,
-                    path: target.display().to_string(),
+                    identifier: place.identifier.map(str::to_owned),
+                    name: place.name,
+                    path: place.target.display().to_string(),
                     packaging: "NONE".to_owned(),
                     files: summary.entries,
                     bytes: summary.bytes,
@@ -326,6 +372,15 @@ impl Build<'_> {
             other => Err(Halt::Protocol(format!("{other:?} in answer to List"))),
         }
     }
+}
+
+/// Where an artifact goes.
+#[derive(Debug)]
+struct Place<'a> {
+    identifier: Option<&'a str>,
+    /// For the artifact's event.
+    name: Option<String>,
+    target: &'a Path,
 }
 
 /// What [`Build::search`] looks for.
