@@ -1,6 +1,6 @@
 //! Work in parallel, results in order: jobs go to worker threads, one sink takes their results in the order in which
-//! the jobs were given, between marks that pass through untouched. At most `depth` jobs are under way, so memory stays
-//! flat however fast they come.
+//! the jobs were given. At most `depth` jobs are under way, so memory stays flat however fast they come. A job passes
+//! three threads and wakes each: what is small is given many at a time.
 
 use std::{
     num::NonZeroUsize,
@@ -12,20 +12,6 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// What the sink receives.
-#[derive(Debug)]
-pub(crate) enum Step<M, O> {
-    /// A mark, in its place among the results.
-    Mark(M),
-    /// The result of a job.
-    Done(O),
-}
-
-enum Pending<M, O> {
-    Mark(M),
-    Job(Receiver<O>),
-}
-
 type Job<J, O> = (J, SyncSender<O>);
 
 /// The sink has ended early; [`Pipeline::finish`] tells why.
@@ -34,17 +20,16 @@ pub(crate) struct Stopped;
 
 /// A running pipeline. Dropped without [`Pipeline::finish`], it ends once what was given is done.
 #[derive(Debug)]
-pub(crate) struct Pipeline<J, M, O, S, E> {
+pub(crate) struct Pipeline<J, O, S, E> {
     jobs: Option<SyncSender<Job<J, O>>>,
-    steps: Option<SyncSender<Pending<M, O>>>,
+    results: Option<SyncSender<Receiver<O>>>,
     workers: Vec<JoinHandle<()>>,
     sink: Option<JoinHandle<Result<S, E>>>,
 }
 
-impl<J, M, O, S, E> Pipeline<J, M, O, S, E>
+impl<J, O, S, E> Pipeline<J, O, S, E>
 where
     J: Send + 'static,
-    M: Send + 'static,
     O: Send + 'static,
     S: Send + 'static,
     E: Send + 'static,
@@ -55,13 +40,13 @@ where
         depth: NonZeroUsize,
         mut worker: impl FnMut() -> W,
         mut state: S,
-        mut sink: impl FnMut(&mut S, Step<M, O>) -> Result<(), E> + Send + 'static,
+        mut sink: impl FnMut(&mut S, O) -> Result<(), E> + Send + 'static,
     ) -> Self
     where
         W: FnMut(J) -> O + Send + 'static,
     {
         let (jobs, next_job) = sync_channel::<Job<J, O>>(depth.get());
-        let (steps, next_step) = sync_channel::<Pending<M, O>>(depth.get());
+        let (results, next_result) = sync_channel::<Receiver<O>>(depth.get());
         let next_job = Arc::new(Mutex::new(next_job));
         let workers = (0..threads.get())
             .map(|_| {
@@ -80,34 +65,23 @@ where
             })
             .collect();
         let sink = thread::spawn(move || {
-            while let Ok(pending) = next_step.recv() {
-                let step = match pending {
-                    Pending::Mark(mark) => Step::Mark(mark),
-                    Pending::Job(result) => match result.recv() {
-                        Ok(output) => Step::Done(output),
-                        Err(_) => break, // its worker panicked: `finish` passes the panic on
-                    },
-                };
-                sink(&mut state, step)?;
+            while let Ok(result) = next_result.recv() {
+                // An error: its worker panicked, and `finish` passes the panic on.
+                let Ok(output) = result.recv() else { break };
+                sink(&mut state, output)?;
             }
             Ok(state)
         });
-        Self { jobs: Some(jobs), steps: Some(steps), workers, sink: Some(sink) }
+        Self { jobs: Some(jobs), results: Some(results), workers, sink: Some(sink) }
     }
 
     /// Gives a job, waiting while `depth` of them are under way.
     pub(crate) fn job(&self, job: J) -> Result<(), Stopped> {
-        let (Some(jobs), Some(steps)) = (&self.jobs, &self.steps) else { return Err(Stopped) };
+        let (Some(jobs), Some(results)) = (&self.jobs, &self.results) else { return Err(Stopped) };
         let (done, result) = sync_channel(1);
         // First its place in the order, so that no more results than `depth` wait to be taken.
-        steps.send(Pending::Job(result)).map_err(|_| Stopped)?;
+        results.send(result).map_err(|_| Stopped)?;
         jobs.send((job, done)).map_err(|_| Stopped)
-    }
-
-    /// Gives a mark.
-    pub(crate) fn mark(&self, mark: M) -> Result<(), Stopped> {
-        let steps = self.steps.as_ref().ok_or(Stopped)?;
-        steps.send(Pending::Mark(mark)).map_err(|_| Stopped)
     }
 
     /// Waits until everything given is done, and returns what the sink made or its error. `None` when it was called
@@ -116,7 +90,7 @@ where
     /// Panics with a worker's or the sink's own panic.
     pub(crate) fn finish(&mut self) -> Option<Result<S, E>> {
         self.jobs = None;
-        self.steps = None;
+        self.results = None;
         let sink = self.sink.take()?;
         let made = sink.join();
         for worker in self.workers.drain(..) {
@@ -146,31 +120,20 @@ mod tests {
             NonZeroUsize::new(8).unwrap(),
             || |n: u64| (0..(n % 7) * 1000).fold(n, |a, _| std::hint::black_box(a)),
             Vec::new(),
-            |out: &mut Vec<u64>, step: Step<u64, u64>| -> Result<(), ()> {
-                match step {
-                    Step::Mark(n) | Step::Done(n) => out.push(n),
-                }
+            |out: &mut Vec<u64>, n| -> Result<(), ()> {
+                out.push(n);
                 Ok(())
             },
         );
         for n in 0..1000 {
-            if n % 10 == 0 { p.mark(n).unwrap() } else { p.job(n).unwrap() }
+            p.job(n).unwrap();
         }
         assert_eq!(p.finish().unwrap().unwrap(), (0..1000).collect::<Vec<_>>());
     }
 
     #[test]
     fn an_error_of_the_sink_stops_the_giver() {
-        let mut p = Pipeline::start(
-            two(),
-            two(),
-            || |n: u64| n,
-            (),
-            |(), step: Step<(), u64>| match step {
-                Step::Done(n) if n >= 10 => Err(n),
-                _ => Ok(()),
-            },
-        );
+        let mut p = Pipeline::start(two(), two(), || |n: u64| n, (), |(), n| if n >= 10 { Err(n) } else { Ok(()) });
         let stopped = (0..10_000).find(|&n| p.job(n).is_err());
         assert!(stopped.is_some());
         assert_eq!(p.finish().unwrap(), Err(10));
@@ -184,7 +147,7 @@ mod tests {
             two(),
             || |n: u64| assert!(n != 5, "worker fell over"),
             (),
-            |(), _: Step<(), ()>| -> Result<(), ()> { Ok(()) },
+            |(), ()| -> Result<(), ()> { Ok(()) },
         );
         for n in 0..100 {
             if p.job(n).is_err() {

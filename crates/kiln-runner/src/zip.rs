@@ -1,7 +1,7 @@
 //! Artifact archives: a ZIP is written while its files arrive, compressed on every core (`buildspec.md` section 9).
 //!
 //! ```text
-//! caller: entry + content ─→ 1 MiB blocks ─→ workers: CRC-32, deflate ─→ sink: headers, data, MD5 + SHA-256
+//! caller: entry + content ─→ blocks, in batches ─→ workers: CRC-32, deflate ─→ sink: headers, data, MD5 + SHA-256
 //! ```
 //!
 //! The archive appears under its name when [`ZipWriter::finish`] returns, complete and synced; before, and after a
@@ -22,7 +22,7 @@ use std::{
 use self::{
     deflate::{BLOCK, Block, Packed, Worker},
     format::{Description, Stamp},
-    sink::{Mark, Sink, SinkError},
+    sink::{Mark, Sink, SinkError, Step},
 };
 use crate::{
     atomic::{AtomicFile, Taken, split_target},
@@ -137,12 +137,21 @@ pub struct ZipSummary {
 /// Notes that are kept; more are counted in one last line.
 pub const MAX_NOTES: usize = 100;
 
+/// Content of this size, or this many small files, go through the pipeline together: passing on a file of a few
+/// kilobytes takes longer than compressing it.
+const BATCH_BYTES: usize = 1 << 20;
+const BATCH_STEPS: usize = 512;
+
+type Batch<B> = Vec<Step<B>>;
+
 /// Writes one archive.
 #[derive(Debug)]
 pub struct ZipWriter {
     target: PathBuf,
     file: Option<AtomicFile>,
-    pipeline: Pipeline<Block, Mark, Packed, Sink, SinkError>,
+    pipeline: Pipeline<Batch<Block>, Batch<Packed>, Sink, SinkError>,
+    batch: Batch<Block>,
+    batch_bytes: usize,
     options: ZipOptions,
     previous: Option<Vec<u8>>,
     entries: u64,
@@ -164,21 +173,28 @@ impl ZipWriter {
             Ok((file, writable))
         };
         let (file, writable) = begin().map_err(|source| ZipError::Write { target: target.to_owned(), source })?;
-        let depth = options.threads.saturating_mul(NonZeroUsize::new(2).unwrap_or(NonZeroUsize::MIN));
         let pipeline = Pipeline::start(
             options.threads,
-            depth.saturating_add(2),
+            options.threads.saturating_add(2),
             || {
                 let mut worker = Worker::new();
-                move |block| worker.pack(block)
+                move |batch: Batch<Block>| {
+                    let pack = |step| match step {
+                        Step::Mark(mark) => Step::Mark(mark),
+                        Step::Block(block) => Step::Block(worker.pack(block)),
+                    };
+                    batch.into_iter().map(pack).collect()
+                }
             },
             Sink::new(writable),
-            Sink::step,
+            |sink: &mut Sink, batch: Batch<Packed>| batch.into_iter().try_for_each(|step| sink.step(step)),
         );
         Ok(Self {
             target: target.to_owned(),
             file: Some(file),
             pipeline,
+            batch: Vec::new(),
+            batch_bytes: 0,
             options,
             previous: None,
             entries: 0,
@@ -236,6 +252,7 @@ impl ZipWriter {
     ///
     /// [`ZipError::Write`] and [`ZipError::Archive`]; nothing is left behind then.
     pub fn finish(mut self) -> Result<ZipSummary, ZipError> {
+        self.flush()?;
         let sink = match self.pipeline.finish() {
             Some(Ok(sink)) => sink,
             Some(Err(e)) => return Err(self.failed(e)),
@@ -298,9 +315,8 @@ impl ZipWriter {
                 return self.mark(Mark::End);
             }
             expected = BLOCK;
-            if self.pipeline.job(Block { data, first, last }).is_err() {
-                return Err(self.sink_error());
-            }
+            self.batch_bytes = self.batch_bytes.saturating_add(data.len());
+            self.give(Step::Block(Block { data, first, last }))?;
             if last {
                 return Ok(());
             }
@@ -309,7 +325,20 @@ impl ZipWriter {
     }
 
     fn mark(&mut self, mark: Mark) -> Result<(), ZipError> {
-        if self.pipeline.mark(mark).is_err() { Err(self.sink_error()) } else { Ok(()) }
+        self.give(Step::Mark(mark))
+    }
+
+    fn give(&mut self, step: Step<Block>) -> Result<(), ZipError> {
+        self.batch.push(step);
+        if self.batch_bytes >= BATCH_BYTES || self.batch.len() >= BATCH_STEPS { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), ZipError> {
+        self.batch_bytes = 0;
+        match self.pipeline.job(std::mem::take(&mut self.batch)) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.sink_error()),
+        }
     }
 
     fn sink_error(&mut self) -> ZipError {

@@ -18,10 +18,7 @@ use super::{
     manifest::{ChunkRef, Manifest, Stored, StoredKind},
     pack::{PackError, PackReader, Unpacker},
 };
-use crate::{
-    entry::Entry,
-    pipeline::{Pipeline, Step},
-};
+use crate::{entry::Entry, pipeline::Pipeline};
 
 /// A cache that was found. Its packs are open: nothing that is pruned meanwhile is missed.
 #[derive(Debug)]
@@ -117,10 +114,7 @@ impl Hit {
                 }
             },
             (),
-            |(), step: Step<(), Result<(), (u32, PackError)>>| match step {
-                Step::Done(checked) => checked,
-                Step::Mark(()) => Ok(()),
-            },
+            |(), checked| checked,
         );
         for frame in frames {
             if checking.job(frame).is_err() {
@@ -173,12 +167,9 @@ fn decode(packs: Arc<Vec<PackReader>>, frames: &[FrameRef], threads: NonZeroUsiz
             }
         },
         (),
-        move |(), step: Step<(), Decoded>| match step {
-            Step::Done(decoded) => {
-                let good = decoded.is_ok();
-                if ready.send(decoded).is_ok() && good { Ok(()) } else { Err(()) }
-            }
-            Step::Mark(()) => Ok(()),
+        move |(), decoded: Decoded| {
+            let good = decoded.is_ok();
+            if ready.send(decoded).is_ok() && good { Ok(()) } else { Err(()) }
         },
     );
     for &frame in frames {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     entry::{OutputLimits, printable},
-    pipeline::{Pipeline, Step},
+    pipeline::Pipeline,
 };
 
 /// What to save.
@@ -98,7 +98,7 @@ struct Known {
     chunks: HashMap<[u8; 32], (u32, u32)>,
 }
 
-type Writing = Pipeline<RawFrame, (), PackedFrame, PackWriter, io::Error>;
+type Writing = Pipeline<RawFrame, PackedFrame, PackWriter, io::Error>;
 
 /// A save under way. Dropped, or its process killed, it leaves the store as it was.
 pub struct SaveSession<'a> {
@@ -188,10 +188,7 @@ impl CacheStore {
                 move |frame| packer.pack(frame)
             },
             PackWriter::new(&self.packs),
-            |writer: &mut PackWriter, step: Step<(), PackedFrame>| match step {
-                Step::Done(frame) => writer.add(frame),
-                Step::Mark(()) => Ok(()),
-            },
+            PackWriter::add,
         );
         Ok(Plan::Save(Box::new(SaveSession {
             store: self,

@@ -9,17 +9,25 @@ use md5::Md5;
 use sha2::{Digest, Sha256};
 
 use super::{
-    deflate::{END, Packed},
+    deflate::{BLOCK, END, Packed},
     format::{ANNOUNCE_ZIP64, Description, Extent, Method, U32_LIMIT, put_end},
 };
-use crate::{entry::printable, pipeline::Step};
+use crate::entry::printable;
 
 /// Data of an entry that is kept until its end is seen, so that the header can say everything and data that does not
 /// shrink can be stored; larger entries stream, with their sizes behind the data.
-const GATHER: u64 = 4 << 20;
+const GATHER: u64 = BLOCK as u64;
 
 /// Directory bytes that are kept in memory: about 2.5 million entries with short names.
 const DIRECTORY_LIMIT: usize = 256 << 20;
+
+/// What an archive is given, in order: blocks as they come (`B` is [`super::deflate::Block`]) or compressed
+/// ([`Packed`]), and marks among them.
+#[derive(Debug)]
+pub(super) enum Step<B> {
+    Mark(Mark),
+    Block(B),
+}
 
 /// Marks among the blocks.
 #[derive(Debug)]
@@ -101,7 +109,7 @@ impl Sink {
         }
     }
 
-    pub(super) fn step(&mut self, step: Step<Mark, Packed>) -> Result<(), SinkError> {
+    pub(super) fn step(&mut self, step: Step<Packed>) -> Result<(), SinkError> {
         match step {
             Step::Mark(Mark::Begin(description)) => {
                 self.current = Some(Current {
@@ -124,7 +132,7 @@ impl Sink {
                 Some(start) => self.go_back(start),
                 None => Ok(()),
             },
-            Step::Done(packed) => self.block(packed),
+            Step::Block(packed) => self.block(packed),
         }
     }
 
