@@ -14,6 +14,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
 #[derive(Debug)]
 pub(crate) struct Signal {
     readable: UnixStream,
+    /// Held, so that what nobody writes to, as the signals are ignored, is not at its end: that would always be readable.
+    _writable: UnixStream,
 }
 
 impl Signal {
@@ -25,7 +27,7 @@ impl Signal {
         for signal in signals.iter().filter(|s| ignored & (1 << (**s - 1)) == 0) {
             signal_hook::low_level::pipe::register(*signal, writable.try_clone()?)?;
         }
-        Ok(Self { readable })
+        Ok(Self { readable, _writable: writable })
     }
 
     /// To poll for reading.
@@ -71,4 +73,19 @@ pub(crate) fn terminate() -> io::Result<Signal> {
 /// The terminal's size changed.
 pub(crate) fn window_change() -> io::Result<Signal> {
     Signal::on(&[SIGWINCH])
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    use super::*;
+
+    #[test]
+    fn signals_that_are_all_ignored_wake_nobody() {
+        let signal = Signal::on(&[]).unwrap();
+        let mut fds = [PollFd::new(signal.fd(), PollFlags::IN)];
+        assert_eq!(poll(&mut fds, Some(&Timespec::default())).unwrap(), 0);
+        assert_eq!(signal.take(), 0);
+    }
 }

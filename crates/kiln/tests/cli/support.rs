@@ -40,9 +40,10 @@ impl Place {
 
     /// `kiln` in the project, with a clean environment; the fake runner plays `steps`.
     pub(crate) fn kiln(&self, steps: &[Step], args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
+        // Signals that whoever started the tests ignores would stay ignored: `nohup make test &`.
+        let mut command = Command::new("env");
         self.environment(&mut command, steps);
-        command.args(args);
+        command.args(["--default-signal=HUP,INT", env!("CARGO_BIN_EXE_kiln")]).args(args);
         command
     }
 

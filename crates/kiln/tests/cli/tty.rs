@@ -45,7 +45,7 @@ fn kiln_on_terminal(place: &Place, steps: &[Step], args: &[&str], variables: &[(
     let mut command = Command::new("setsid");
     place.environment(&mut command, steps);
     command.env("TERM", "xterm").envs(variables.iter().copied());
-    command.args(["--ctty", "--wait", env!("CARGO_BIN_EXE_kiln"), "run"]).args(args);
+    command.args(["--ctty", "--wait", "env", "--default-signal=HUP,INT", env!("CARGO_BIN_EXE_kiln"), "run"]).args(args);
     command
 }
 

@@ -86,8 +86,10 @@ impl Project {
 
     /// `kiln` with this project's data directory.
     pub(crate) fn kiln(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
+        // Signals that whoever started the tests ignores would stay ignored: `nohup make test &`.
+        let mut command = Command::new("env");
         command
+            .args(["--default-signal=HUP,INT", env!("CARGO_BIN_EXE_kiln")])
             .args(args)
             .env("KILN_DATA", self.data())
             .env_remove("KILN_CRASH_POINT")
