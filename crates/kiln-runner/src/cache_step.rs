@@ -77,7 +77,7 @@ impl Build<'_> {
         // Of `kiln run`, whose builds belong to no project, every source directory has a cache of its own (DESIGN 5).
         let namespace = match &self.job.service {
             None => self.job.source.dir.display().to_string(),
-            Some(_) => format!("{}:{}", self.job.account, self.job.id.project()),
+            Some(service) => service.cache_namespace.clone(),
         };
         let identity = Identity { namespace, paths: cache.paths.clone() };
         let mut state = State { store, identity, paths: expanded, key, action: cache.action, restored: None };

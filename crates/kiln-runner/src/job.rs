@@ -1,8 +1,9 @@
 //! The job file: everything that a runner needs to know, frozen when the build is accepted.
 //!
-//! Whoever starts a build (`kiln run`, later the server) writes `<build dir>/job.json` and starts
-//! `kiln runner <build dir>`. Standard input of the runner is its lifeline: see [`Control`]. Where it is a socket, the
-//! runner answers with a byte whenever the journal grew.
+//! Whoever starts a build (`kiln run`, the server) writes `<build dir>/job.json` and starts `kiln runner <build dir>`.
+//! Standard input of the runner is its lifeline: see [`Control`]. Where it is a socket, the runner answers with a byte
+//! whenever the journal grew. Of a build of the service it is the FIFO [`CONTROL_FILE`], which the runner itself holds
+//! open for writing too: it never sees its end, and so outlives the server, which opens it anew to tell.
 
 use std::{
     fs, io,
@@ -20,6 +21,8 @@ pub const JOURNAL_FILE: &str = "journal";
 pub const RUNNER_LOG: &str = "runner.log";
 /// Name of the directory that holds the build disk.
 pub const DISK_DIR: &str = "disk";
+/// Name of the lifeline in the directory of a build of the service, which is known by it.
+pub const CONTROL_FILE: &str = "control";
 /// Below [`Job::artifacts`]: the primary artifact of a build of the service, a ZIP file or a directory.
 pub const PRIMARY_ARTIFACT: &str = "primary";
 /// Below [`Job::artifacts`]: the directory of its secondary artifacts, each named by its identifier.
@@ -132,6 +135,9 @@ pub struct ServiceSettings {
     pub artifact: Option<ArtifactSettings>,
     /// The project's secondary artifacts, by identifier; others of the buildspec are not uploaded.
     pub secondary_artifacts: Vec<(String, ArtifactSettings)>,
+    /// Builds with the same text share a cache: the project, and how often its cache was invalidated.
+    #[serde(default)]
+    pub cache_namespace: String,
 }
 
 /// Where the service takes a source from.
