@@ -8,12 +8,18 @@ mod build;
 pub mod codebuild;
 mod compute;
 pub mod constraint;
+pub mod curated;
 pub mod decode;
+pub mod effective;
 mod enumeration;
 mod error;
 pub mod kiln;
+pub mod location;
 pub mod operations;
+pub mod project;
+pub mod refusal;
 mod report;
+mod rules;
 pub mod service;
 mod timestamp;
 

@@ -171,7 +171,7 @@ fn check_rule(rule: &Rule, value: &Value, path: &str, violations: &mut Vec<Viola
             }
         }
         (Rule::Text { min, max, pattern }, Value::String(text)) => {
-            check_text(text, (*min, *max), *pattern, path, violations)
+            check_text(text, (*min, *max), *pattern, path, violations);
         }
         (Rule::Number { min, max }, Value::Number(number)) => {
             // A number that is no i64 is no value of any integer member: decoding refuses it.

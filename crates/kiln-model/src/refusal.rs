@@ -1,0 +1,166 @@
+//! What a build may be asked for and Kiln cannot honour yet. It is stored and returned with the project; only a start is
+//! refused, and names the member.
+
+use crate::{
+    ApiError,
+    codebuild::{
+        ArtifactsType, Build, ComputeType, EnvironmentType, EnvironmentVariableType, HostKernel, ProjectEnvironment,
+        ProjectSource, SourceType,
+    },
+    effective::EffectiveBuild,
+    error::excerpt,
+    location::{BuildspecForm, S3Location},
+    rules::filled,
+};
+
+/// What this machine and this configuration can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abilities {
+    /// The machine has 64-bit ARM processors, and x86-64 ones otherwise.
+    pub arm: bool,
+    /// Projects may name the image `host` (DESIGN decision 5).
+    pub host_image: bool,
+}
+
+/// Why a start is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The member, e.g. `vpcConfig`, `environment.fleet`.
+    pub field: String,
+    /// Why, a clause; what to do instead where there is something.
+    pub reason: String,
+}
+
+impl Refusal {
+    fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { field: field.into(), reason: reason.into() }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self::invalid_input(format!("Kiln cannot start a build with this {}: {}", refusal.field, refusal.reason))
+    }
+}
+
+/// What of a build cannot be honoured; the first thing, if there is one.
+#[must_use]
+pub fn refused(effective: &EffectiveBuild, abilities: Abilities) -> Option<Refusal> {
+    let build = &effective.build;
+    environment(&build.environment, abilities)
+        .or_else(|| network(build))
+        .or_else(|| source("source", &build.source))
+        .or_else(|| {
+            build.secondary_sources.iter().find_map(|secondary| {
+                let identifier = secondary.source_identifier.as_deref().unwrap_or_default();
+                source(&format!("secondarySources.{identifier}"), secondary)
+            })
+        })
+        .or_else(|| buildspec(&build.source))
+        .or_else(|| {
+            (effective.artifacts.r#type == ArtifactsType::CodePipeline)
+                .then(|| Refusal::new("artifacts.type", "CODEPIPELINE artifacts need a pipeline that starts the build"))
+        })
+        .or_else(|| {
+            build.debug_session.as_ref().and_then(|session| session.session_enabled).filter(|enabled| *enabled).map(|_| {
+                Refusal::new(
+                    "debugSessionEnabled",
+                    "builds do not pause at breakpoints; `kiln debug` opens a shell in the file system of a failed build",
+                )
+            })
+        })
+}
+
+fn environment(environment: &ProjectEnvironment, abilities: Abilities) -> Option<Refusal> {
+    let fleet = environment.fleet.as_ref().and_then(|fleet| filled(fleet.fleet_arn.as_deref()));
+    if fleet.is_some() {
+        return Some(Refusal::new("environment.fleet", "there are no fleets; every build runs on this machine"));
+    }
+    let kind = environment.r#type;
+    if kind != EnvironmentType::Linux && !(kind == EnvironmentType::Arm && abilities.arm) {
+        return Some(Refusal::new(
+            "environment.type",
+            format!("{kind} does not run on this machine; use LINUX_CONTAINER"),
+        ));
+    }
+    let compute = environment.compute_type;
+    if compute.linux().is_none() {
+        return Some(Refusal::new(
+            "environment.computeType",
+            format!("{compute} is not for containers; use {} or a larger one", ComputeType::Small),
+        ));
+    }
+    if environment.docker_server.is_some() {
+        return Some(Refusal::new(
+            "environment.dockerServer",
+            "there are no docker servers; privilegedMode lets a build run its own docker",
+        ));
+    }
+    if environment.registry_credential.is_some() {
+        return Some(Refusal::new(
+            "environment.registryCredential",
+            "there are no secrets to read it from; import the image with `kiln image pull` or `kiln image import`",
+        ));
+    }
+    if environment.host_kernel.is_some_and(|kernel| kernel != HostKernel::Latest) {
+        return Some(Refusal::new("environment.hostKernel", "builds run on the kernel of this machine"));
+    }
+    if environment.image == "host" && !abilities.host_image {
+        return Some(Refusal::new(
+            "environment.image",
+            "the image `host` shows this machine's own tools, which is only for a service that nobody else can reach",
+        ));
+    }
+    let variable = environment
+        .environment_variables
+        .iter()
+        .find(|variable| variable.r#type.is_some_and(|kind| kind != EnvironmentVariableType::Plaintext))?;
+    let kind = variable.r#type.unwrap_or_default();
+    Some(Refusal::new(
+        format!("environment.environmentVariables.{}", excerpt(&variable.name)),
+        format!("{kind} is not available in this version of Kiln; use PLAINTEXT"),
+    ))
+}
+
+fn network(build: &Build) -> Option<Refusal> {
+    if build.vpc_config.is_some() {
+        return Some(Refusal::new("vpcConfig", "there are no VPCs to join"));
+    }
+    build.file_system_locations.as_ref().filter(|list| !list.is_empty())?;
+    Some(Refusal::new("fileSystemLocations", "network file systems are not mounted"))
+}
+
+fn source(field: &str, source: &ProjectSource) -> Option<Refusal> {
+    match source.r#type {
+        SourceType::NoSource => None,
+        SourceType::S3 => {
+            let place = source.location.as_deref().and_then(S3Location::parse);
+            match place {
+                Some(place) if !place.key.is_empty() && !place.key.ends_with('/') => None,
+                Some(place) if !place.key.is_empty() => Some(Refusal::new(
+                    format!("{field}.location"),
+                    "folders cannot be sources in this version of Kiln; use the key of a ZIP file",
+                )),
+                _ => {
+                    Some(Refusal::new(format!("{field}.location"), "it should be bucket/key of a ZIP file, or its ARN"))
+                }
+            }
+        }
+        SourceType::CodePipeline => {
+            Some(Refusal::new(format!("{field}.type"), "a CODEPIPELINE source needs a pipeline that starts the build"))
+        }
+        kind => Some(Refusal::new(
+            format!("{field}.type"),
+            format!("{kind} sources are not available in this version of Kiln; use S3 or NO_SOURCE"),
+        )),
+    }
+}
+
+fn buildspec(source: &ProjectSource) -> Option<Refusal> {
+    matches!(BuildspecForm::of(source.buildspec.as_deref()), BuildspecForm::Object(_)).then(|| {
+        Refusal::new(
+            "source.buildspec",
+            "buildspecs are not read from buckets in this version of Kiln; give it inline or as a path in the source",
+        )
+    })
+}
