@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 /// Every name of this crate.
-pub const POINTS: [&str; 3] = ["store_before_commit", "store_committed", "store_sequenced"];
+pub const POINTS: [&str; 5] = ["store_before_commit", "store_committed", "store_sequenced", "log_segment", "log_ended"];
 
 /// Dies here when told to. Other crates of the service use the same variable with their own names.
 pub fn point(name: &str) {

@@ -3,6 +3,7 @@
 //! | file | holds | module |
 //! | --- | --- | --- |
 //! | `kiln.db`, `kiln.seq` | records of projects, builds, keys, …; how far they must reach | [`metadata`] |
+//! | `logs/` | compressed journals of builds | [`logs`] |
 //! | `lock` | held by the one server of a data directory | [`lock`] |
 //!
 //! Knows nothing of HTTP and of what the records mean: documents are opaque text here. Facts: `DESIGN.md` decisions 9
@@ -11,8 +12,10 @@
 pub mod crash;
 mod error;
 pub mod lock;
+pub mod logs;
 pub mod metadata;
 
 pub use error::StoreError;
 pub use lock::{DataLock, LockError};
+pub use logs::{LogError, LogReader, LogWriter, Logs};
 pub use metadata::{Metadata, OpenError, Tx, View};

@@ -1,0 +1,121 @@
+//! Logs: what a build's journal said, compressed, for as long as it is kept.
+//!
+//! ```text
+//! logs/<group>/<stream>/segments   segments one behind the other, at last an end mark
+//! logs/<group>/<stream>/index      a copy of their headers with their places, from the second segment on
+//! ```
+//!
+//! The content of the segments, one behind the other, **is the journal, byte for byte** (`reliability.md` I5): records of
+//! `kiln-wire`, its file header included. A segment holds whole records, about [`SEGMENT_BYTES`] of them. The index is a
+//! short cut that can always be made again from the segments; it is believed only where they agree.
+//!
+//! A writer goes on where the last whole segment ends ([`LogWriter::open`]), so whoever copies a journal asks the writer for
+//! its position and needs no record of its own. Only [`LogWriter::finish`] syncs: until then the journal itself still is
+//! there. Every segment carries checksums of header and content, so what a machine's crash left torn is seen and cut.
+
+mod error;
+mod reader;
+mod segment;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt::Write as _,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+pub use self::{
+    error::LogError,
+    reader::{JournalReader, LINE_BYTES, Line, LogReader, LogStats},
+    writer::{LogPosition, LogWriter},
+};
+
+/// Content of a segment, about: one is closed with the record that reaches this. At most one record more.
+pub const SEGMENT_BYTES: usize = 512 << 10;
+
+/// Longest name of a directory that is made from a group or stream; longer ones are cut and get a digest.
+const NAME_BYTES: usize = 200;
+
+/// The logs of a data directory.
+#[derive(Debug, Clone)]
+pub struct Logs {
+    root: PathBuf,
+}
+
+impl Logs {
+    /// Logs below `root`, which is made when it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn open(root: &Path) -> Result<Self, LogError> {
+        fs::create_dir_all(root).map_err(|e| error::io("make", root, e))?;
+        Ok(Self { root: root.to_owned() })
+    }
+
+    /// Directory of a stream. Any text is a name, also one with slashes.
+    #[must_use]
+    pub fn directory(&self, group: &str, stream: &str) -> PathBuf {
+        self.root.join(directory_name(group)).join(directory_name(stream))
+    }
+
+    /// Opens a stream for writing; see [`LogWriter::open`].
+    ///
+    /// # Errors
+    /// [`LogError`]
+    pub fn writer(&self, group: &str, stream: &str) -> Result<LogWriter, LogError> {
+        LogWriter::open(&self.directory(group, stream))
+    }
+
+    /// Opens a stream for reading; see [`LogReader::open`].
+    ///
+    /// # Errors
+    /// [`LogError::NotFound`] when nothing was written yet.
+    pub fn reader(&self, group: &str, stream: &str) -> Result<LogReader, LogError> {
+        LogReader::open(&self.directory(group, stream))
+    }
+
+    /// Removes a stream, and its group when it was the last one; whether there was one.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(&self, group: &str, stream: &str) -> Result<bool, LogError> {
+        let directory = self.directory(group, stream);
+        match fs::remove_dir_all(&directory) {
+            Ok(()) => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(error::io("remove", &directory, e)),
+        }
+        // Refused while other streams are in it, which is what is wanted then.
+        fs::remove_dir(self.root.join(directory_name(group))).ok();
+        Ok(true)
+    }
+}
+
+/// Name of a directory for any text: letters, digits and `._-` stand for themselves, other bytes are `%XX`; a dot at the
+/// beginning too. What becomes too long is cut and ends with a digest.
+fn directory_name(text: &str) -> String {
+    let mut name = String::with_capacity(text.len());
+    for (i, byte) in text.bytes().enumerate() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') || (byte == b'.' && i > 0) {
+            name.push(char::from(byte));
+        } else {
+            // Writing to a String does not fail.
+            write!(name, "%{byte:02X}").ok();
+        }
+    }
+    if name.is_empty() {
+        return "%".to_owned();
+    }
+    if name.len() > NAME_BYTES {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+        name.truncate(NAME_BYTES - 34);
+        name.push_str("%%");
+        for byte in digest.as_ref().iter().take(16) {
+            write!(name, "{byte:02x}").ok();
+        }
+    }
+    name
+}
