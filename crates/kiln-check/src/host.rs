@@ -1,7 +1,8 @@
 //! Nothing of an ended build may stay on the machine: I4.
 
 use std::{
-    fs, io,
+    fs::{self, File, TryLockError},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -9,6 +10,13 @@ use crate::Violation;
 
 /// Where things carry a build's id.
 const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// True when it is a build of the service, known by its lifeline, whose runner lives: it holds the lock.
+pub(crate) fn runs_in_service(dir: &Path) -> bool {
+    dir.join("control").exists()
+        && File::open(dir.join("lock"))
+            .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
 
 /// Checks that nothing on the machine carries the build's id.
 pub(crate) fn check(id: &str, dir: &Path) -> io::Result<Vec<Violation>> {
@@ -113,4 +121,24 @@ fn loop_files() -> io::Result<Vec<String>> {
         .filter_map(Result::ok)
         .filter_map(|entry| fs::read_to_string(entry.path().join("loop/backing_file")).ok())
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_running_build_of_the_service_is_no_leftover() {
+        let data = tempfile::tempdir().unwrap();
+        let build = data.path().join("builds/5eed5eed-1111-4222-8333-444455556666");
+        fs::create_dir_all(&build).unwrap();
+        fs::write(build.join("control"), "").unwrap();
+        fs::write(build.join("lock"), "").unwrap();
+        assert!(!runs_in_service(&build));
+        let lock = File::open(build.join("lock")).unwrap();
+        lock.lock().unwrap();
+        assert!(runs_in_service(&build));
+        fs::remove_file(build.join("control")).unwrap();
+        assert!(!runs_in_service(&build), "a build of kiln run ends with it");
+    }
 }

@@ -19,9 +19,10 @@ use rustix::{
 
 use crate::{
     app::App,
+    builds::BuildDir,
     exit::{self, usage},
     run::{self, runner::Runner},
-    runs::{BuildDir, Record, Runs},
+    runs::{Record, Runs},
     signals,
     terminal::{output::write_all, text},
 };

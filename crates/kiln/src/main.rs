@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod agent_binary;
 mod app;
+mod builds;
 mod cache;
 mod data;
 mod debug;
@@ -16,6 +17,7 @@ mod image;
 mod lint;
 mod logs;
 mod run;
+mod runner;
 mod runs;
 mod signals;
 mod terminal;
@@ -54,7 +56,7 @@ enum Command {
     /// Print the version
     Version,
     #[command(hide = true)]
-    Runner(run::runner::RunnerArgs),
+    Runner(runner::RunnerArgs),
 }
 
 fn main() -> ExitCode {
@@ -82,7 +84,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             println!("kiln {}", env!("CARGO_PKG_VERSION"));
             Ok(ExitCode::SUCCESS)
         }
-        Command::Runner(args) => Ok(run::runner::run(&args)),
+        Command::Runner(args) => Ok(runner::run(&args)),
     }
 }
 

@@ -17,8 +17,9 @@ use uuid::Uuid;
 
 use crate::{
     app::App,
+    builds::BuildDir,
     exit::{self, usage},
-    runs::{self, BuildDir, FailedCommand, Record, Runs},
+    runs::{self, FailedCommand, Record, Runs},
     terminal::{
         self,
         show::{self, About, Disk},

@@ -1,27 +1,25 @@
 //! The runs on this machine: `<data>/builds/<id>/` while a build runs (and afterwards when its file system is kept),
 //! `<data>/runs/<id>/` for what stays of it.
 //!
-//! A build is alive exactly as long as the lock on `builds/<id>/lock` is held: by `kiln run` and, inherited as its
-//! standard output, by the runner. The kernel lets go of it when the last of them ends, however it ends. Whoever uses a
-//! kept file system holds the same lock.
+//! Builds of the service, which may run on the same data directory, are none of them ([`Builds::of_service`]).
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io,
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
-use kiln_runner::job::{DISK_DIR, JOB_FILE, JOURNAL_FILE};
-use rustix::{
-    fs::{FlockOperation, flock},
-    io::Errno,
-};
+use kiln_runner::job::JOURNAL_FILE;
+use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{data, exit::usage};
+use crate::{
+    builds::{BuildDir, Builds, looks_like_id, names, open_lock},
+    data,
+    exit::usage,
+};
 
 mod prune;
 mod record;
@@ -32,8 +30,6 @@ pub(crate) use record::{FailedCommand, Record, short};
 
 /// How many runs of a directory stay.
 pub(crate) const RUNS_KEPT: usize = 10;
-/// Name of the file whose lock says that a build is in use.
-const LOCK: &str = "lock";
 /// Project part of the ids of local builds.
 pub(crate) const PROJECT: &str = "local";
 
@@ -41,39 +37,7 @@ pub(crate) const PROJECT: &str = "local";
 #[derive(Debug, Clone)]
 pub(crate) struct Runs {
     data: PathBuf,
-}
-
-/// A build's directory, locked by us.
-#[derive(Debug)]
-pub(crate) struct BuildDir {
-    uuid: String,
-    path: PathBuf,
-    lock: File,
-}
-
-impl BuildDir {
-    pub(crate) fn uuid(&self) -> &str {
-        &self.uuid
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The lock, for a process that shall hold it as well.
-    pub(crate) fn lock(&self) -> &File {
-        &self.lock
-    }
-
-    /// Removes everything; the lock goes with it. The disk is the engine's to delete: its files may belong to other users.
-    pub(crate) fn remove(self) -> anyhow::Result<()> {
-        let path = self.path.display();
-        let disk = self.path.join(DISK_DIR);
-        if disk.exists() {
-            kiln_engine::delete_disk(&disk).with_context(|| format!("cannot delete the file system in {path}"))?;
-        }
-        fs::remove_dir_all(&self.path).with_context(|| format!("cannot remove {path}"))
-    }
+    builds: Builds,
 }
 
 /// What is known about a source directory: `runs/.dirs/<key>.json`.
@@ -92,11 +56,7 @@ const DIRECTORY_VERSION: u32 = 1;
 
 impl Runs {
     pub(crate) fn new(data: PathBuf) -> Self {
-        Self { data }
-    }
-
-    fn builds(&self) -> PathBuf {
-        self.data.join("builds")
+        Self { builds: Builds::new(&data), data }
     }
 
     fn runs(&self) -> PathBuf {
@@ -110,7 +70,7 @@ impl Runs {
 
     /// Where the journal of a run is: beside the job while it runs, afterwards with what stays.
     pub(crate) fn journal(&self, uuid: &str) -> Option<PathBuf> {
-        [self.run_dir(uuid), self.builds().join(uuid)]
+        [self.run_dir(uuid), self.builds.dir(uuid)]
             .into_iter()
             .map(|dir| dir.join(JOURNAL_FILE))
             .find(|path| path.exists())
@@ -121,52 +81,27 @@ impl Runs {
         let data = self.data.display();
         let make = || -> io::Result<BuildDir> {
             data::ensure(&self.data, 0o711)?;
-            data::ensure(&self.builds(), 0o711)?;
             data::ensure(&self.run_dir(uuid), 0o700)?;
-            let path = self.builds().join(uuid);
-            // A sweep must not see the directory before it is locked.
-            let _creating = self.builds_lock(FlockOperation::LockShared)?;
-            data::ensure(&path, 0o700)?;
-            let lock = open_lock(&path.join(LOCK))?;
-            flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-            Ok(BuildDir { uuid: uuid.to_owned(), path, lock })
+            self.builds.create(uuid, |_| Ok(()))
         };
         make().with_context(|| {
             format!("cannot create the build's directories in {data} (choose another place with --data or KILN_DATA)")
         })
     }
 
-    fn builds_lock(&self, operation: FlockOperation) -> io::Result<File> {
-        let lock = open_lock(&self.builds().join(".lock"))?;
-        flock(&lock, operation)?;
-        Ok(lock)
-    }
-
     /// Locks the directory of a build that nobody uses. `None`: it is not there, or in use.
     pub(crate) fn lock(&self, uuid: &str) -> io::Result<Option<BuildDir>> {
-        let path = self.builds().join(uuid);
-        if !path.is_dir() {
-            return Ok(None);
-        }
-        let lock = open_lock(&path.join(LOCK))?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            // It may have been removed between looking and locking.
-            Ok(()) if path.join(LOCK).exists() => Ok(Some(BuildDir { uuid: uuid.to_owned(), path, lock })),
-            Ok(()) | Err(Errno::WOULDBLOCK) => Ok(None),
-            Err(e) => Err(e.into()),
-        }
+        self.builds.lock(uuid)
     }
 
     /// True when a build's directory is there and somebody uses it.
     pub(crate) fn in_use(&self, uuid: &str) -> bool {
-        let Ok(lock) = File::open(self.builds().join(uuid).join(LOCK)) else { return false };
-        flock(&lock, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
+        self.builds.in_use(uuid)
     }
 
     /// True when the file system of a build is still there.
     pub(crate) fn has_disk(&self, uuid: &str) -> bool {
-        let dir = self.builds().join(uuid);
-        dir.join(DISK_DIR).is_dir() && dir.join(JOB_FILE).is_file()
+        self.builds.has_disk(uuid)
     }
 
     /// How a run ended.
@@ -190,7 +125,7 @@ impl Runs {
         match &record.gone {
             Some(why) => usage!("the file system of build {id} is not there any more: {why}"),
             None if record.kept_bytes.is_some() => {
-                usage!("the file system of build {id} is not there any more: {} is gone", self.builds().display())
+                usage!("the file system of build {id} is not there any more: {} is gone", self.builds.root().display())
             }
             None => usage!("the file system of build {id} was not kept (`kiln run --keep` keeps it always)"),
         }
@@ -245,9 +180,9 @@ impl Runs {
             usage!("'{text}' is not a build: give its id or the first 4 or more characters of it");
         }
         let mut found: Vec<String> = Vec::new();
-        for base in [self.runs(), self.builds()] {
-            for name in names(&base).with_context(|| format!("cannot list {}", base.display()))? {
-                if name.starts_with(prefix) && !found.contains(&name) {
+        for base in [&self.runs(), self.builds.root()] {
+            for name in names(base).with_context(|| format!("cannot list {}", base.display()))? {
+                if name.starts_with(prefix) && !found.contains(&name) && !self.builds.of_service(&name) {
                     found.push(name);
                 }
             }
@@ -262,11 +197,6 @@ impl Runs {
     }
 }
 
-/// Lower-case hexadecimal digits and dashes, as ids have them.
-pub(crate) fn looks_like_id(text: &str) -> bool {
-    (4..=36).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'-'))
-}
-
 /// The name under which a directory's runs and cache are kept: readable, and unique.
 pub(crate) fn key(dir: &Path) -> String {
     use std::os::unix::ffi::OsStrExt as _;
@@ -278,29 +208,6 @@ pub(crate) fn key(dir: &Path) -> String {
         .collect();
     let digest = hex::encode(Sha256::digest(dir.as_os_str().as_bytes()));
     format!("{readable}-{}", digest.get(..16).unwrap_or(&digest))
-}
-
-/// Names of the builds or runs in a directory; none when it is not there.
-fn names(base: &Path) -> io::Result<Vec<String>> {
-    let entries = match fs::read_dir(base) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(e),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        if let Ok(name) = entry?.file_name().into_string()
-            && name.len() == 36
-            && looks_like_id(&name)
-        {
-            names.push(name);
-        }
-    }
-    Ok(names)
-}
-
-fn open_lock(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(path)
 }
 
 fn read_directory(path: &Path) -> anyhow::Result<Option<Directory>> {

@@ -12,6 +12,7 @@ use kiln_runner::job::{BuildspecSource, EngineChoice, JOB_VERSION, Job, Keep, Ne
 
 use super::env_file;
 use crate::{
+    builds,
     environment::Environment,
     exit::{UsageError, usage},
     runs,
@@ -197,7 +198,7 @@ impl RunArgs {
     /// `--resume DIR` reads as an id to the parser; a word that is no id is the directory.
     pub(super) fn settle(&mut self) -> anyhow::Result<()> {
         if let Some(word) = self.resume.as_ref().filter(|w| !w.is_empty())
-            && !runs::looks_like_id(word.strip_prefix("local:").unwrap_or(word))
+            && !builds::looks_like_id(word.strip_prefix("local:").unwrap_or(word))
         {
             if self.dir.is_some() {
                 usage!("--resume {word}: not the id of a build");

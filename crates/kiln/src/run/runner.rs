@@ -1,26 +1,21 @@
-//! The runner's process, and the hidden command that it runs.
+//! A runner that ends with us: its lifeline is a socket whose other end we hold.
 
 use std::{
-    fs::OpenOptions,
     io,
-    os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
-    },
-    path::{Path, PathBuf},
-    process::{Child, Command, ExitCode, ExitStatus},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
+    process::{Child, ExitStatus},
 };
 
 use anyhow::Context as _;
-use clap::Args;
-use kiln_runner::job::{Control, RUNNER_LOG};
+use kiln_runner::job::Control;
 use rustix::{
     io::Errno,
     net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair},
     process::{Pid, PidfdFlags, pidfd_open},
 };
 
-use crate::{agent_binary::AGENT, exit, runs::BuildDir};
+use crate::{builds::BuildDir, runner};
 
 /// A runner that was started.
 #[derive(Debug)]
@@ -31,8 +26,7 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    /// Starts `kiln runner BUILD_DIR`. Its standard input is the lifeline; its standard output is the build's lock,
-    /// which it so holds until it ends, whatever becomes of us.
+    /// Starts the runner of a build.
     pub(crate) fn start(build: &BuildDir, program: Option<&Path>) -> anyhow::Result<Self> {
         Self::start_with(build, program, &[])
     }
@@ -41,27 +35,7 @@ impl Runner {
     pub(crate) fn start_with(build: &BuildDir, program: Option<&Path>, arguments: &[&str]) -> anyhow::Result<Self> {
         let (lifeline_end, lifeline) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
             .context("cannot create a socket")?;
-        let lock = build.lock().try_clone().context("cannot pass on the build's lock")?;
-        let log_path = build.path().join(RUNNER_LOG);
-        let log = OpenOptions::new()
-            .create(true)
-            .write(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&log_path)
-            .with_context(|| format!("cannot create {}", log_path.display()))?;
-        // The very file that runs now, also when an upgrade has replaced it meanwhile.
-        let program = program.unwrap_or(Path::new("/proc/self/exe"));
-        let child = Command::new(program)
-            .arg0("kiln")
-            .arg("runner")
-            .arg(build.path())
-            .args(arguments)
-            .stdin(lifeline_end)
-            .stdout(lock)
-            .stderr(log)
-            .spawn()
-            .with_context(|| format!("cannot start the runner ({})", program.display()))?;
+        let child = runner::spawn(build, lifeline_end, program, arguments)?;
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("the runner's process id")?;
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).context("cannot watch the runner")?;
         Ok(Self { child, pidfd, lifeline })
@@ -104,49 +78,5 @@ impl Runner {
     /// Waits until it has ended.
     pub(crate) fn wait(mut self) -> io::Result<ExitStatus> {
         self.child.wait()
-    }
-}
-
-/// `kiln runner BUILD_DIR`: not for people.
-#[derive(Debug, Args)]
-pub(crate) struct RunnerArgs {
-    /// The build's directory
-    build_dir: PathBuf,
-
-    /// A terminal: open a shell there, in place of running the build
-    terminal: Option<PathBuf>,
-}
-
-/// Runs the build of a directory to its end.
-pub(crate) fn run(args: &RunnerArgs) -> ExitCode {
-    // Away from the terminal, whose Ctrl-C is for whoever started us. Only the leader of a process group cannot leave;
-    // it was started by hand, and then may as well stay.
-    rustix::process::setsid().ok();
-    let lifeline = match io::stdin().as_fd().try_clone_to_owned() {
-        Ok(lifeline) => lifeline,
-        Err(e) => {
-            eprintln!("kiln runner: no lifeline on standard input: {e}");
-            return ExitCode::from(exit::FAULT);
-        }
-    };
-    if let Some(terminal) = &args.terminal {
-        return match kiln_runner::shell(&args.build_dir, AGENT, terminal, Some(lifeline)) {
-            Ok(status) => {
-                // Whoever started us reads it there; the terminal is the shell's.
-                println!("exit {status}");
-                ExitCode::SUCCESS
-            }
-            Err(e) => {
-                eprintln!("kiln runner: {:#}", anyhow::Error::new(e));
-                ExitCode::from(exit::FAULT)
-            }
-        };
-    }
-    match kiln_runner::run(&args.build_dir, AGENT, Some(lifeline)) {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("kiln runner: {:#}", anyhow::Error::new(e));
-            ExitCode::from(exit::FAULT)
-        }
     }
 }

@@ -21,7 +21,7 @@ use rustix::{
 
 use super::runner::Runner;
 use crate::{
-    runs::BuildDir,
+    builds::BuildDir,
     signals,
     terminal::{filter::plain_text, view::View},
 };

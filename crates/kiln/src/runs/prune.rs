@@ -1,16 +1,10 @@
 //! What is thrown away: runs beyond the last ten of a directory, and kept file systems beyond the disk budget.
 
-use std::{
-    ffi::OsStr,
-    fs, io,
-    os::unix::fs::{DirEntryExt as _, MetadataExt as _},
-    path::Path,
-};
+use std::{ffi::OsStr, fs, io, path::Path};
 
 use anyhow::Context as _;
-use kiln_runner::job::DISK_DIR;
 
-use super::{BuildDir, RUNS_KEPT, Record, Runs, names, read_directory, write_json};
+use super::{BuildDir, RUNS_KEPT, Record, Runs, read_directory, write_json};
 use crate::exit::usage;
 
 /// Disk space for kept file systems, where `KILN_KEEP_BUDGET` does not say otherwise.
@@ -106,8 +100,9 @@ impl Runs {
     /// Throws away kept file systems, oldest first, until they take at most `budget` bytes. Those in use stay.
     pub(crate) fn keep_within(&self, budget: u64) -> anyhow::Result<Vec<Dropped>> {
         let mut kept: Vec<(Record, u64)> = Vec::new();
-        for uuid in names(&self.builds()).context("cannot list kept file systems")? {
-            if let Ok(record) = Record::read(&self.run_dir(&uuid))
+        for uuid in self.builds.names().context("cannot list kept file systems")? {
+            if !self.builds.of_service(&uuid)
+                && let Ok(record) = Record::read(&self.run_dir(&uuid))
                 && let Some(bytes) = record.kept_bytes
             {
                 kept.push((record, bytes));
@@ -138,35 +133,6 @@ impl Runs {
         }
         build.remove()
     }
-}
-
-impl BuildDir {
-    /// Bytes that its file system takes on the disk.
-    pub(crate) fn disk_bytes(&self) -> u64 {
-        blocks(&self.path().join(DISK_DIR))
-    }
-}
-
-/// Bytes on disk of a directory and everything in it. What cannot be read counts as nothing: it is an estimate that
-/// decides how long something is kept.
-fn blocks(dir: &Path) -> u64 {
-    let mut total = 0u64;
-    let mut seen = std::collections::HashSet::new();
-    let mut waiting = vec![dir.to_owned()];
-    while let Some(dir) = waiting.pop() {
-        let Ok(entries) = fs::read_dir(&dir) else { continue };
-        for entry in entries.flatten() {
-            let Ok(meta) = entry.metadata() else { continue };
-            if meta.nlink() > 1 && !meta.is_dir() && !seen.insert((meta.dev(), entry.ino())) {
-                continue;
-            }
-            total = total.saturating_add(meta.blocks().saturating_mul(512));
-            if meta.is_dir() {
-                waiting.push(entry.path());
-            }
-        }
-    }
-    total
 }
 
 /// A size: bytes, or a number with `K`, `M`, `G`, `T` (times 1,024), with or without `B` or `iB`.

@@ -11,21 +11,22 @@ use kiln_wire::{
 };
 use rustix::fs::FlockOperation;
 
-use super::{BuildDir, Record, Runs, names};
+use super::{BuildDir, Record, Runs};
 
 impl Runs {
     /// Closes the books on every build that ended without its `kiln run`: the journal is kept with a record of how far
-    /// it got, everything else of it is removed. Returns their ids. Costs one directory listing when there is nothing.
+    /// it got, everything else of it is removed. Those of the service are left to the server. Returns their ids. Costs
+    /// one directory listing when there is nothing.
     pub(crate) fn sweep(&self) -> anyhow::Result<Vec<String>> {
         let mut swept = Vec::new();
-        for uuid in names(&self.builds()).context("cannot list the builds")? {
-            if self.in_use(&uuid) {
+        for uuid in self.builds.names().context("cannot list the builds")? {
+            if self.builds.of_service(&uuid) || self.in_use(&uuid) {
                 continue;
             }
             let build = {
                 // Not while a build is made: it is not locked yet.
-                let _no_creation = self.builds_lock(FlockOperation::LockExclusive)?;
-                self.lock(&uuid)?
+                let _no_creation = self.builds.creation_lock(FlockOperation::LockExclusive)?;
+                if self.builds.of_service(&uuid) { None } else { self.lock(&uuid)? }
             };
             let Some(build) = build else { continue };
             let kept = Record::read(&self.run_dir(&uuid)).is_ok_and(|r| r.kept_bytes.is_some());
@@ -65,16 +66,6 @@ impl Runs {
 }
 
 impl BuildDir {
-    /// Removes what a dead runner left on the machine: cgroups, network, the disk.
-    pub(crate) fn clear(&self) -> anyhow::Result<()> {
-        let left: Vec<String> = kiln_engine::sweep(&[self.path()])
-            .into_iter()
-            .filter_map(|leftover| Some(format!("{}: {}", leftover.what, leftover.removed.err()?)))
-            .collect();
-        anyhow::ensure!(left.is_empty(), "what build {} left cannot be removed: {}", self.uuid(), left.join("; "));
-        Ok(())
-    }
-
     /// Moves the journal, and the runner's own messages if there are any, to the directory of what stays.
     pub(crate) fn keep_papers(&self, run: &Path) -> anyhow::Result<()> {
         for name in [JOURNAL_FILE, RUNNER_LOG] {

@@ -1,3 +1,5 @@
+use kiln_runner::job::{CONTROL_FILE, DISK_DIR, JOB_FILE};
+
 use super::{prune::Dropped, *};
 
 fn uuid(n: u32) -> String {
@@ -153,4 +155,39 @@ fn sizes_are_read() {
     for bad in ["", "G", "-1", "1.5G", "1X", "99999999999999999999"] {
         assert!(parse_size(bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn builds_of_the_service_are_left_alone() {
+    let data = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let runs = Runs::new(data.path().to_owned());
+    let builds = Builds::new(data.path());
+    // One whose runner is dead, and one that is kept.
+    for n in [1, 2] {
+        let build = builds.create(&uuid(n), |dir| fs::write(dir.join(CONTROL_FILE), "")).unwrap();
+        if n == 2 {
+            fs::create_dir(build.path().join(DISK_DIR)).unwrap();
+            fs::write(build.path().join(JOB_FILE), "{}").unwrap();
+        }
+    }
+    ended(&runs, dir.path(), 3, Some(5));
+    assert!(runs.sweep().unwrap().is_empty());
+    assert_eq!(runs.keep_within(0).unwrap(), [Dropped { uuid: uuid(3), bytes: 5 }]);
+    runs.prune(dir.path()).unwrap();
+    for n in [1, 2] {
+        assert!(builds.dir(&uuid(n)).exists());
+        assert!(runs.find(&uuid(n)).is_err(), "not one of `kiln debug` and `kiln logs`");
+    }
+}
+
+#[test]
+fn a_build_that_cannot_be_made_leaves_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let builds = Builds::new(data.path());
+    let error = builds.create(&uuid(1), |_| Err(io::ErrorKind::StorageFull.into())).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    assert!(builds.names().unwrap().is_empty());
+    builds.create(&uuid(1), |_| Ok(())).unwrap();
+    assert_eq!(builds.create(&uuid(1), |_| Ok(())).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
 }
