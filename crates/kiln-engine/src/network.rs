@@ -417,7 +417,7 @@ fn keep(rules: Rules, interface: u32) -> Result<Service, NetworkError> {
 }
 
 /// The builds that are gone and whose interfaces are there still, with the interfaces' numbers; `alive` tells from an id
-/// whether a build is there.
+/// whether a build is there, and is asked when the interfaces have been listed.
 fn dead(socket: &mut Socket, alive: impl Fn(&str) -> bool) -> Result<Vec<(String, u32)>, NetworkError> {
     let links = link::of_builds(socket).map_err(failed("list"))?;
     // Without id: in the middle of its creation, and if its creator died there, gone with it.

@@ -124,6 +124,12 @@ impl Registry {
         self.list().into_iter().filter(lives).filter_map(read).collect()
     }
 
+    /// Whether `id` is the entry of an owner who lives. Asked after something of `id` was seen, the answer holds for what
+    /// was seen: owners enter before they make anything.
+    pub(crate) fn lives(&self, id: &str) -> bool {
+        self.record_path(id).exists() && matches!(self.orphan(id), Ok(None))
+    }
+
     /// Locks the entry `id` and reads it, if its owner is dead. `None`: the owner lives, or there is no such entry.
     pub(crate) fn orphan(&self, id: &str) -> Result<Option<(Record, Entry)>, EngineError> {
         let path = self.record_path(id);
@@ -176,5 +182,30 @@ pub(crate) fn remove_file(path: &Path) -> Result<(), EngineError> {
             Err(error).context(|| format!("remove {}", path.display()))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_lives_from_its_entry_to_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("sandboxes")).unwrap();
+        let registry = Registry { dir: dir.path().to_owned() };
+        let record = Record {
+            version: 1,
+            id: "a".to_owned(),
+            owner_pid: 1,
+            disk: PathBuf::new(),
+            cgroups: Vec::new(),
+            runtime: None,
+        };
+        assert!(!registry.lives("a"));
+        let entry = registry.enter(&record).unwrap();
+        assert!(registry.lives("a"));
+        drop(entry); // killed: the entry stays, its lock does not
+        assert!(!registry.lives("a"));
     }
 }

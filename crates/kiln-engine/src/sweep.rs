@@ -77,7 +77,8 @@ pub fn sweep(roots: &[&Path]) -> Vec<Leftover> {
         found.push(Leftover { what, removed: trash.delete().map_err(|error| error.to_string()) });
     }
     if rustix::process::geteuid().is_root() {
-        match network::sweep(|id| live.iter().any(|record| record.id == id)) {
+        // Not by `live`: a sandbox may have started since that was read.
+        match network::sweep(|id| Registry::existing().is_some_and(|registry| registry.lives(id))) {
             Ok(ids) => {
                 found.extend(
                     ids.iter().map(|id| Leftover { what: format!("interface of sandbox {id}"), removed: Ok(()) }),

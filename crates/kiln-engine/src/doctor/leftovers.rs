@@ -1,6 +1,9 @@
 //! What builds left whose runner died before it could clean up.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{Check, Status};
 use crate::{disk::Trash, network, registry::Registry, sweep};
@@ -26,22 +29,36 @@ pub(super) fn find(data: &Path, fix: bool) -> Check {
         };
     }
     let mut found = Vec::new();
-    let mut live = Vec::new();
-    if let Some(registry) = Registry::existing() {
-        live = registry.live();
+    let registry = Registry::existing();
+    if let Some(registry) = &registry {
         // An entry that cannot be read is nobody's who lives.
         let dead = registry.list().into_iter().filter(|id| !matches!(registry.orphan(id), Ok(None)));
         found.extend(dead.map(|id| format!("sandbox {id}")));
     }
-    // Those of others cannot be seen either.
-    let interfaces = network::left(|id| live.iter().any(|record| record.id == id)).unwrap_or_default();
-    found.extend(interfaces.into_iter().map(|id| format!("interface of sandbox {id}")));
+    found.extend(interfaces().into_iter().map(|id| format!("interface of sandbox {id}")));
     let trash = roots.iter().flat_map(|root| Trash::find(root));
     found.extend(trash.map(|trash| format!("directory {}", trash.path().display())));
     if found.is_empty() {
         return check(Status::Ok, "none".to_owned());
     }
     check(Status::Warning, found.join("; ")).fix("`kiln doctor --fix` removes them")
+}
+
+/// Interfaces of builds that are gone. Those of others cannot be seen.
+fn interfaces() -> Vec<String> {
+    let lives = |id: &str| Registry::existing().is_some_and(|registry| registry.lives(id));
+    let left = || network::left(lives).unwrap_or_default();
+    let mut interfaces = left();
+    // The kernel removes the interface of a build a while after the build's end.
+    for _ in 0..20 {
+        if interfaces.is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        let still = left();
+        interfaces.retain(|id| still.contains(id));
+    }
+    interfaces
 }
 
 /// The directories in which builds of this data directory have their disks.
