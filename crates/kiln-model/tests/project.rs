@@ -1,5 +1,7 @@
 //! Projects as clients send them and get them back (`api.md` 2.4): defaults, clearing, rules.
 
+#![allow(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
+
 use kiln_model::{
     ApiError, Timestamp,
     arn::Home,

@@ -1,5 +1,7 @@
 //! What StartBuild makes of a project (`api.md` 2.5, `integrations.md` 1.5), and what it refuses.
 
+#![allow(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
+
 use kiln_model::{
     ApiError, Timestamp,
     arn::Home,

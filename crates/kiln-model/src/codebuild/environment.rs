@@ -1,6 +1,6 @@
 //! What builds run in.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::enumeration::enumeration;
 
@@ -236,7 +236,7 @@ pub struct ProjectEnvironment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fleet: Option<ProjectFleet>,
     /// Variables.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub environment_variables: Vec<EnvironmentVariable>,
     /// Whether docker can run inside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -292,4 +292,9 @@ pub struct ProjectFileSystemLocation {
     /// Options of the mount.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mount_options: Option<String>,
+}
+
+/// Clients in languages where everything can be null send it for a list that they do not have.
+fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<EnvironmentVariable>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
