@@ -64,7 +64,8 @@ impl Builds {
         DirBuilder::new().mode(0o700).create(&path)?;
         let make = || {
             let lock = open_lock(&path.join(LOCK))?;
-            flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+            // Waits, for as long as somebody looks whether the build is in use; nobody else takes it while it is made.
+            rustix::io::retry_on_intr(|| flock(&lock, FlockOperation::LockExclusive))?;
             fill(&path)?;
             Ok(lock)
         };

@@ -386,9 +386,9 @@ fn interrupt_ends_everything_but_the_agent() {
     assert_eq!(ran.exit, CommandExit::Code(5));
     assert!(ran.text().ends_with("cleaned up\n"));
     // One that was asked for just before does not run at all.
-    let id = c.begin("echo must not run");
-    c.send(&ToAgent::Interrupt { grace_ms: 60_000 });
-    let ran = c.finish(id);
+    let run = c.command("echo must not run");
+    c.send_together(&[&ToAgent::Run(run.clone()), &ToAgent::Interrupt { grace_ms: 60_000 }]);
+    let ran = c.finish(run.id);
     assert!(matches!(ran.exit, CommandExit::Signal(15)), "{ran:?}");
     // Without anything to end it does nothing.
     c.send(&ToAgent::Interrupt { grace_ms: 60_000 });

@@ -151,8 +151,15 @@ impl Container {
 
     /// Sends a message.
     pub(crate) fn send(&mut self, message: &ToAgent) {
+        self.send_together(&[message]);
+    }
+
+    /// Sends messages so that the agent reads them at once.
+    pub(crate) fn send_together(&mut self, messages: &[&ToAgent]) {
         let mut bytes = Vec::new();
-        encode(kind::MESSAGE, message, &mut bytes).unwrap();
+        for message in messages {
+            encode(kind::MESSAGE, *message, &mut bytes).unwrap();
+        }
         self.control.write_all(&bytes).unwrap();
     }
 
@@ -203,10 +210,15 @@ impl Container {
 
     /// Sends a command.
     pub(crate) fn begin(&mut self, text: &str) -> u32 {
+        let run = self.command(text);
+        self.send(&ToAgent::Run(run.clone()));
+        run.id
+    }
+
+    /// A command that nobody has asked for yet.
+    pub(crate) fn command(&mut self, text: &str) -> Run {
         let id = self.id();
-        let shell = self.shell.clone();
-        self.send(&ToAgent::Run(Run { id, text: text.into(), shell, run_as: None, fresh: false }));
-        id
+        Run { id, text: text.into(), shell: self.shell.clone(), run_as: None, fresh: false }
     }
 
     /// Waits for the end of a command.

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use kiln_runner::job::{CONTROL_FILE, DISK_DIR, JOB_FILE};
 
 use super::{prune::Dropped, *};
@@ -69,6 +71,32 @@ fn a_run_in_use_is_not_pruned() {
     drop(used);
     runs.prune(dir.path()).unwrap();
     assert!(!runs.has_disk(&uuid(0)));
+}
+
+#[test]
+fn a_build_can_be_made_while_somebody_looks_whether_it_is_in_use() {
+    let data = tempfile::tempdir().unwrap();
+    let runs = Runs::new(data.path().to_owned());
+    let next = AtomicU32::new(0);
+    let made: Vec<_> = std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let n @ 0..300 = next.load(Ordering::Relaxed) {
+                    runs.in_use(&uuid(n));
+                }
+            });
+        }
+        let make = |n| {
+            next.store(n, Ordering::Relaxed);
+            runs.create(&uuid(n))
+        };
+        let made = (0..300).map(make).collect();
+        next.store(u32::MAX, Ordering::Relaxed);
+        made
+    });
+    for build in made {
+        assert!(runs.in_use(build.unwrap().uuid()));
+    }
 }
 
 #[test]
