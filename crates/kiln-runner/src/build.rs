@@ -217,8 +217,10 @@ impl Build<'_> {
             // No context on a stopped phase.
             Halt::Stopped | Halt::Killed => (BuildStatus::Stopped, None),
             Halt::TimedOut => {
-                let minutes = self.job.timeout_secs.div_ceil(60);
-                let message = format!("Build has timed out. The limit was {minutes} minutes.");
+                let secs = self.job.timeout_secs;
+                let (number, unit) = if secs % 60 == 0 { (secs / 60, "minute") } else { (secs, "second") };
+                let plural = if number == 1 { "" } else { "s" };
+                let message = format!("Build has timed out. The limit was {number} {unit}{plural}.");
                 (BuildStatus::TimedOut, Some(PhaseContext::new("BUILD_TIMED_OUT", message)))
             }
             Halt::Died(_) => {

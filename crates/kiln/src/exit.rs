@@ -47,7 +47,7 @@ pub(crate) fn of_build(ended: &BuildEnded) -> u8 {
 }
 
 /// The buildspec is missing or invalid.
-fn buildspec_is_to_blame(ended: &BuildEnded) -> bool {
+pub(crate) fn buildspec_is_to_blame(ended: &BuildEnded) -> bool {
     ended.phase == Some(PhaseType::DownloadSource)
         && ended.context.as_ref().is_some_and(|c| c.status_code == "YAML_FILE_ERROR")
 }

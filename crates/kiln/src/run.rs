@@ -249,6 +249,7 @@ fn follow(
             disk,
             kiln: &app.command,
             dir: &if dir.is_empty() { dir } else { text::quoted(&dir) },
+            lint: &args.buildspec_file().map_or_else(String::new, |file| text::quoted(&file).into_owned()),
             columns: terminal::columns(),
             painter: Painter { colour: app.streams.err_colour() },
         };

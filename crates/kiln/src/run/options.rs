@@ -195,6 +195,17 @@ pub(super) struct Checked {
 }
 
 impl RunArgs {
+    /// The buildspec's file as seen from here, if there is one.
+    pub(super) fn buildspec_file(&self) -> Option<String> {
+        let in_source = |file: &Path| self.dir.as_deref().unwrap_or(Path::new("")).join(file);
+        let file = match &self.buildspec {
+            Some(file) if file.exists() => file.clone(),
+            Some(file) => in_source(file),
+            None => in_source(Path::new("buildspec.yml")),
+        };
+        if file.is_file() { file.into_os_string().into_string().ok() } else { None }
+    }
+
     /// `--resume DIR` reads as an id to the parser; a word that is no id is the directory.
     pub(super) fn settle(&mut self) -> anyhow::Result<()> {
         if let Some(word) = self.resume.as_ref().filter(|w| !w.is_empty())

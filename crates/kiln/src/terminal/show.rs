@@ -49,6 +49,8 @@ pub(crate) struct About<'a> {
     pub(crate) kiln: &'a str,
     /// What `kiln run` was given as DIR; empty for none.
     pub(crate) dir: &'a str,
+    /// The buildspec's file as `kiln lint` takes it; empty when there is none.
+    pub(crate) lint: &'a str,
     pub(crate) columns: usize,
     pub(crate) painter: Painter,
 }
@@ -398,11 +400,18 @@ impl Show<'_> {
     /// What to try next.
     fn next(&mut self) {
         let Some(ended) = &self.summary.ended else { return };
-        let About { id, kiln, dir, disk, .. } = self.about;
+        let About { id, kiln, dir, lint, disk, .. } = self.about;
         let id = runs::short(id);
         match disk {
             Disk::Kept(bytes) => {
-                let mut tries = vec![(format!("{kiln} debug {id}"), "a shell in this build's file system".to_owned())];
+                let mut tries = Vec::new();
+                if crate::exit::buildspec_is_to_blame(ended) && !lint.is_empty() {
+                    tries.push((
+                        format!("kiln lint {lint}"),
+                        "every problem of the buildspec, and what to do".to_owned(),
+                    ));
+                }
+                tries.push((format!("{kiln} debug {id}"), "a shell in this build's file system".to_owned()));
                 if ended.status != BuildStatus::Succeeded
                     && let Some(phase) = ended.phase.filter(|p| resumable(*p))
                 {

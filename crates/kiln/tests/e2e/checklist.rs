@@ -110,6 +110,8 @@ fn checklist_10_colon_in_command() {
         "{message}"
     );
     outcome.expect_text("echo \"Status: ok\"");
+    let lint = format!("kiln lint {}/buildspec.yml", project.source().display());
+    assert!(outcome.summary.contains(&lint), "{}", outcome.summary);
 }
 
 #[test]

@@ -169,6 +169,8 @@ fn timeout() {
     let outcome = project.run(&["--timeout", "0.1"]).expect(124);
     let end = outcome.end();
     assert_eq!((end.status, end.phase), (BuildStatus::TimedOut, Some(PhaseType::Build)));
-    assert_eq!(end.context.unwrap().status_code, "BUILD_TIMED_OUT");
+    let context = end.context.unwrap();
+    assert_eq!(context.status_code, "BUILD_TIMED_OUT");
+    assert_eq!(context.message, "Build has timed out. The limit was 6 seconds.");
     assert_eq!(outcome.phases().last().unwrap(), "FINALIZING SUCCEEDED");
 }
