@@ -91,6 +91,17 @@ fn of_a_key_given_twice_the_last_counts() {
 }
 
 #[test]
+fn an_empty_section_means_nothing() {
+    let without = buildspec(&with_build(BUILD, ""));
+    for rest in ["artifacts:\n", "cache:\n", "reports:\n", "env: ~\n"] {
+        assert_eq!(buildspec(&with_build(BUILD, rest)), without, "{rest}");
+    }
+    let empty = buildspec(&with_build(BUILD, "  install:\n  post_build: ~\n"));
+    assert!(empty.phases.install.is_none_or(|phase| phase.commands.is_empty()));
+    assert_eq!(empty.phases.build, without.phases.build);
+}
+
+#[test]
 fn shapes_that_fit_no_key_are_refused() {
     for build in [
         "    commands:\n      - [make]",
