@@ -7,7 +7,15 @@ use std::sync::{
 };
 
 /// Every name of this crate.
-pub const POINTS: [&str; 5] = ["store_before_commit", "store_committed", "store_sequenced", "log_segment", "log_ended"];
+pub const POINTS: [&str; 7] = [
+    "store_before_commit",
+    "store_committed",
+    "store_sequenced",
+    "log_segment",
+    "log_ended",
+    "blob_synced",
+    "blob_named",
+];
 
 /// Dies here when told to. Other crates of the service use the same variable with their own names.
 pub fn point(name: &str) {

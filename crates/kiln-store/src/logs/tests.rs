@@ -106,7 +106,7 @@ proptest! {
             prop_assert!(page.len() <= max);
             lines.extend(page);
         }
-        prop_assert_eq!(seen(lines), model.clone());
+        prop_assert_eq!(seen(lines), &model[..]);
         let stats = reader.stats();
         prop_assert!(stats.finished);
         prop_assert_eq!(stats.journal, bytes.len() as u64);
@@ -228,7 +228,7 @@ fn what_is_not_the_next_record_is_refused() {
 fn long_lines_are_cut_and_counted() {
     let dir = tempfile::tempdir().unwrap();
     let long = vec![b'x'; 3 << 20];
-    let bytes = journal(&[Some(long.clone()), Some(b"\nshort\n".to_vec())]);
+    let bytes = journal(&[Some(long), Some(b"\nshort\n".to_vec())]);
     let mut writer = LogWriter::open(dir.path()).unwrap();
     writer.append(&bytes).unwrap();
     writer.finish().unwrap();

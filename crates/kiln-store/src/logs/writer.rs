@@ -52,6 +52,7 @@ pub struct LogWriter {
     end: u64,
     decoder: Decoder,
     waiting: Waiting,
+    synced: bool,
 }
 
 /// What is not in a segment yet.
@@ -91,6 +92,7 @@ impl LogWriter {
             end: 0,
             decoder: Decoder::new(),
             waiting: Waiting::default(),
+            synced: false,
         };
         let places = writer.scan()?;
         writer.restore_index(&places)?;
@@ -240,6 +242,9 @@ impl LogWriter {
     /// [`LogError::DiskFull`]: the call may be repeated. When the sync fails, what is on the disk is unknown and the log is
     /// removed: it must be written again from the start of the journal, by a writer that is opened anew.
     pub fn finish(&mut self) -> Result<(), LogError> {
+        if self.synced {
+            return Ok(());
+        }
         self.flush()?;
         if !self.is_finished() {
             let end = self.next_header(Kind::End, 0, 0, crc32fast::hash(&[]))?;
@@ -251,6 +256,7 @@ impl LogWriter {
             // It may look whole in the kernel's memory without being on the disk.
             fs::remove_file(&self.path).ok();
         }
+        self.synced = synced.is_ok();
         synced
     }
 
