@@ -10,7 +10,7 @@ use kiln_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::lifecycle::{Lifecycle, Phase};
+use crate::lifecycle::{Lifecycle, Millis, Phase};
 
 /// Version of the stored form. A newer one is refused; an older one is read by this program's defaults.
 pub const VERSION: u32 = 1;
@@ -26,6 +26,8 @@ pub struct Document {
     pub artifacts: ProjectArtifacts,
     /// The same of secondary artifacts.
     pub secondary_artifacts: Vec<ProjectArtifacts>,
+    /// Name of the cache; builds with the same one share it.
+    pub cache: String,
     /// Further tries after a failure.
     pub auto_retry_limit: i32,
     /// Which try this is, from 0.
@@ -109,6 +111,27 @@ impl Document {
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The same build once more, from the same settings: accepted now, under another id, not yet numbered.
+    #[must_use]
+    pub fn again(&self, home: &Home, uuid: &str, at: Millis) -> Self {
+        let mut again = self.clone();
+        again.build.id = format!("{}:{uuid}", self.build.project_name);
+        again.build.arn = home.arn("codebuild", &format!("build/{}", again.build.id));
+        again.build.build_number = None;
+        again.build.resolved_source_version = None;
+        Self {
+            auto_retry_number: 0,
+            previous_try: None,
+            next_try: None,
+            lifecycle: Lifecycle::accepted(at),
+            stored: Vec::new(),
+            exported: Vec::new(),
+            kept_bytes: None,
+            journal_bytes: 0,
+            ..again
+        }
     }
 
     /// The part of the id after the colon.

@@ -2,10 +2,34 @@
 //! what really runs (DESIGN decisions 1 to 3).
 //!
 //! Knows nothing of HTTP, SQL or system calls: those are behind `kiln-api`, `kiln-store` and [`runners::Runners`].
+//!
+//! Reading order: [`lifecycle`] (what can happen to a build), [`document`] (what is stored of it), [`queue`] (whose turn
+//! it is), [`core`] (start, stop, recovery), `scheduler` and `supervise` (from the queue to a runner and along its
+//! journal), `finish` (closing the books), `service` and `kiln_service` (the operations).
 
+mod accept;
+mod adopt;
 pub mod artifact;
+mod badge;
+pub mod bytes;
+pub mod config;
+pub mod core;
 pub mod document;
+mod finish;
+mod job;
+mod keep;
+mod kiln_service;
 pub mod lifecycle;
+mod live;
+mod objects;
+mod page;
 pub mod queue;
+mod records;
 pub mod runners;
+mod scheduler;
+mod service;
+mod sources;
+mod supervise;
 pub mod timeline;
+
+pub use crate::core::{Core, Parts, StartError};

@@ -74,6 +74,10 @@ pub enum Event {
     Refused {
         /// When.
         at: Millis,
+        /// The phase that fails.
+        phase: PhaseType,
+        /// Whose fault: FAILED or FAULT.
+        status: BuildStatus,
         /// Why.
         context: PhaseContext,
     },
@@ -174,6 +178,14 @@ impl Lifecycle {
         self.phases.iter().find(|p| p.status.is_some_and(|s| s != BuildStatus::Succeeded))
     }
 
+    /// Makes a phase that went well the one that failed: what it left could not be stored.
+    pub fn blame(&mut self, phase: PhaseType, status: BuildStatus, context: PhaseContext) {
+        if let Some(phase) = self.phases.iter_mut().rev().find(|p| p.phase == phase) {
+            phase.status = Some(status);
+            phase.context = Some(context);
+        }
+    }
+
     /// What the event makes of the build.
     ///
     /// # Errors
@@ -202,10 +214,6 @@ impl Lifecycle {
                 next.end(*at, BuildStatus::TimedOut, Some(PhaseContext::new("BUILD_TIMED_OUT", message)));
                 vec![Effect::Dequeue, Effect::Announce]
             }
-            (State::Queued, Event::Refused { at, context }) => {
-                next.end(*at, BuildStatus::Fault, Some(context.clone()));
-                vec![Effect::Dequeue, Effect::Announce]
-            }
             (State::Queued, _) => return illegal(),
 
             (State::Running, Event::Given { .. } | Event::Expired { .. }) => return illegal(),
@@ -216,8 +224,12 @@ impl Lifecycle {
                 next.open(PhaseType::Queued, at);
                 vec![Effect::Requeue]
             }
-            (State::Running, Event::Refused { at, context }) => {
-                next.end(*at, BuildStatus::Fault, Some(context.clone()));
+            (State::Running, Event::Refused { at, phase, status, context }) => {
+                if next.current_phase() != *phase {
+                    next.close(*at, BuildStatus::Succeeded, Some(PhaseContext::default()));
+                    next.open(*phase, *at);
+                }
+                next.end(*at, *status, Some(context.clone()));
                 vec![Effect::Announce]
             }
             (State::Running, Event::Stop { .. }) => {
@@ -275,8 +287,16 @@ impl Lifecycle {
 
     /// Ends the build; a phase that still ran ends the same way.
     fn end(&mut self, at: Millis, status: BuildStatus, context: Option<PhaseContext>) {
-        self.close(at, status, context);
-        let at = self.phases.last().and_then(|p| p.end_ms).unwrap_or(at).max(at.min(Millis::MAX));
+        match self.phases.last_mut() {
+            // Between two phases: the blame has to stand somewhere.
+            Some(last) if last.end_ms.is_some() && context.is_some() => {
+                last.status = Some(status);
+                last.context = context;
+            }
+            _ => self.close(at, status, context),
+        }
+        // Where the last phase ended, and not when the runner said so a moment later (`buildspec.md` 4.1).
+        let at = self.phases.last().and_then(|p| p.end_ms).unwrap_or(at);
         self.phases.push(Phase {
             phase: PhaseType::Completed,
             status: None,
@@ -325,10 +345,10 @@ mod tests {
                 (PhaseType::Provisioning, Some(Succeeded), 1010, Some(1020)),
                 // Where the one before it ended, not a millisecond later.
                 (PhaseType::DownloadSource, Some(Succeeded), 1020, Some(1030)),
-                (PhaseType::Completed, None, 1031, None),
+                (PhaseType::Completed, None, 1030, None),
             ]
         );
-        assert_eq!((life.state, life.status, life.ended_ms), (State::Ended, Succeeded, Some(1031)));
+        assert_eq!((life.state, life.status, life.ended_ms), (State::Ended, Succeeded, Some(1030)));
         assert_eq!(life.phases[1].context, None);
     }
 

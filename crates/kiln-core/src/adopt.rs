@@ -1,0 +1,138 @@
+//! Takes the artifacts that a runner left into the store of objects. They become visible with the record of the build's
+//! end, in the same transaction: an artifact that is not complete is not there (`reliability.md` I6).
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use kiln_model::codebuild::ProjectArtifacts;
+use kiln_store::{StoreError, Tx, metadata::ObjectRecord};
+use kiln_wire::event::Artifact;
+
+use crate::{
+    artifact,
+    core::Inner,
+    document::{Document, StoredArtifact},
+    objects,
+    runners::Runners,
+};
+
+/// Artifacts whose bytes are stored, and whose records are not yet.
+#[derive(Debug, Default)]
+pub(crate) struct Adopted {
+    pub(crate) stored: Vec<StoredArtifact>,
+    pub(crate) objects: Vec<ObjectRecord>,
+}
+
+/// Seals the artifacts of a build. The error is a sentence for the build's record.
+pub(crate) fn adopt<R: Runners>(
+    inner: &Inner<R>,
+    document: &Document,
+    artifacts: &[Artifact],
+) -> Result<Adopted, String> {
+    let mut adopted = Adopted::default();
+    for artifact in artifacts {
+        if let Err(e) = adopt_one(inner, document, artifact, &mut adopted) {
+            // Nothing refers to what was stored so far.
+            remove(inner, &adopted.objects.iter().filter_map(|o| o.blob.clone()).collect::<Vec<_>>());
+            let name = artifact.identifier.as_deref().unwrap_or("primary");
+            return Err(format!("The {name} artifact could not be stored: {e}"));
+        }
+    }
+    Ok(adopted)
+}
+
+fn adopt_one<R: Runners>(
+    inner: &Inner<R>,
+    document: &Document,
+    artifact: &Artifact,
+    adopted: &mut Adopted,
+) -> Result<(), String> {
+    let identifier = artifact.identifier.as_deref();
+    let Some(settings) = settings(document, identifier) else { return Ok(()) };
+    let project = &document.build.project_name;
+    let Some((bucket, key)) = artifact::location(settings, project, document.uuid(), artifact.name.as_deref()) else {
+        return Ok(());
+    };
+    let plain = settings.encryption_disabled == Some(true);
+    let path = Path::new(&artifact.path);
+    let zip = artifact::is_zip(settings);
+    let meta = serde_json::json!({
+        "codebuild-buildarn": document.build.arn,
+        "codebuild-content-md5": artifact.md5,
+        "codebuild-content-sha256": artifact.sha256,
+    });
+    let mut store = |key: &str, path: &Path| -> Result<(), String> {
+        let file = fs::File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        adopted.objects.push(objects::store(inner, &bucket, key, file, plain, &meta).map_err(|e| e.to_string())?);
+        Ok(())
+    };
+    if zip {
+        if key.is_empty() {
+            return Err("its name is empty: a ZIP needs one".to_owned());
+        }
+        store(&key, path)?;
+    } else {
+        for file in files(path).map_err(|e| format!("{}: {e}", path.display()))? {
+            let relative = file.strip_prefix(path).unwrap_or(&file).to_string_lossy().into_owned();
+            let key = if key.is_empty() { relative } else { format!("{key}/{relative}") };
+            store(&key, &file)?;
+        }
+    }
+    adopted.stored.push(StoredArtifact {
+        identifier: artifact.identifier.clone(),
+        bucket,
+        key,
+        zip,
+        files: artifact.files,
+        bytes: artifact.bytes,
+        sha256: artifact.sha256.clone(),
+        md5: artifact.md5.clone(),
+    });
+    Ok(())
+}
+
+/// The project's settings for an artifact of that name.
+pub(crate) fn settings<'d>(document: &'d Document, identifier: Option<&str>) -> Option<&'d ProjectArtifacts> {
+    match identifier {
+        None => Some(&document.artifacts),
+        Some(_) => document.secondary_artifacts.iter().find(|a| a.artifact_identifier.as_deref() == identifier),
+    }
+}
+
+/// Regular files below a directory that the runner wrote, sorted. Links are not followed: the runner wrote none that it
+/// was not asked to keep.
+fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut todo = vec![directory.to_owned()];
+    while let Some(directory) = todo.pop() {
+        for entry in fs::read_dir(&directory)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                todo.push(entry.path());
+            } else if kind.is_file() {
+                found.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Records an object whose bytes are stored; returns the blob that it replaces. A bucket that is not there is made: until
+/// buckets can be made by their own calls, a project names the one it wants.
+pub(crate) fn put(tx: &mut Tx<'_>, object: &ObjectRecord) -> Result<Option<String>, StoreError> {
+    objects::ensure_bucket(tx, &object.bucket, object.created_ms)?;
+    Ok(tx.put_object(object)?.and_then(|old| old.blob))
+}
+
+/// Removes blobs that nothing refers to any more.
+pub(crate) fn remove<R: Runners>(inner: &Inner<R>, blobs: &[String]) {
+    for blob in blobs {
+        if let Err(e) = objects::remove(inner, blob) {
+            tracing::warn!(blob = %blob, error = %e, "a blob stays that nothing refers to");
+        }
+    }
+}

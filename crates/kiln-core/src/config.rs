@@ -1,0 +1,45 @@
+//! What the operator decides.
+
+use std::path::PathBuf;
+
+use kiln_model::arn::Home;
+use kiln_runner::job::{EngineChoice, Network};
+
+use crate::queue::Capacity;
+
+/// Settings of the core; the binary reads them from `kiln.toml`, the environment and its flags.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Account and region of everything here.
+    pub home: Home,
+    /// The data directory.
+    pub data: PathBuf,
+    /// What the machine offers to builds.
+    pub capacity: Capacity,
+    /// Builds that may wait; StartBuild refuses more.
+    pub queue_limit: usize,
+    /// Where people look at builds, e.g. `http://127.0.0.1:5456`.
+    pub console_url: String,
+    /// The bucket for sources that are sent along with a build.
+    pub default_bucket: String,
+    /// Projects may name the image `host` (DESIGN decision 5): only a service that nobody else reaches.
+    pub allow_host_image: bool,
+    /// Engine of builds.
+    pub engine: EngineChoice,
+    /// Network of builds.
+    pub network: Network,
+    /// Private ranges that builds may reach (CIDR).
+    pub network_allow: Vec<String>,
+    /// Output of one build beyond this many bytes is cut.
+    pub max_log_bytes: u64,
+    /// Disk space for the file systems of failed builds, bytes; 0: none is kept.
+    pub keep_budget: u64,
+}
+
+impl Config {
+    /// Archives that running builds read their sources from.
+    #[must_use]
+    pub fn staging(&self) -> PathBuf {
+        self.data.join("staging")
+    }
+}

@@ -1,0 +1,345 @@
+//! The service: what it is made of, and how it starts and stops.
+
+use std::{
+    fs, io,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use kiln_model::ApiError;
+use kiln_runner::{clock::Clock, job::Control};
+use kiln_store::{Metadata, StoreError, Tx, blobs::Blobs, keys::Keys, logs::Logs, metadata::BuildState};
+
+use crate::{
+    config::Config,
+    document::Document,
+    job,
+    lifecycle::{Event, Millis},
+    live::{Live, LiveBuilds},
+    queue::{Queue, Waiting},
+    records::{self, Refused},
+    runners::Runners,
+    scheduler, supervise,
+};
+
+/// The service of one data directory. Cheap to clone.
+#[derive(Debug)]
+pub struct Core<R> {
+    pub(crate) inner: Arc<Inner<R>>,
+}
+
+impl<R> Clone for Core<R> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner<R> {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) metadata: Metadata,
+    pub(crate) keys: Keys,
+    pub(crate) blobs: Blobs,
+    pub(crate) logs: Logs,
+    pub(crate) runners: R,
+    pub(crate) live: LiveBuilds,
+    queue: Mutex<Queue>,
+    work: Condvar,
+    stopping: AtomicBool,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// The service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The records cannot be read.
+    #[error("the records of builds cannot be read: {0}")]
+    Store(#[from] StoreError),
+    /// Directories of builds cannot be read or made.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Cause.
+        source: io::Error,
+    },
+}
+
+/// The parts that a service is made of.
+#[derive(Debug)]
+pub struct Parts<R> {
+    /// Settings.
+    pub config: Config,
+    /// The clock.
+    pub clock: Clock,
+    /// Records.
+    pub metadata: Metadata,
+    /// Keys.
+    pub keys: Keys,
+    /// Object bytes.
+    pub blobs: Blobs,
+    /// Logs.
+    pub logs: Logs,
+    /// Runners.
+    pub runners: R,
+}
+
+impl<R: Runners> Core<R> {
+    /// Starts the service. This is recovery too: builds that an earlier server gave to runners are followed on from
+    /// where their journals are, the rest of the queue waits as before.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start(parts: Parts<R>) -> Result<Self, StartError> {
+        let Parts { config, clock, metadata, keys, blobs, logs, runners } = parts;
+        let staging = config.staging();
+        let io = |what: String| move |source| StartError::Io { what, source };
+        // Whatever lies there belongs to builds that are to be looked at again; those that still run have it open.
+        fs::create_dir_all(&staging).map_err(io(format!("cannot make {}", staging.display())))?;
+        let queue = Mutex::new(Queue::new(config.capacity));
+        let inner = Arc::new(Inner {
+            config,
+            clock,
+            metadata,
+            keys,
+            blobs,
+            logs,
+            runners,
+            live: LiveBuilds::default(),
+            queue,
+            work: Condvar::new(),
+            stopping: AtomicBool::new(false),
+            threads: Mutex::new(Vec::new()),
+        });
+        let nudged = Arc::downgrade(&inner);
+        inner.runners.on_change(Arc::new(move |uuid| {
+            if let Some(live) = nudged.upgrade().and_then(|inner| inner.live.get(uuid)) {
+                live.nudge();
+            }
+        }));
+        inner.recover()?;
+        let core = Self { inner };
+        let inner = Arc::clone(&core.inner);
+        core.inner.spawn("kiln-scheduler", move || scheduler::run(&inner));
+        Ok(core)
+    }
+
+    /// Stops: gives no more builds to runners, and lets go of those that run, which go on without the server.
+    pub fn stop(&self) {
+        self.inner.stopping.store(true, Ordering::SeqCst);
+        self.inner.work.notify_all();
+        for live in self.inner.live.all() {
+            live.nudge();
+        }
+        loop {
+            let threads: Vec<_> = self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
+            if threads.is_empty() {
+                return;
+            }
+            for thread in threads {
+                if thread.join().is_err() {
+                    tracing::error!("a thread of the service panicked");
+                }
+            }
+        }
+    }
+
+    /// Resolves when the store has failed for good; the process should end then.
+    pub fn failed(&self) -> impl Future<Output = StoreError> + Send + use<R> {
+        self.inner.metadata.failed()
+    }
+}
+
+impl<R: Runners> Inner<R> {
+    /// Now, in milliseconds since the epoch.
+    pub(crate) fn now(&self) -> Millis {
+        i64::try_from(self.clock.wall_ns() / 1_000_000).unwrap_or(i64::MAX)
+    }
+
+    /// A transaction that may refuse the client's request; durable when it resolves.
+    pub(crate) async fn transact<T, F>(&self, work: F) -> Result<T, ApiError>
+    where
+        F: FnOnce(&mut Tx<'_>) -> Result<T, Refused> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.metadata.transact(work).await.map_err(ApiError::from)
+    }
+
+    pub(crate) fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the scheduler.
+    pub(crate) fn nudge_scheduler(&self) {
+        self.work.notify_all();
+    }
+
+    /// Waits for the scheduler's next work.
+    pub(crate) fn wait_for_work(&self, queue: MutexGuard<'_, Queue>, limit: Duration) {
+        // Nothing that is pushed meanwhile is missed: whoever pushes holds the lock.
+        drop(self.work.wait_timeout(queue, limit).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Runs work on a thread that [`Core::stop`] waits for.
+    pub(crate) fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.retain(|thread| !thread.is_finished());
+        match thread::Builder::new().name(name.to_owned()).stack_size(1 << 20).spawn(work) {
+            Ok(thread) => threads.push(thread),
+            Err(e) => tracing::error!(error = %e, "no thread could be started for {name}"),
+        }
+    }
+
+    /// A build that waits, for the queue. Its time in the queue counts from when it was accepted, by the wall clock of
+    /// then: the only one that outlives a server.
+    pub(crate) fn waiting(&self, document: &Document) -> Waiting {
+        let minutes = u64::try_from(document.build.queued_timeout_in_minutes.unwrap_or(480)).unwrap_or(480);
+        let limit = Duration::from_secs(minutes * 60);
+        let waited = self.now().saturating_sub(document.lifecycle.submitted_ms).max(0).unsigned_abs();
+        let left = limit.saturating_sub(Duration::from_millis(waited));
+        Waiting {
+            uuid: document.uuid().to_owned(),
+            project: document.build.project_name.clone(),
+            memory_bytes: job::compute(document).memory_bytes(),
+            deadline: self.clock.monotonic() + left,
+        }
+    }
+
+    /// Puts a build that was just accepted into the queue.
+    pub(crate) fn enqueue(&self, document: &Document) {
+        let waiting = self.waiting(document);
+        self.queue().push(waiting);
+        self.nudge_scheduler();
+    }
+
+    /// Compares the records with what really runs (DESIGN decision 1).
+    fn recover(self: &Arc<Self>) -> Result<(), StartError> {
+        self.sweep_blobs();
+        let mut active = Vec::new();
+        for state in [BuildState::Running, BuildState::Queued] {
+            for key in self.metadata.read(|view| view.active_build_ids(state, None, usize::MAX))? {
+                let found = self.metadata.read(|view| records::find(view, &key.uuid))?;
+                let Some((_, document)) = found else { continue };
+                match state {
+                    BuildState::Running => self.readopt(document)?,
+                    _ => self.enqueue(&document),
+                }
+                active.push(key.uuid);
+            }
+        }
+        self.close_others(&active)?;
+        self.clear_staging(&active);
+        Ok(())
+    }
+
+    /// Removes blobs that a killed server finished and did not record. Listed before anything is written here, so that
+    /// none is among them that is about to be recorded; looked at in the background.
+    fn sweep_blobs(self: &Arc<Self>) {
+        let mut blobs = Vec::new();
+        if let Err(e) = self.blobs.each(|blob| blobs.push(blob.to_owned())) {
+            tracing::warn!(error = %e, "blobs cannot be listed");
+        }
+        if blobs.is_empty() {
+            return;
+        }
+        let inner = Arc::clone(self);
+        self.spawn("kiln-sweep", move || {
+            for blob in blobs.into_iter().take_while(|_| !inner.is_stopping()) {
+                match inner.metadata.read(|view| view.is_blob_used(&blob)) {
+                    Ok(false) => crate::adopt::remove(&inner, &[blob]),
+                    Ok(true) => {}
+                    Err(e) => {
+                        tracing::warn!(error = %e, "blobs cannot be compared with their records");
+                        return;
+                    }
+                }
+            }
+        });
+    }
+
+    /// A build that was given to a runner: follows it on, or gives it its turn again when its runner never began. The
+    /// journal is the first thing that a runner makes; without one nothing of the build has happened.
+    fn readopt(self: &Arc<Self>, document: Document) -> Result<(), StartError> {
+        let uuid = document.uuid().to_owned();
+        let uuid = uuid.as_str();
+        let journal = self.runners.dir(uuid).join(kiln_runner::job::JOURNAL_FILE);
+        if !self.runners.alive(uuid) && !journal.exists() {
+            self.discard(uuid);
+            let back = uuid.to_owned();
+            self.metadata.write_blocking(move |tx| records::step(tx, &back, &Event::NotBegun))?;
+            return Ok(()); // it is among the queued ones now
+        }
+        if let Err(e) = self.runners.watch(uuid) {
+            tracing::warn!(build.id = %document.build.id, error = %e, "build is only looked at once a second");
+        }
+        self.queue().adopt(uuid, &document.build.project_name, job::compute(&document).memory_bytes());
+        let live = Arc::new(Live::new(uuid, document));
+        self.live.insert(Arc::clone(&live));
+        let inner = Arc::clone(self);
+        self.spawn("kiln-build", move || supervise::follow_on(&inner, &live));
+        Ok(())
+    }
+
+    /// Directories of builds that are over, or that nothing is known of.
+    fn close_others(&self, active: &[String]) -> Result<(), StartError> {
+        let known = self
+            .runners
+            .known()
+            .map_err(|source| StartError::Io { what: "cannot list the builds".to_owned(), source })?;
+        for uuid in known.into_iter().filter(|uuid| !active.contains(uuid)) {
+            let kept = match self.metadata.read(|view| records::find(view, &uuid))? {
+                Some((_, document)) => document.kept_bytes.is_some(),
+                None => {
+                    tracing::warn!(build.uuid = %uuid, "a build that no record names is removed");
+                    self.runners.tell(&uuid, Control::Kill);
+                    false
+                }
+            };
+            if !kept && !self.runners.alive(&uuid) {
+                self.discard(&uuid);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes everything of a build whose runner is dead.
+    pub(crate) fn discard(&self, uuid: &str) {
+        for result in [self.runners.clear(uuid), self.runners.close(uuid, false).map(drop)] {
+            if let Err(e) = result {
+                tracing::warn!(build.uuid = %uuid, error = %e, "a build left something behind");
+            }
+        }
+    }
+
+    /// Archives of builds that are over.
+    fn clear_staging(&self, active: &[String]) {
+        let Ok(entries) = fs::read_dir(self.config.staging()) else { return };
+        for entry in entries.filter_map(Result::ok) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !active.iter().any(|uuid| name.starts_with(uuid.as_str()))
+                && let Err(e) = fs::remove_file(entry.path())
+            {
+                tracing::warn!(path = %entry.path().display(), error = %e, "a source's archive cannot be removed");
+            }
+        }
+    }
+
+    /// A build with what is known of it now: from memory while it runs, from the store otherwise.
+    pub(crate) fn find(&self, uuid: &str, project: &str) -> Result<Option<Document>, ApiError> {
+        // Looked at first: what has just ended is in the store before it leaves the memory.
+        if let Some(live) = self.live.get(uuid) {
+            return Ok(Some(live.document()).filter(|d| d.build.project_name == project));
+        }
+        let found = self.metadata.read(|view| records::find(view, uuid)).map_err(|e| records::refuse(&e))?;
+        Ok(found.map(|(_, document)| document).filter(|d| d.build.project_name == project))
+    }
+}

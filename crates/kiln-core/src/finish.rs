@@ -1,0 +1,182 @@
+//! Closes the books on a build: its log, its artifacts, its record, its directory, in this order. Until the record is
+//! committed nobody sees the end, and everything can be done again from the journal.
+
+use std::{fs, sync::Arc};
+
+use kiln_model::{BuildStatus, PhaseContext, PhaseType};
+use kiln_store::{
+    StoreError, crash,
+    logs::{LogError, LogWriter},
+    metadata::ObjectRecord,
+};
+use uuid::Uuid;
+
+use crate::{
+    adopt,
+    core::Inner,
+    document::{self, Document},
+    keep,
+    lifecycle::Event,
+    live::{Live, Progress},
+    records,
+    runners::Runners,
+};
+
+/// Name of the file beside a log that holds what was collected from its journal. It may be lost: the journal says the
+/// same.
+pub(crate) const TIMELINE_FILE: &str = "timeline.json";
+
+/// Ends a build whose runner is gone.
+pub(crate) fn finish<R: Runners>(inner: &Arc<Inner<R>>, live: &Live, log: &mut Option<LogWriter>, event: Event) {
+    if !finish_log(inner, live, log) {
+        return; // the server stops; the next one does it
+    }
+    crash::point("build_log_finished");
+    let mut event = event;
+    let (mut document, timeline) = live.with(|known| (known.document.clone(), known.timeline.clone()));
+    let mut objects = Vec::new();
+    match adopt::adopt(inner, &document, &timeline.artifacts) {
+        Ok(adopted) => {
+            document.stored = adopted.stored;
+            objects = adopted.objects;
+        }
+        Err(message) => {
+            tracing::error!(build.id = %document.build.id, error = %message, "artifacts could not be stored");
+            let context = PhaseContext::new("INTERNAL_ERROR", message);
+            document.lifecycle.blame(PhaseType::UploadArtifacts, BuildStatus::Fault, context);
+            if let Event::Over { status: status @ BuildStatus::Succeeded, .. } = &mut event {
+                *status = BuildStatus::Fault;
+            }
+        }
+    }
+    crash::point("build_artifacts_stored");
+    match document.lifecycle.step(&event) {
+        Ok((next, _)) => document.lifecycle = next,
+        Err(e) => tracing::error!(build.id = %document.build.id, error = %e, "a build cannot end so"),
+    }
+    document.exported.clone_from(&timeline.exported);
+    document.journal_bytes = log.as_ref().map_or(0, |log| log.position().offset);
+    let directory = inner.logs.directory(&document.log_group(), &document.log_stream());
+    match serde_json::to_vec(&timeline).map(|json| fs::write(directory.join(TIMELINE_FILE), json)) {
+        Ok(Ok(())) => {}
+        other => tracing::warn!(build.id = %document.build.id, "the timeline could not be kept: {other:?}"),
+    }
+    if commit_document(inner, live, document, objects) {
+        crash::point("build_end_committed");
+        close(inner, live);
+    }
+}
+
+/// Ends a build that got no runner.
+pub(crate) fn refuse<R: Runners>(inner: &Arc<Inner<R>>, live: &Live, event: &Event) {
+    let mut document = live.document();
+    if let Ok((next, _)) = document.lifecycle.step(event) {
+        document.lifecycle = next;
+    }
+    commit_document(inner, live, document, Vec::new());
+    crate::sources::unstage(inner, &live.uuid);
+}
+
+/// False: the server stops before the disk took it.
+fn finish_log<R: Runners>(inner: &Inner<R>, live: &Live, log: &mut Option<LogWriter>) -> bool {
+    let Some(log) = log else { return true };
+    loop {
+        match log.finish() {
+            Ok(()) => return true,
+            Err(e @ LogError::DiskFull { .. }) => {
+                tracing::warn!(build.id = %live.uuid, error = %e, "the end of a build waits for its log");
+                if inner.is_stopping() {
+                    return false;
+                }
+                std::thread::sleep(std::time::Duration::from_secs(1));
+            }
+            Err(e) => {
+                tracing::error!(build.id = %live.uuid, error = %e, "a build's log could not be completed");
+                return true;
+            }
+        }
+    }
+}
+
+/// Commits until the disk takes it; then everybody may see it. False: the server stops first.
+fn commit_document<R: Runners>(
+    inner: &Arc<Inner<R>>,
+    live: &Live,
+    document: Document,
+    objects: Vec<ObjectRecord>,
+) -> bool {
+    let next_uuid = Uuid::new_v4().to_string();
+    loop {
+        let (document, objects) = (document.clone(), objects.clone());
+        let (next_uuid, at) = (next_uuid.clone(), inner.now());
+        let home = inner.config.home.clone();
+        let committed = inner.metadata.write_blocking(move |tx| {
+            let Some((mut record, old)) = records::find(tx, document.uuid())? else {
+                return Ok((document, None, Vec::new()));
+            };
+            let mut document = document;
+            document.lifecycle.stop_requested |= old.lifecycle.stop_requested;
+            let again = document.auto_retry_number < document.auto_retry_limit
+                && document::is_retried(document.lifecycle.status)
+                && !document.lifecycle.stop_requested
+                // A project that was deleted meanwhile has no further tries.
+                && tx.project(&document.build.project_name)?.is_some();
+            let mut next = None;
+            if again {
+                let mut try_again = document.again(&home, &next_uuid, at);
+                try_again.auto_retry_number = document.auto_retry_number + 1;
+                try_again.previous_try = Some(document.uuid().to_owned());
+                document.next_try = Some(next_uuid);
+                next = Some(records::insert(tx, try_again)?);
+            }
+            let mut replaced = Vec::new();
+            for object in &objects {
+                replaced.extend(adopt::put(tx, object)?);
+            }
+            records::fill(&mut record, &document);
+            tx.update_build(&record)?;
+            Ok((document, next, replaced))
+        });
+        match committed {
+            Ok((document, next, replaced)) => {
+                adopt::remove(inner, &replaced);
+                let bytes = document.journal_bytes;
+                tracing::info!(build.id = %document.build.id, status = %document.lifecycle.status, "build ended");
+                live.with(|known| known.document = document);
+                live.announce(Progress { bytes, over: true });
+                if let Some(next) = next {
+                    inner.enqueue(&next);
+                }
+                return true;
+            }
+            Err(e @ StoreError::Stopped(_)) => {
+                tracing::error!(build.id = %live.uuid, error = %e, "the end of a build could not be recorded");
+                return false;
+            }
+            Err(e) => {
+                tracing::warn!(build.id = %live.uuid, error = %e, "the end of a build waits for the store");
+                if inner.is_stopping() {
+                    return false;
+                }
+                std::thread::sleep(std::time::Duration::from_secs(1));
+            }
+        }
+    }
+}
+
+/// Removes what is left of the build, or keeps its file system.
+fn close<R: Runners>(inner: &Arc<Inner<R>>, live: &Live) {
+    let (kept, status) = live.with(|k| (k.document.kept_bytes.is_some(), k.document.lifecycle.status));
+    if status == BuildStatus::Fault
+        && let Err(e) = inner.runners.clear(&live.uuid)
+    {
+        tracing::warn!(build.id = %live.uuid, error = %e, "a build left something behind");
+    }
+    crate::sources::unstage(inner, &live.uuid);
+    match inner.runners.close(&live.uuid, kept) {
+        Ok(Some(bytes)) => keep::keep(inner, &live.uuid, bytes),
+        Ok(None) if kept => keep::forget(inner, &live.uuid),
+        Ok(None) => {}
+        Err(e) => tracing::warn!(build.id = %live.uuid, error = %e, "a build's directory stays"),
+    }
+}

@@ -1,0 +1,146 @@
+//! A build's record as a job for its runner.
+
+use std::path::{Path, PathBuf};
+
+use kiln_model::{
+    ComputeType,
+    arn::Home,
+    codebuild::{ArtifactsType, CacheMode, CacheType, ProjectArtifacts, ProjectSource, SourceType},
+    location::BuildspecForm,
+};
+use kiln_runner::job::{
+    ArtifactSettings, BuildspecSource, JOB_VERSION, Job, Keep, Packaging, ServiceSettings, ServiceSource, Source,
+};
+
+use crate::{artifact, config::Config, document::Document};
+
+/// Archives that were put in place for a build's sources.
+#[derive(Debug, Default)]
+pub(crate) struct Archives {
+    /// Of the primary source.
+    pub(crate) primary: Option<PathBuf>,
+    /// Of secondary ones, by identifier.
+    pub(crate) secondary: Vec<(String, PathBuf)>,
+}
+
+/// The compute type whose limits a build gets. Others than the general ones are refused when it is started.
+pub(crate) fn compute(document: &Document) -> ComputeType {
+    document.build.environment.compute_type.as_str().parse().unwrap_or(ComputeType::Small)
+}
+
+/// Makes the job. `build_dir` is where the runner works.
+pub(crate) fn job(config: &Config, document: &Document, build_dir: &Path, archives: &Archives) -> Option<Job> {
+    let build = &document.build;
+    let id: kiln_model::BuildId = build.id.parse().ok()?;
+    let identifiers: Vec<&str> =
+        build.secondary_sources.iter().filter_map(|s| s.source_identifier.as_deref()).collect();
+    let secondary_sources = identifiers
+        .iter()
+        .map(|id| {
+            let path = archives.secondary.iter().find(|(other, _)| other == id).map(|(_, path)| path.clone());
+            ((*id).to_owned(), path.map_or(ServiceSource::Empty, |path| ServiceSource::Zip { path }))
+        })
+        .collect();
+    let service = ServiceSettings {
+        variables: variables(config, document),
+        source: archives.primary.clone().map_or(ServiceSource::Empty, |path| ServiceSource::Zip { path }),
+        secondary_sources,
+        artifact: settings(&document.artifacts),
+        secondary_artifacts: document
+            .secondary_artifacts
+            .iter()
+            .filter_map(|a| Some((a.artifact_identifier.clone()?, settings(a)?)))
+            .collect(),
+        cache_namespace: document.cache.clone(),
+    };
+    let variables = build.environment.environment_variables.iter();
+    Some(Job {
+        version: JOB_VERSION,
+        id,
+        number: build.build_number.and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
+        initiator: build.initiator.clone().unwrap_or_default(),
+        region: config.home.region.clone(),
+        account: config.home.account.clone(),
+        submitted_ns: u64::try_from(document.lifecycle.submitted_ms).unwrap_or(0).saturating_mul(1_000_000),
+        data: config.data.clone(),
+        artifacts: build_dir.join("artifacts"),
+        reports: build_dir.join("reports"),
+        cache: keeps_cache(document).then(|| config.data.join("cache")),
+        source: Source::of_service(build_dir, identifiers),
+        buildspec: buildspec(&build.source),
+        image: build.environment.image.clone(),
+        engine: config.engine.clone(),
+        compute: compute(document),
+        network: config.network,
+        network_allow: config.network_allow.clone(),
+        privileged: build.environment.privileged_mode == Some(true),
+        variables: variables.map(|v| (v.name.clone(), v.value.clone())).collect(),
+        timeout_secs: u64::try_from(build.timeout_in_minutes.unwrap_or(60)).unwrap_or(60) * 60,
+        keep: if config.keep_budget > 0 { Keep::OnFailure } else { Keep::Never },
+        resume: None,
+        packaging: Packaging::Zip,
+        source_date_epoch: None,
+        max_log_bytes: config.max_log_bytes,
+        service: Some(service),
+    })
+}
+
+/// Objects as buildspecs are refused when a build is started.
+fn buildspec(source: &ProjectSource) -> BuildspecSource {
+    match BuildspecForm::of(source.buildspec.as_deref()) {
+        BuildspecForm::Inline(text) => {
+            BuildspecSource::Inline { text: text.to_owned(), name: "buildspec.yml".to_owned() }
+        }
+        BuildspecForm::Path(path) | BuildspecForm::Object(path) => BuildspecSource::InSource(path.to_owned()),
+        BuildspecForm::Default => BuildspecSource::Default,
+    }
+}
+
+fn settings(artifacts: &ProjectArtifacts) -> Option<ArtifactSettings> {
+    (artifacts.r#type == ArtifactsType::S3).then(|| ArtifactSettings {
+        packaging: if artifact::is_zip(artifacts) { Packaging::Zip } else { Packaging::None },
+        override_name: artifacts.override_artifact_name == Some(true),
+    })
+}
+
+/// A custom cache on this machine; other modes have nothing to keep here.
+fn keeps_cache(document: &Document) -> bool {
+    let cache = &document.build.cache;
+    cache.r#type == CacheType::Local && cache.modes.as_ref().is_some_and(|modes| modes.contains(&CacheMode::Custom))
+}
+
+/// What the service knows better than a local run (`buildspec.md` 7.1).
+fn variables(config: &Config, document: &Document) -> Vec<(String, Option<String>)> {
+    let build = &document.build;
+    let home: &Home = &config.home;
+    let version = |id: &str| {
+        let versions = build.secondary_source_versions.iter();
+        versions.into_iter().find(|v| v.source_identifier == id).map(|v| v.source_version.clone()).unwrap_or_default()
+    };
+    let mut variables = vec![
+        ("CODEBUILD_BUILD_ARN".to_owned(), Some(build.arn.clone())),
+        ("CODEBUILD_BUILD_URL".to_owned(), Some(format!("{}/-/builds/{}", config.console_url, build.id))),
+        (
+            "CODEBUILD_KMS_KEY_ID".to_owned(),
+            Some(build.encryption_key.clone().unwrap_or_else(|| home.default_key_arn())),
+        ),
+        ("CODEBUILD_LOCAL_BUILD".to_owned(), None),
+        ("CODEBUILD_LOG_PATH".to_owned(), Some(document.log_stream())),
+        ("CODEBUILD_SOURCE_REPO_URL".to_owned(), Some(repository(&build.source))),
+        ("CODEBUILD_SOURCE_VERSION".to_owned(), Some(build.source_version.clone().unwrap_or_default())),
+    ];
+    for source in &build.secondary_sources {
+        let Some(id) = source.source_identifier.as_deref() else { continue };
+        variables.push((format!("CODEBUILD_SOURCE_REPO_URL_{id}"), Some(repository(source))));
+        variables.push((format!("CODEBUILD_SOURCE_VERSION_{id}"), Some(version(id))));
+    }
+    variables
+}
+
+fn repository(source: &ProjectSource) -> String {
+    let location = source.location.clone().unwrap_or_default();
+    match source.r#type {
+        SourceType::S3 if !location.starts_with("arn:") => format!("s3://{location}"),
+        _ => location,
+    }
+}

@@ -1,0 +1,251 @@
+//! Builds from acceptance to their end.
+
+use kiln_model::{
+    BuildStatus, ErrorCode, PhaseType,
+    codebuild::{
+        BatchDeleteBuildsInput, BatchGetBuildsInput, ListBuildsForProjectInput, ListBuildsInput, RetryBuildInput,
+        StartBuildInput, StopBuildInput,
+    },
+    kiln::{DescribeBuildInput, DescribeQueueInput, GetBuildLogInput},
+    service::{CodeBuild as _, KilnService as _},
+};
+
+use crate::place::{Place, context};
+
+#[tokio::test]
+async fn a_build_runs_to_its_end() {
+    let place = Place::new();
+    let core = place.serve();
+    place.project(&core, "demo", "ok\nlines 3").await;
+    let build = place.start(&core, "demo").await;
+    assert_eq!(build.build_number, Some(1));
+    assert_eq!(build.current_phase, Some(PhaseType::Queued));
+    assert_eq!(build.build_status, Some(BuildStatus::InProgress));
+    assert_eq!(build.phases.len(), 2);
+    assert!(build.phases[1].contexts.is_none() && build.phases[1].end_time.is_none());
+    let ended = place.end(&core, &build.id).await;
+    assert_eq!(ended.build_status, Some(BuildStatus::Succeeded));
+    let names: Vec<&str> = ended.phases.iter().map(|p| p.phase_type.unwrap().as_str()).collect();
+    assert_eq!(names, ["SUBMITTED", "QUEUED", "PROVISIONING", "BUILD", "FINALIZING", "COMPLETED"]);
+    for pair in ended.phases.windows(2) {
+        assert_eq!(pair[0].end_time, pair[1].start_time);
+    }
+    let logs = ended.logs.unwrap();
+    assert_eq!(logs.group_name.as_deref(), Some("/aws/codebuild/demo"));
+    assert_eq!(logs.stream_name.as_deref(), build.id.split(':').next_back());
+
+    let input = GetBuildLogInput { id: build.id.clone(), ..Default::default() };
+    let log = core.get_build_log(&context(), input).await.unwrap();
+    assert_eq!(log.lines.iter().map(|l| l.text.as_str()).collect::<Vec<_>>(), ["line 0", "line 1", "line 2"]);
+    assert!(log.complete);
+    let described =
+        core.describe_build(&context(), DescribeBuildInput { id: build.id.clone(), max_samples: None }).await.unwrap();
+    assert_eq!(described.total_lines, 3);
+    place.checked(core);
+}
+
+#[tokio::test]
+async fn a_failed_build_says_where() {
+    let place = Place::new();
+    let core = place.serve();
+    place.project(&core, "demo", "fail").await;
+    let build = place.start(&core, "demo").await;
+    let ended = place.end(&core, &build.id).await;
+    assert_eq!(ended.build_status, Some(BuildStatus::Failed));
+    let phase = ended.phases.iter().find(|p| p.phase_type == Some(PhaseType::Build)).unwrap();
+    assert_eq!(phase.contexts.as_ref().unwrap()[0].status_code, "COMMAND_EXECUTION_ERROR");
+    place.checked(core);
+}
+
+#[tokio::test]
+async fn a_runner_that_dies_is_a_fault() {
+    let place = Place::new();
+    let core = place.serve();
+    place.project(&core, "demo", "die").await;
+    let build = place.start(&core, "demo").await;
+    let ended = place.end(&core, &build.id).await;
+    assert_eq!(ended.build_status, Some(BuildStatus::Fault));
+    let text = format!("{:?}", ended.phases);
+    assert!(text.contains("The build's runner ended without a word"), "{text}");
+    place.checked(core);
+}
+
+#[tokio::test]
+async fn stopping_answers_with_the_end() {
+    let place = Place::new();
+    let core = place.serve();
+    place.project(&core, "demo", "wait").await;
+    let build = place.start(&core, "demo").await;
+    place.begun(&core, &build.id).await;
+    let stopped = core.stop_build(&context(), StopBuildInput { id: build.arn.clone() }).await.unwrap().build;
+    assert_eq!(stopped.build_status, Some(BuildStatus::Stopped));
+    assert_eq!(stopped.current_phase, Some(PhaseType::Completed));
+    // Once more changes nothing.
+    let again = core.stop_build(&context(), StopBuildInput { id: build.id.clone() }).await.unwrap().build;
+    assert_eq!(again, stopped);
+    place.checked(core);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_waits_with_a_reason() {
+    let place = Place::with_builds(1);
+    let core = place.serve();
+    place.project(&core, "demo", "wait").await;
+    let first = place.start(&core, "demo").await;
+    place.begun(&core, &first.id).await;
+    let second = place.start(&core, "demo").await;
+    let queue = core.describe_queue(&context(), DescribeQueueInput::default()).await.unwrap();
+    assert_eq!((queue.capacity.running_builds, queue.capacity.queued_builds), (1, 1));
+    assert_eq!(queue.queued[0].queue.reason, "waiting for a place: 1 of 1 builds run");
+    // A waiting build is stopped at once, and never begins.
+    let stopped = core.stop_build(&context(), StopBuildInput { id: second.id.clone() }).await.unwrap().build;
+    assert_eq!(stopped.build_status, Some(BuildStatus::Stopped));
+    core.stop_build(&context(), StopBuildInput { id: first.id.clone() }).await.unwrap();
+    assert_eq!(place.world.starts(second.id.split(':').next_back().unwrap()), 0);
+    place.checked(core);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_token_starts_one_build() {
+    let place = Place::new();
+    let core = place.serve();
+    place.project(&core, "demo", "ok").await;
+    let input = StartBuildInput {
+        project_name: "demo".to_owned(),
+        idempotency_token: Some("token".to_owned()),
+        ..Default::default()
+    };
+    let calls = (0..100).map(|_| {
+        let (core, input) = (core.clone(), input.clone());
+        tokio::spawn(async move { core.start_build(&context(), input).await.unwrap().build.id })
+    });
+    let mut ids = std::collections::BTreeSet::new();
+    for call in calls.collect::<Vec<_>>() {
+        ids.insert(call.await.unwrap());
+    }
+    assert_eq!(ids.len(), 1);
+    let other = StartBuildInput { source_version: Some("v2".to_owned()), ..input.clone() };
+    let refused = core.start_build(&context(), other).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::InvalidInput);
+    place.end(&core, ids.first().unwrap()).await;
+    // Remembered across a restart, forgotten after five minutes.
+    place.checked(core);
+    let core = place.serve();
+    assert_eq!(core.start_build(&context(), input.clone()).await.unwrap().build.id, *ids.first().unwrap());
+    place.advance(std::time::Duration::from_secs(301));
+    let next = core.start_build(&context(), input).await.unwrap().build;
+    assert_eq!(next.build_number, Some(2));
+    place.end(&core, &next.id).await;
+    place.checked(core);
+}
+
+#[tokio::test]
+async fn failures_are_tried_again_and_linked() {
+    let place = Place::new();
+    let core = place.serve();
+    place.project(&core, "demo", "fail").await;
+    let input =
+        StartBuildInput { project_name: "demo".to_owned(), auto_retry_limit_override: Some(2), ..Default::default() };
+    let first = core.start_build(&context(), input).await.unwrap().build;
+    let mut build = place.end(&core, &first.id).await;
+    for number in 1..=2 {
+        let next = build.auto_retry_config.as_ref().unwrap().next_auto_retry.clone().unwrap();
+        let retry = place.end(&core, &next).await;
+        let config = retry.auto_retry_config.as_ref().unwrap();
+        assert_eq!(config.auto_retry_number, Some(number));
+        assert_eq!(config.previous_auto_retry.as_deref(), Some(build.arn.as_str()));
+        build = retry;
+    }
+    assert_eq!(build.auto_retry_config.unwrap().next_auto_retry, None);
+    assert_eq!(build.build_number, Some(3));
+    place.checked(core);
+}
+
+#[tokio::test]
+async fn a_stopped_build_is_not_tried_again() {
+    let place = Place::new();
+    let core = place.serve();
+    place.project(&core, "demo", "wait").await;
+    let input =
+        StartBuildInput { project_name: "demo".to_owned(), auto_retry_limit_override: Some(2), ..Default::default() };
+    let build = core.start_build(&context(), input).await.unwrap().build;
+    place.begun(&core, &build.id).await;
+    let stopped = core.stop_build(&context(), StopBuildInput { id: build.id }).await.unwrap().build;
+    assert_eq!(stopped.auto_retry_config.unwrap().next_auto_retry, None);
+    place.checked(core);
+}
+
+#[tokio::test]
+async fn builds_are_retried_listed_and_deleted() {
+    let place = Place::new();
+    let core = place.serve();
+    place.project(&core, "demo", "ok").await;
+    let first = place.start(&core, "demo").await;
+    place.end(&core, &first.id).await;
+    let input = RetryBuildInput { id: Some(first.id.clone()), idempotency_token: None };
+    let second = core.retry_build(&context(), input).await.unwrap().build;
+    assert_eq!(second.build_number, Some(2));
+    place.end(&core, &second.id).await;
+    let all = core.list_builds(&context(), ListBuildsInput::default()).await.unwrap().ids;
+    assert_eq!(all, [second.id.clone(), first.id.clone()]);
+    let input = ListBuildsForProjectInput { project_name: "demo".to_owned(), ..Default::default() };
+    assert_eq!(core.list_builds_for_project(&context(), input).await.unwrap().ids, all);
+
+    let ids = vec![first.id.clone(), "demo:00000000-0000-4000-8000-000000000000".to_owned()];
+    let deleted = core.batch_delete_builds(&context(), BatchDeleteBuildsInput { ids }).await.unwrap();
+    assert_eq!(deleted.builds_deleted, [first.arn]);
+    assert_eq!(deleted.builds_not_deleted.len(), 1);
+    let ids = vec![first.id.clone()];
+    let got = core.batch_get_builds(&context(), BatchGetBuildsInput { ids }).await.unwrap();
+    assert_eq!(got.builds_not_found, [first.id]);
+    // Numbers are not given out again.
+    let third = place.start(&core, "demo").await;
+    assert_eq!(third.build_number, Some(3));
+    place.end(&core, &third.id).await;
+    place.checked(core);
+}
+
+#[tokio::test]
+async fn pages_join_without_a_gap() {
+    let place = Place::new();
+    let core = place.serve();
+    place.project(&core, "demo", "ok").await;
+    let mut started = Vec::new();
+    for _ in 0..205 {
+        started.push(place.start(&core, "demo").await.id);
+    }
+    for id in &started {
+        place.end(&core, id).await;
+    }
+    let mut listed = Vec::new();
+    let mut token = None;
+    loop {
+        let page = core.list_builds(&context(), ListBuildsInput { sort_order: None, next_token: token }).await.unwrap();
+        assert!(page.ids.len() <= 100);
+        listed.extend(page.ids);
+        token = page.next_token;
+        if token.is_none() {
+            break;
+        }
+    }
+    started.reverse();
+    assert_eq!(listed, started);
+    place.checked(core);
+}
+
+#[tokio::test]
+async fn the_projects_limit_refuses() {
+    let place = Place::new();
+    let core = place.serve();
+    let mut input = Place::input("demo", "wait");
+    input.concurrent_build_limit = Some(1);
+    core.create_project(&context(), input).await.unwrap();
+    let build = place.start(&core, "demo").await;
+    let start = StartBuildInput { project_name: "demo".to_owned(), ..Default::default() };
+    let refused = core.start_build(&context(), start.clone()).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::AccountLimitExceeded);
+    core.stop_build(&context(), StopBuildInput { id: build.id }).await.unwrap();
+    let next = core.start_build(&context(), start).await.unwrap().build;
+    core.stop_build(&context(), StopBuildInput { id: next.id }).await.unwrap();
+    place.checked(core);
+}

@@ -1,0 +1,9 @@
+//! The use cases, with runners that play a script (`fake.rs`): everything else is real.
+
+#![allow(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
+
+mod builds;
+mod fake;
+mod place;
+mod projects;
+mod restart;
