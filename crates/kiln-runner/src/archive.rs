@@ -224,28 +224,30 @@ impl SourceArchive {
             let (announced, compressed) = (file.size(), file.compressed_size());
             take(Piece::Entry(entry)).map_err(Unpack::Taker)?;
             let mut size = 0u64;
-            while kind == Kind::File {
-                let read = match file.read(&mut buffer) {
-                    Ok(0) => break,
-                    Ok(read) => buffer.get(..read).unwrap_or_default(),
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(e) => return Err(failed(Problem::Read(e))),
-                };
-                size += read.len() as u64;
-                total += read.len() as u64;
-                if size > announced {
-                    return Err(failed(Problem::MoreThanAnnounced(announced)));
+            if kind == Kind::File {
+                loop {
+                    let read = match file.read(&mut buffer) {
+                        Ok(0) => break,
+                        Ok(read) => buffer.get(..read).unwrap_or_default(),
+                        Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                        Err(e) => return Err(failed(Problem::Read(e))),
+                    };
+                    size += read.len() as u64;
+                    total += read.len() as u64;
+                    if size > announced {
+                        return Err(failed(Problem::MoreThanAnnounced(announced)));
+                    }
+                    if is_bomb(size, compressed) {
+                        return Err(failed(Problem::Bomb));
+                    }
+                    if total > self.limits.bytes {
+                        return Err(Unpack::Archive(ArchiveError::TooLarge { limit: self.limits.bytes }));
+                    }
+                    if is_bomb(total, self.size) {
+                        return Err(Unpack::Archive(ArchiveError::Bomb));
+                    }
+                    take(Piece::Content(read)).map_err(Unpack::Taker)?;
                 }
-                if is_bomb(size, compressed) {
-                    return Err(failed(Problem::Bomb));
-                }
-                if total > self.limits.bytes {
-                    return Err(Unpack::Archive(ArchiveError::TooLarge { limit: self.limits.bytes }));
-                }
-                if is_bomb(total, self.size) {
-                    return Err(Unpack::Archive(ArchiveError::Bomb));
-                }
-                take(Piece::Content(read)).map_err(Unpack::Taker)?;
             }
             take(Piece::End).map_err(Unpack::Taker)?;
         }

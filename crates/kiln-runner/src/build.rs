@@ -218,7 +218,7 @@ impl Build<'_> {
             Halt::Stopped | Halt::Killed => (BuildStatus::Stopped, None),
             Halt::TimedOut => {
                 let secs = self.job.timeout_secs;
-                let (number, unit) = if secs % 60 == 0 { (secs / 60, "minute") } else { (secs, "second") };
+                let (number, unit) = if secs.is_multiple_of(60) { (secs / 60, "minute") } else { (secs, "second") };
                 let plural = if number == 1 { "" } else { "s" };
                 let message = format!("Build has timed out. The limit was {number} {unit}{plural}.");
                 (BuildStatus::TimedOut, Some(PhaseContext::new("BUILD_TIMED_OUT", message)))

@@ -206,7 +206,8 @@ impl Build<'_> {
             limits,
             threads: threads(),
         };
-        let files = found.entries.len() as u64;
+        let is_file = |entry: &&agent::Entry| !matches!(entry.kind, agent::EntryKind::Directory);
+        let files = found.entries.iter().filter(is_file).count() as u64;
         match state.store.begin_save(request) {
             Ok(Plan::Unchanged) => self.cache_event(CacheAction::Unchanged, files, 0, 0, "nothing changed".to_owned()),
             Ok(Plan::KeyExists) => {
@@ -262,7 +263,8 @@ impl Build<'_> {
                 if let Err(e) = state.store.prune(DEFAULT_BUDGET, now) {
                     self.session.journal.line(&format!("The cache store was not pruned: {e}"))?;
                 }
-                self.cache_event(CacheAction::Saved, stats.entries, stats.bytes, stats.written, String::new())
+                let saved = files.saturating_sub(notes.len() as u64);
+                self.cache_event(CacheAction::Saved, saved, stats.bytes, stats.written, String::new())
             }
             Ok(Outcome::Unchanged) => {
                 self.cache_event(CacheAction::Unchanged, files, 0, 0, "nothing changed".to_owned())

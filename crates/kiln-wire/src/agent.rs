@@ -328,7 +328,7 @@ pub enum FromAgent {
     Received {
         /// Request id.
         id: u32,
-        /// Files written.
+        /// Files and links written.
         files: u64,
         /// Entries that could not be written, each a sentence; at most 20, counted in `failed`.
         problems: Vec<String>,

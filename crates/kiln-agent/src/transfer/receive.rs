@@ -145,8 +145,9 @@ impl Receive {
         };
         match result {
             Ok(()) => {
-                self.files += 1;
-                if matches!(entry.kind, EntryKind::Directory) && self.directories.len() < MAX_DIRECTORIES {
+                if !matches!(entry.kind, EntryKind::Directory) {
+                    self.files += 1;
+                } else if self.directories.len() < MAX_DIRECTORIES {
                     self.directories.insert(entry.path.0.clone(), entry);
                 }
             }

@@ -197,6 +197,10 @@ fn a_cache_comes_back_and_an_unchanged_one_is_not_written() {
     let second = project.run(&[]).expect(0);
     second.expect_line("hit jar").expect_text("Expanded cache path /root/.m2/**/*");
     assert_eq!(cache_actions(&second), [CacheAction::Restored, CacheAction::Unchanged]);
+    // The file and the link; directories are no files.
+    let files = |e: &Event| if let Event::Cache { files, .. } = e { Some(*files) } else { None };
+    assert_eq!(first.events.iter().filter_map(files).collect::<Vec<_>>(), [0, 2]);
+    assert_eq!(second.events.iter().filter_map(files).collect::<Vec<_>>(), [2, 2]);
 }
 
 #[test]
