@@ -2,32 +2,55 @@
 //!
 //! Pure data and pure functions: no I/O, no HTTP, no SQL, no clock. Facts: `buildspec.md` sections 4, 11 and 14, `api.md`
 //! sections 1 and 2.
+//!
+//! Without the feature `api` only the names that builds themselves use are here: the agent, which is compiled a second
+//! time as a static binary, needs no more.
 
-pub mod arn;
 mod build;
-pub mod codebuild;
 mod compute;
-pub mod constraint;
-pub mod curated;
-pub mod decode;
-pub mod effective;
-mod enumeration;
-mod error;
-pub mod kiln;
-pub mod location;
-pub mod operations;
-pub mod project;
-pub mod refusal;
 mod report;
+
+#[cfg(feature = "api")]
+pub mod arn;
+#[cfg(feature = "api")]
+pub mod codebuild;
+#[cfg(feature = "api")]
+pub mod constraint;
+#[cfg(feature = "api")]
+pub mod curated;
+#[cfg(feature = "api")]
+pub mod decode;
+#[cfg(feature = "api")]
+pub mod effective;
+#[cfg(feature = "api")]
+mod enumeration;
+#[cfg(feature = "api")]
+mod error;
+#[cfg(feature = "api")]
+pub mod kiln;
+#[cfg(feature = "api")]
+pub mod location;
+#[cfg(feature = "api")]
+pub mod operations;
+#[cfg(feature = "api")]
+pub mod project;
+#[cfg(feature = "api")]
+pub mod refusal;
+#[cfg(feature = "api")]
 mod rules;
+#[cfg(feature = "api")]
 pub mod service;
+#[cfg(feature = "api")]
 mod timestamp;
 
+#[cfg(feature = "api")]
+pub use self::{
+    error::{ApiError, ErrorCode},
+    timestamp::Timestamp,
+};
 pub use build::{BuildId, BuildStatus, ParseBuildIdError, PhaseContext, PhaseType};
 pub use compute::{ComputeType, UnknownComputeType};
-pub use error::{ApiError, ErrorCode};
 pub use report::{
     Counter, CoverageReport, FileCoverage, ReportFormat, ReportKind, TestCase, TestReport, TestStatus, TestSummary,
     UnknownReportFormat,
 };
-pub use timestamp::Timestamp;
