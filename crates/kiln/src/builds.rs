@@ -93,12 +93,9 @@ impl Builds {
             return Ok(None);
         }
         let lock = open_lock(&path.join(LOCK))?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            // It may have been removed between looking and locking.
-            Ok(()) if path.join(LOCK).exists() => Ok(Some(BuildDir { uuid: uuid.to_owned(), path, lock })),
-            Ok(()) | Err(Errno::WOULDBLOCK) => Ok(None),
-            Err(e) => Err(e.into()),
-        }
+        // It may have been removed between looking and locking.
+        let taken = take(&lock)? && path.join(LOCK).exists();
+        Ok(taken.then(|| BuildDir { uuid: uuid.to_owned(), path, lock }))
     }
 
     /// True when a build's directory is there and somebody uses it.
@@ -192,6 +189,23 @@ pub(crate) fn names(base: &Path) -> io::Result<Vec<String>> {
         }
     }
     Ok(names)
+}
+
+/// Takes a build's lock. False: somebody uses the build.
+fn take(lock: &File) -> io::Result<bool> {
+    loop {
+        match flock(lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(true),
+            Err(Errno::WOULDBLOCK) => {}
+            Err(e) => return Err(e.into()),
+        }
+        // Who only looks whether it is in use holds it too, for an instant, but shared.
+        match flock(lock, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => flock(lock, FlockOperation::Unlock)?,
+            Err(Errno::WOULDBLOCK) => return Ok(false),
+            Err(e) => return Err(e.into()),
+        }
+    }
 }
 
 /// Opens a file that is only there to be locked.

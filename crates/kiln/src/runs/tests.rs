@@ -74,11 +74,11 @@ fn a_run_in_use_is_not_pruned() {
 }
 
 #[test]
-fn a_build_can_be_made_while_somebody_looks_whether_it_is_in_use() {
+fn a_build_can_be_made_and_locked_while_somebody_looks_whether_it_is_in_use() {
     let data = tempfile::tempdir().unwrap();
     let runs = Runs::new(data.path().to_owned());
     let next = AtomicU32::new(0);
-    let made: Vec<_> = std::thread::scope(|scope| {
+    let made: Vec<anyhow::Result<_>> = std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 while let n @ 0..300 = next.load(Ordering::Relaxed) {
@@ -88,14 +88,16 @@ fn a_build_can_be_made_while_somebody_looks_whether_it_is_in_use() {
         }
         let make = |n| {
             next.store(n, Ordering::Relaxed);
-            runs.create(&uuid(n))
+            let build = runs.create(&uuid(n))?;
+            drop(build);
+            Ok(runs.lock(&uuid(n))?)
         };
         let made = (0..300).map(make).collect();
         next.store(u32::MAX, Ordering::Relaxed);
         made
     });
     for build in made {
-        assert!(runs.in_use(build.unwrap().uuid()));
+        assert!(runs.in_use(build.unwrap().expect("nobody uses it").uuid()));
     }
 }
 
