@@ -234,7 +234,14 @@ fn debug_opens_a_shell_that_has_the_terminal_to_itself() {
     let modes = rustix::termios::tcgetattr(&slave).unwrap();
     let mut command = Command::new("setsid");
     place.environment(&mut command, &[]);
-    command.env("TERM", "xterm").args(["--ctty", "--wait", env!("CARGO_BIN_EXE_kiln"), "debug"]);
+    command.env("TERM", "xterm").args([
+        "--ctty",
+        "--wait",
+        "env",
+        "--default-signal=HUP,INT",
+        env!("CARGO_BIN_EXE_kiln"),
+        "debug",
+    ]);
     let mut child = start(&mut command, slave.try_clone().unwrap());
     let mut seen = Vec::new();
     read_until(&mut master, &mut seen, "shell> ");
