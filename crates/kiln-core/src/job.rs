@@ -51,7 +51,7 @@ pub(crate) fn job(config: &Config, document: &Document, build_dir: &Path, archiv
             .iter()
             .filter_map(|a| Some((a.artifact_identifier.clone()?, settings(a)?)))
             .collect(),
-        cache_namespace: document.cache.clone(),
+        cache_namespace: cache_namespace(document),
     };
     let variables = build.environment.environment_variables.iter();
     Some(Job {
@@ -103,10 +103,26 @@ fn settings(artifacts: &ProjectArtifacts) -> Option<ArtifactSettings> {
     })
 }
 
-/// A custom cache on this machine; other modes have nothing to keep here.
+/// A cache of its own paths; the other local modes have nothing to keep here.
 fn keeps_cache(document: &Document) -> bool {
     let cache = &document.build.cache;
-    cache.r#type == CacheType::Local && cache.modes.as_ref().is_some_and(|modes| modes.contains(&CacheMode::Custom))
+    match cache.r#type {
+        CacheType::NoCache => false,
+        CacheType::S3 => true,
+        CacheType::Local => cache.modes.as_ref().is_some_and(|modes| modes.contains(&CacheMode::Custom)),
+    }
+}
+
+/// Which builds share a cache. Caches in buckets are kept in Kiln's own store, but shared as if they were there: by all
+/// projects that name the same location.
+fn cache_namespace(document: &Document) -> String {
+    match (document.build.cache.r#type, &document.build.cache.location) {
+        (CacheType::S3, Some(location)) => {
+            let namespace = document.build.cache.cache_namespace.as_deref().unwrap_or_default();
+            format!("s3:{location}:{namespace}:{}", document.cache.rsplit(':').next().unwrap_or_default())
+        }
+        _ => document.cache.clone(),
+    }
 }
 
 /// What the service knows better than a local run (`buildspec.md` 7.1).

@@ -4,8 +4,8 @@
 use crate::{
     ApiError,
     codebuild::{
-        ArtifactsType, Build, ComputeType, EnvironmentType, EnvironmentVariableType, HostKernel, ProjectEnvironment,
-        ProjectSource, SourceType,
+        ArtifactsType, Build, ComputeType, EnvironmentType, EnvironmentVariableType, HostKernel, LogsConfigStatusType,
+        ProjectEnvironment, ProjectSource, SourceType,
     },
     effective::EffectiveBuild,
     error::excerpt,
@@ -57,6 +57,7 @@ pub fn refused(effective: &EffectiveBuild, abilities: Abilities) -> Option<Refus
             })
         })
         .or_else(|| buildspec(&build.source))
+        .or_else(|| logs(build))
         .or_else(|| {
             (effective.artifacts.r#type == ArtifactsType::CodePipeline)
                 .then(|| Refusal::new("artifacts.type", "CODEPIPELINE artifacts need a pipeline that starts the build"))
@@ -100,6 +101,12 @@ fn environment(environment: &ProjectEnvironment, abilities: Abilities) -> Option
         return Some(Refusal::new(
             "environment.registryCredential",
             "there are no secrets to read it from; import the image with `kiln image pull` or `kiln image import`",
+        ));
+    }
+    if filled(environment.certificate.as_deref()).is_some() {
+        return Some(Refusal::new(
+            "environment.certificate",
+            "certificates are not read from buckets in this version of Kiln; put it into the image or the source",
         ));
     }
     if environment.host_kernel.is_some_and(|kernel| kernel != HostKernel::Latest) {
@@ -154,6 +161,16 @@ fn source(field: &str, source: &ProjectSource) -> Option<Refusal> {
             format!("{kind} sources are not available in this version of Kiln; use S3 or NO_SOURCE"),
         )),
     }
+}
+
+fn logs(build: &Build) -> Option<Refusal> {
+    let s3 = build.logs.as_ref()?.s3_logs.as_ref()?;
+    (s3.status == LogsConfigStatusType::Enabled).then(|| {
+        Refusal::new(
+            "logsConfig.s3Logs",
+            "logs are not copied to buckets in this version of Kiln; set its status DISABLED",
+        )
+    })
 }
 
 fn buildspec(source: &ProjectSource) -> Option<Refusal> {

@@ -243,6 +243,11 @@ fn what_cannot_be_honoured_is_refused_by_name() {
             "environment.registryCredential",
         ),
         (json!({ "environment": { "hostKernel": "LINUX_KERNEL_4" } }), "environment.hostKernel"),
+        (json!({ "environment": { "certificate": "bucket/ca.pem" } }), "environment.certificate"),
+        (
+            json!({ "logsConfig": { "s3Logs": { "status": "ENABLED", "location": "bucket/logs" } } }),
+            "logsConfig.s3Logs",
+        ),
         (
             json!({ "environment": { "environmentVariables": [{ "name": "B", "value": "p", "type": "PARAMETER_STORE" }] } }),
             "environment.environmentVariables.B",
