@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 /// Every name of this crate.
-pub const POINTS: [&str; 7] = [
+pub const POINTS: [&str; 10] = [
     "store_before_commit",
     "store_committed",
     "store_sequenced",
@@ -15,6 +15,9 @@ pub const POINTS: [&str; 7] = [
     "log_ended",
     "blob_synced",
     "blob_named",
+    "restore_copied",
+    "restore_moved",
+    "restore_placed",
 ];
 
 /// Dies here when told to. Other crates of the service use the same variable with their own names.

@@ -6,11 +6,13 @@
 //! | `keys/` | the root key | [`keys`] |
 //! | `blobs/` | sealed bytes of objects | [`blobs`] |
 //! | `logs/` | compressed journals of builds | [`logs`] |
+//! | another directory | all of these, as they were at one moment | [`backup`] |
 //! | `lock` | held by the one server of a data directory | [`lock`] |
 //!
 //! Knows nothing of HTTP and of what the records mean: documents are opaque text here. Facts: `DESIGN.md` decisions 9
 //! and 10, `security.md` 3.2 and 3.3, `reliability.md` principles 1 and 6.
 
+pub mod backup;
 pub mod blobs;
 mod chunked;
 pub mod crash;

@@ -28,6 +28,7 @@ mod records;
 mod rowsum;
 mod schema;
 mod sequence;
+mod snapshot;
 mod view;
 mod writer;
 
@@ -36,6 +37,7 @@ mod tests;
 
 use std::{future::Future, path::Path, sync::Arc};
 
+pub(crate) use self::snapshot::snapshot;
 pub use self::{
     error::OpenError,
     records::{
@@ -50,6 +52,13 @@ use crate::StoreError;
 
 /// Name of the database in the data directory.
 pub const DATABASE: &str = "kiln.db";
+
+/// The files of the metadata, which a backup has.
+pub(crate) const FILES: [&str; 2] = [DATABASE, sequence::NAME];
+/// What SQLite keeps beside the database while it is open, or after a crash.
+pub(crate) const LOG_FILES: [&str; 2] = ["kiln.db-wal", "kiln.db-shm"];
+/// Directory that is there while a backup is being brought back.
+pub(crate) const RESTORING: &str = "restoring";
 
 /// The metadata of one data directory. Cheap to clone; the last clone that is dropped waits for the queued changes.
 #[derive(Debug, Clone)]

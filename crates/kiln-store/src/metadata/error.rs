@@ -53,6 +53,12 @@ pub enum OpenError {
         /// What is wrong.
         what: String,
     },
+    /// A backup was only half brought back.
+    #[error("bringing a backup back into {} was interrupted: call 'kiln restore' again", .path.display())]
+    Restoring {
+        /// The data directory.
+        path: PathBuf,
+    },
     /// Not a database of Kiln.
     #[error("{} is not a database of Kiln: move it away, or choose another directory with --data", .path.display())]
     Foreign {

@@ -145,6 +145,17 @@ impl View<'_> {
     pub fn is_blob_used(&self, blob: &str) -> Result<bool, StoreError> {
         Ok(self.row("SELECT 1 FROM objects WHERE blob = ?1 LIMIT 1", [blob], |_| Ok(()))?.is_some())
     }
+
+    /// Calls `see` with every blob that an object has; one that several have comes several times.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn each_blob(&self, mut see: impl FnMut(&str)) -> Result<(), StoreError> {
+        self.each("SELECT blob FROM objects INDEXED BY objects_by_blob WHERE blob IS NOT NULL", |row| {
+            see(&row.get::<_, String>(0)?);
+            Ok(())
+        })
+    }
 }
 
 /// A text above every key that begins with `prefix`, and below every other that is above those: keys have up to 1,024

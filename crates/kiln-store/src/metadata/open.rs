@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig, params};
 use rustix::fs::{Access, access};
 
 use super::{
-    DATABASE, check,
+    DATABASE, RESTORING, check,
     error::{OpenError, open_error, open_io},
     schema,
     sequence::{self, Reached, SequenceFile},
@@ -44,6 +44,9 @@ enum State {
 
 pub(super) fn open(directory: &Path) -> Result<Opened, OpenError> {
     access(directory, Access::WRITE_OK | Access::EXEC_OK).map_err(|e| open_io("write to", directory, e.into()))?;
+    if directory.join(RESTORING).symlink_metadata().is_ok() {
+        return Err(OpenError::Restoring { path: directory.to_owned() });
+    }
     let path = directory.join(DATABASE);
     let said = read_sequence(directory)?;
     let (mut db, state) = inspect(&path)?;

@@ -1,0 +1,212 @@
+//! Backup of a data directory while it is in use, and restoring one.
+//!
+//! A backup is a directory of the same form: `kiln.db` (one moment of it) with its `kiln.seq`, `blobs/`, `logs/`, `keys/`,
+//! and at last `backup.json`, which says that it is complete. **It holds the root key**: whoever reads it reads everything.
+//! What belongs to running builds (`builds/`), images and caches are not in it. Logs that still grow are in it as far as
+//! they had got; a build that ran then ends as after a crash of the machine.
+
+mod copy;
+mod restore;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+
+use self::copy::{Copied, copy_tree};
+pub use self::restore::{Restored, restore};
+use crate::{
+    LockError,
+    keys::{KeyError, Keys},
+    metadata::{self, Metadata, OpenError},
+};
+
+/// Directories of a backup beside the database.
+const TREES: [&str; 3] = ["keys", "logs", "blobs"];
+/// The file that makes a backup complete.
+const MANIFEST: &str = "backup.json";
+/// Form of backups.
+const FORMAT: u32 = 1;
+/// Times that a backup is begun again because objects were deleted under it.
+const ATTEMPTS: usize = 5;
+
+/// What a backup holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Backup {
+    /// Form of the backup.
+    pub format: u32,
+    /// The last transaction that is in it.
+    pub sequence: u64,
+    /// Files, the database not counted.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// A backup that could not be made or used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// The target is there already.
+    #[error("{} exists already: give the name of a directory that does not", .path.display())]
+    Exists {
+        /// The target.
+        path: PathBuf,
+    },
+    /// Not a backup, or one that was not finished.
+    #[error("{} is not a complete backup: {what}", .path.display())]
+    Incomplete {
+        /// The directory.
+        path: PathBuf,
+        /// What is missing.
+        what: String,
+    },
+    /// What is to be saved, or the backup, is damaged.
+    #[error("{} is damaged: {what}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// There is nothing to be saved.
+    #[error("there is no Kiln data in {}", .path.display())]
+    NoData {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// The data directory is in use.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The metadata in it cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The keys in it cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// No space is left.
+    #[error("no space is left for {}", .path.display())]
+    DiskFull {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The operating system refused something.
+    #[error("cannot {doing} {}", .path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Arc<io::Error>,
+    },
+}
+
+/// Saves the data directory `data`, which may be in use by a server, as the new directory `target`. Synced when it
+/// returns; until then it is `<target>.partial`.
+///
+/// # Errors
+/// [`BackupError`]; a database with any damaged row is not saved as if it were whole.
+pub fn backup(data: &Path, target: &Path) -> Result<Backup, BackupError> {
+    if !data.join(metadata::DATABASE).is_file() {
+        return Err(BackupError::NoData { path: data.to_owned() });
+    }
+    if target.symlink_metadata().is_ok() {
+        return Err(BackupError::Exists { path: target.to_owned() });
+    }
+    let mut name = target.as_os_str().to_owned();
+    name.push(".partial");
+    let partial = PathBuf::from(name);
+    remove_tree(&partial)?;
+    make_directory(&partial)?;
+    let mut copied = Copied::default();
+    for attempt in 1.. {
+        // Blobs before the database, so that one whose object is deleted meanwhile is there; and again behind it, for those
+        // that came in between. The other trees only need to be as new as the database.
+        copy_tree(&data.join("blobs"), &partial.join("blobs"), &mut copied)?;
+        let sequence = metadata::snapshot(data, &partial)?;
+        for tree in TREES {
+            copy_tree(&data.join(tree), &partial.join(tree), &mut copied)?;
+        }
+        let missing = verify(&partial)?;
+        if let Some(blob) = missing {
+            if attempt < ATTEMPTS {
+                continue;
+            }
+            return Err(BackupError::Damaged {
+                path: data.join("blobs").join(&blob),
+                what: "an object has this blob, but it is missing".to_owned(),
+            });
+        }
+        let manifest = Backup { format: FORMAT, sequence, files: copied.files, bytes: copied.bytes };
+        finish(&partial, target, &manifest)?;
+        return Ok(manifest);
+    }
+    Err(BackupError::NoData { path: data.to_owned() })
+}
+
+fn finish(partial: &Path, target: &Path, manifest: &Backup) -> Result<(), BackupError> {
+    let json = serde_json::to_vec(manifest).map_err(|e| failed("write", partial, e.into()))?;
+    let path = partial.join(MANIFEST);
+    fs::write(&path, json).map_err(|e| failed("write", &path, e))?;
+    copy::sync_file_system(partial)?;
+    fs::rename(partial, target).map_err(|e| failed("name", target, e))?;
+    copy::sync_parent(target)
+}
+
+/// Checks a directory of a backup's form: every row, and that the root key is the right one. Tells a blob that an object
+/// has and that is missing.
+fn verify(directory: &Path) -> Result<Option<String>, BackupError> {
+    let path = directory.join(metadata::DATABASE);
+    let store = Metadata::open(directory)?;
+    let damaged = |what: String| BackupError::Damaged { path: path.clone(), what };
+    let found = store.check().map_err(|e| damaged(e.to_string()))?;
+    if let Some(first) = found.first() {
+        return Err(damaged(first.clone()));
+    }
+    let sealed = store.read(|view| view.all_key_versions()).map_err(|e| damaged(e.to_string()))?;
+    if !sealed.is_empty() {
+        Keys::open(&directory.join("keys"), &store, 0)?;
+    }
+    let blobs = directory.join("blobs");
+    let mut missing = None;
+    store
+        .read(|view| {
+            view.each_blob(|blob| {
+                if missing.is_none() && !blobs.join(blob).is_file() {
+                    missing = Some(blob.to_owned());
+                }
+            })
+        })
+        .map_err(|e| damaged(e.to_string()))?;
+    Ok(missing)
+}
+
+fn make_directory(path: &Path) -> Result<(), BackupError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| failed("make", path, e))
+}
+
+fn remove_tree(path: &Path) -> Result<(), BackupError> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("remove", path, e)),
+        _ => Ok(()),
+    }
+}
+
+fn failed(doing: &'static str, path: &Path, source: io::Error) -> BackupError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => BackupError::DiskFull { path },
+        _ => BackupError::Io { doing, path, source: Arc::new(source) },
+    }
+}
