@@ -1,1 +1,35 @@
 //! The HTTP front end: one request pipeline, AWS JSON 1.1, the Kiln API.
+//!
+//! A request's way, in the order of the modules:
+//!
+//! 1. [`server`]: connections are accepted, TLS or plain on the same port, and cut when they idle, crawl or crowd;
+//! 2. `pipeline`: one function shows the rest: framing and limits → host → route → authenticate → authorise → decode →
+//!    call → answer;
+//! 3. `route`: which service and operation a request is for, and so how its errors are written;
+//! 4. `authenticate`: who sent it (`kiln-iam`), `authorise`: whether they may;
+//! 5. `operations`: the service's traits ([`kiln_model::service`]) are called, apart from the connection, so that a client
+//!    that hangs up cancels nothing.
+//!
+//! Facts: `api.md` section 1, `security.md` section 1, `reliability.md` tests 22 and 23.
+
+mod authenticate;
+mod authorise;
+mod body;
+mod config;
+mod connection;
+mod fault;
+mod form;
+mod framing;
+mod host;
+mod operations;
+mod pages;
+mod pipeline;
+mod replay;
+mod route;
+pub mod server;
+
+pub use authenticate::{Keys, KnownKey};
+pub use authorise::{Authorizer, RootOnly};
+pub use config::{Clock, Config, Limits, Readiness, State};
+pub use connection::tls::{Tls, TlsError};
+pub use server::{Api, Listener, serve};

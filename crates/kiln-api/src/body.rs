@@ -1,0 +1,9 @@
+//! Bodies: of requests, read in bounded size and time, and of answers, whole or in pieces.
+
+mod answer;
+mod read;
+mod upload;
+
+pub(crate) use answer::Answer;
+pub(crate) use read::{Budget, Pace, read_whole};
+pub(crate) use upload::Upload;

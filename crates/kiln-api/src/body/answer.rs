@@ -1,0 +1,110 @@
+//! What goes back to the client.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use kiln_model::service::ByteSource;
+use tokio::sync::{mpsc, watch};
+
+use crate::connection::pulse::Busy;
+
+/// Pieces that wait for a slow client, before their source has to wait too.
+const PIECES_AHEAD: usize = 4;
+
+/// The body of an answer. The connection counts as busy until it is sent or given up.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    content: Content,
+    busy: Option<Busy>,
+}
+
+#[derive(Debug, Default)]
+enum Content {
+    #[default]
+    Empty,
+    Whole(Bytes),
+    Pieces {
+        pieces: mpsc::Receiver<io::Result<Vec<u8>>>,
+        length: Option<u64>,
+    },
+}
+
+impl Answer {
+    /// Bytes that are at hand.
+    pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        let content = if bytes.is_empty() { Content::Empty } else { Content::Whole(bytes) };
+        Self { content, busy: None }
+    }
+
+    /// Bytes that come over time. They end with an error when the server stops, so that nobody takes them for complete.
+    ///
+    /// The source is dropped as soon as the client is gone.
+    pub(crate) fn pieces(
+        mut source: impl ByteSource,
+        length: Option<u64>,
+        mut stopping: watch::Receiver<bool>,
+    ) -> Self {
+        let (sender, pieces) = mpsc::channel(PIECES_AHEAD);
+        tokio::spawn(async move {
+            loop {
+                let piece = tokio::select! {
+                    biased;
+                    () = sender.closed() => break,
+                    _ = stopping.wait_for(|stopping| *stopping) => {
+                        Some(Err(io::Error::new(io::ErrorKind::Interrupted, "the server stops")))
+                    }
+                    piece = source.next() => piece,
+                };
+                let Some(piece) = piece else { break };
+                let is_last = piece.is_err();
+                if sender.send(piece).await.is_err() || is_last {
+                    break;
+                }
+            }
+        });
+        Self { content: Content::Pieces { pieces, length }, busy: None }
+    }
+
+    /// Keeps the connection busy until the body is gone.
+    pub(crate) fn keep(mut self, busy: Busy) -> Self {
+        self.busy = Some(busy);
+        self
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let this = self.get_mut();
+        match &mut this.content {
+            Content::Pieces { pieces, .. } => {
+                pieces.poll_recv(cx).map(|piece| piece.map(|piece| piece.map(|bytes| Frame::data(Bytes::from(bytes)))))
+            }
+            other => match std::mem::take(other) {
+                Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                _ => Poll::Ready(None),
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.content, Content::Empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Empty => SizeHint::with_exact(0),
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Pieces { length: Some(length), .. } => SizeHint::with_exact(*length),
+            Content::Pieces { length: None, .. } => SizeHint::default(),
+        }
+    }
+}

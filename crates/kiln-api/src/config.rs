@@ -1,0 +1,155 @@
+//! What an operator decides about the front end.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use kiln_model::Timestamp;
+
+use crate::connection::tls::Tls;
+
+/// Tells the time; the front end reads no clock of its own.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Settings of the front end.
+#[derive(Clone)]
+pub struct Config {
+    /// The one region that requests are signed for. STS takes `us-east-1` as well.
+    pub region: String,
+    /// Host names and addresses that clients may call this server by, beside the address that they connected to and
+    /// `localhost`: `kiln.example`, `169.254.170.2`. Names in front of them (`bucket.kiln.example`) are known too.
+    pub domains: Vec<String>,
+    /// Certificate and key; the port takes TLS then, beside plain HTTP.
+    pub tls: Option<Tls>,
+    /// What the server can bear.
+    pub limits: Limits,
+    /// What `/-/health` says.
+    pub readiness: Readiness,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Config {
+    /// The defaults, for a region.
+    #[must_use]
+    pub fn new(region: impl Into<String>, clock: Clock) -> Self {
+        Self {
+            region: region.into(),
+            domains: Vec::new(),
+            tls: None,
+            limits: Limits::default(),
+            readiness: Readiness::default(),
+            clock,
+        }
+    }
+}
+
+/// What the server can bear. Whoever asks for more gets a typed error, or is cut.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections at the same time; for one more, the one that has idled longest is closed.
+    pub connections: usize,
+    /// Requests that are handled at the same time; one more gets `ThrottlingException`.
+    pub requests: usize,
+    /// Bytes of a request's head.
+    pub head_bytes: usize,
+    /// Header lines of a request.
+    pub headers: usize,
+    /// Bytes of the body of a JSON or query operation.
+    pub body_bytes: usize,
+    /// Bytes of all such bodies together; a body that does not fit gets `ThrottlingException`.
+    pub all_bodies_bytes: usize,
+    /// Bytes of an uploaded archive.
+    pub upload_bytes: u64,
+    /// A connection without a request is closed after this time.
+    pub idle: Duration,
+    /// A request's head must arrive within this time from its first byte on; so must a TLS handshake.
+    pub head: Duration,
+    /// A body may take this long, and a second more for each [`Self::body_bytes_per_second`] that arrived.
+    pub body: Duration,
+    /// Slowest body that is waited for.
+    pub body_bytes_per_second: u32,
+    /// A client that does not read its answer for this time is cut.
+    pub stalled_write: Duration,
+    /// So long a stopping server waits for requests to end.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            requests: 512,
+            head_bytes: 32 * 1024,
+            headers: 100,
+            body_bytes: 1024 * 1024,
+            all_bodies_bytes: 128 * 1024 * 1024,
+            upload_bytes: 5 * 1024 * 1024 * 1024,
+            idle: Duration::from_secs(75),
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(20),
+            body_bytes_per_second: 4096,
+            stalled_write: Duration::from_secs(60),
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How far the service is, for `/-/health`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It recovers what it finds; requests are answered all the same.
+    Starting,
+    /// It works.
+    Ready,
+    /// It ends what it has begun.
+    Stopping,
+}
+
+impl State {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// The state, shared between the one who knows it and the front end.
+#[derive(Clone)]
+pub struct Readiness(Arc<AtomicU8>);
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU8::new(State::Starting as u8)))
+    }
+}
+
+impl fmt::Debug for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Readiness").field(&self.get()).finish()
+    }
+}
+
+impl Readiness {
+    /// Says how far the service is.
+    pub fn set(&self, state: State) {
+        self.0.store(state as u8, Ordering::Release);
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn get(&self) -> State {
+        match self.0.load(Ordering::Acquire) {
+            state if state == State::Starting as u8 => State::Starting,
+            state if state == State::Ready as u8 => State::Ready,
+            _ => State::Stopping,
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Errors as each kind of service writes them (`api.md` 1.3, `security.md` 1.5).
+
+use http::{HeaderValue, Response, StatusCode, header};
+use kiln_iam::{AuthError, Denial, Style};
+use kiln_model::{ApiError, ErrorCode};
+use serde_json::json;
+
+use crate::body::Answer;
+
+/// Why a request is not fulfilled.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// Its sender is not known or may not be believed.
+    Auth(AuthError),
+    /// What the service says, or the front end in its place.
+    Api(ApiError),
+    /// The bytes on the connection are not to be trusted any further: answer, then close.
+    Framing(ApiError),
+    /// It names a host that this is not.
+    UnknownHost(String),
+    /// It is for a service of AWS that is not served here.
+    Foreign(String),
+}
+
+impl From<AuthError> for Fault {
+    fn from(error: AuthError) -> Self {
+        Self::Auth(error)
+    }
+}
+
+impl From<ApiError> for Fault {
+    fn from(error: ApiError) -> Self {
+        Self::Api(error)
+    }
+}
+
+impl Fault {
+    /// The error's code in that style, for logs.
+    pub(crate) fn code(&self, style: Style) -> &'static str {
+        self.denial(style).code
+    }
+
+    /// The answer in that style.
+    pub(crate) fn answer(&self, style: Style, request_id: &str) -> Response<Answer> {
+        let denial = self.denial(style);
+        let mut response = match style {
+            Style::Json => json_error(&denial),
+            Style::Query => xml_error(query_body(&denial, request_id)),
+            Style::S3 => xml_error(s3_body(&denial, request_id)),
+        };
+        *response.status_mut() = StatusCode::from_u16(denial.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if matches!(self, Self::Framing(_)) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    fn denial(&self, style: Style) -> Denial {
+        match self {
+            Self::Auth(error) => error.answer(style),
+            Self::Api(error) | Self::Framing(error) => {
+                let (code, status) = api_code(error.code, style);
+                Denial { code, status, message: error.message.clone(), region: None }
+            }
+            Self::UnknownHost(host) => {
+                let (code, status) = api_code(ErrorCode::AccessDenied, style);
+                let message = format!(
+                    "'{host}' is not a name of this Kiln server; if it should be, add it to 'domains' in its \
+                     configuration"
+                );
+                Denial { code, status, message, region: None }
+            }
+            Self::Foreign(service) => {
+                let (code, status) = match style {
+                    Style::Json => ("UnknownOperationException", 400),
+                    Style::Query => ("InvalidAction", 400),
+                    Style::S3 => ("NotImplemented", 501),
+                };
+                let message = format!("the service '{service}' is not available in this version of Kiln");
+                Denial { code, status, message, region: None }
+            }
+        }
+    }
+}
+
+/// Code and status of an error in that style.
+fn api_code(code: ErrorCode, style: Style) -> (&'static str, u16) {
+    match style {
+        Style::Json => (code.as_str(), code.http_status()),
+        Style::Query => match code {
+            ErrorCode::AccessDenied => ("AccessDenied", 403),
+            ErrorCode::InternalFailure => ("InternalFailure", 500),
+            ErrorCode::ServiceUnavailable => ("ServiceUnavailable", 503),
+            ErrorCode::Throttling => ("Throttling", 400),
+            ErrorCode::UnknownOperation => ("InvalidAction", 400),
+            ErrorCode::Serialization => ("MalformedInput", 400),
+            _ => ("ValidationError", 400),
+        },
+        Style::S3 => match code {
+            ErrorCode::AccessDenied => ("AccessDenied", 403),
+            ErrorCode::InternalFailure => ("InternalError", 500),
+            ErrorCode::ServiceUnavailable | ErrorCode::Throttling => ("SlowDown", 503),
+            ErrorCode::UnknownOperation => ("NotImplemented", 501),
+            ErrorCode::Serialization => ("MalformedXML", 400),
+            _ => ("InvalidRequest", 400),
+        },
+    }
+}
+
+/// The content type of AWS JSON 1.1.
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
+
+fn json_error(denial: &Denial) -> Response<Answer> {
+    let body = json!({ "__type": denial.code, "message": denial.message });
+    let mut response = Response::new(Answer::whole(body.to_string()));
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(denial.code));
+    response
+}
+
+/// The content type of query services and S3.
+pub(crate) const XML: HeaderValue = HeaderValue::from_static("text/xml");
+
+fn xml_error(body: String) -> Response<Answer> {
+    let mut response = Response::new(Answer::whole(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, XML);
+    response
+}
+
+fn query_body(denial: &Denial, request_id: &str) -> String {
+    let side = if denial.status < 500 { "Sender" } else { "Receiver" };
+    format!(
+        "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>{side}</Type><Code>{}</Code>\
+         <Message>{}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>\n",
+        denial.code,
+        xml_text(&denial.message)
+    )
+}
+
+fn s3_body(denial: &Denial, request_id: &str) -> String {
+    let region =
+        denial.region.as_deref().map(|region| format!("<Region>{}</Region>", xml_text(region))).unwrap_or_default();
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{}</Message>{region}\
+         <RequestId>{request_id}</RequestId></Error>\n",
+        denial.code,
+        xml_text(&denial.message)
+    )
+}
+
+/// Text as XML may hold it: escaped, and without the characters that XML 1.0 has no form for.
+pub(crate) fn xml_text(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\t' | '\n' => escaped.push(character),
+            '\u{fffe}' | '\u{ffff}' => escaped.push(char::REPLACEMENT_CHARACTER),
+            control if control.is_control() => escaped.push(char::REPLACEMENT_CHARACTER),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn xml_cannot_be_left() {
+        assert_eq!(xml_text("a<b>&\"\u{0}\u{1b}ä"), "a&lt;b&gt;&amp;&quot;\u{fffd}\u{fffd}ä");
+    }
+
+    #[test]
+    fn only_kilns_own_failures_are_500() {
+        for code in ErrorCode::ALL {
+            for style in [Style::Json, Style::Query] {
+                let is_own = matches!(code, ErrorCode::InternalFailure | ErrorCode::ServiceUnavailable);
+                assert_eq!(api_code(*code, style).1 >= 500, is_own, "{code}");
+            }
+        }
+    }
+}

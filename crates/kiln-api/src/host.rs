@@ -1,0 +1,108 @@
+//! Whether a request means this server.
+//!
+//! A page of a stranger, whose name was rebound to this machine's address, sends its own name in `Host`; nothing else
+//! tells it from a neighbour. So a host is known only if it is the address that the client connected to, `localhost`, a
+//! configured domain, or one of these behind `<bucket>.`, `stream-` or `streaming-` (DESIGN section 5).
+
+use std::net::IpAddr;
+
+/// Whether `host` (with or without port) is a name of this server. `local` is the address that the client connected to,
+/// `None` over a Unix socket.
+pub(crate) fn is_known(host: &str, local: Option<IpAddr>, domains: &[String]) -> bool {
+    let Some(name) = name_of(host) else { return false };
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    // AWS's SDKs prepend these to the host of some operations of Logs, even to an address (`api.md` 1.4).
+    let name = ["stream-", "streaming-"].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(&name);
+    let is_local = |address: IpAddr| {
+        // IPv4 clients of a socket for both families have mapped addresses.
+        let address = address.to_canonical();
+        match local.map(|local| local.to_canonical()) {
+            Some(local) => local == address,
+            None => address.is_loopback(),
+        }
+    };
+    if name.parse().is_ok_and(is_local) {
+        return true;
+    }
+    let local = local.map(|local| local.to_canonical().to_string());
+    let own = domains.iter().map(String::as_str).chain(["localhost"]).chain(local.as_deref());
+    own.into_iter().any(|own| {
+        let own = own.to_ascii_lowercase();
+        name == own || name.strip_suffix(&own).is_some_and(|bucket| bucket.len() > 1 && bucket.ends_with('.'))
+    })
+}
+
+/// The name or address of `name:port`, `1.2.3.4:port` or `[::1]:port`; `None` when it is neither.
+fn name_of(host: &str) -> Option<&str> {
+    let is_port = |text: &str| {
+        text.is_empty() || text.strip_prefix(':').is_some_and(|port| port.bytes().all(|digit| digit.is_ascii_digit()))
+    };
+    if let Some(rest) = host.strip_prefix('[') {
+        let (address, port) = rest.split_once(']')?;
+        return is_port(port).then_some(address);
+    }
+    let (name, port) = host.split_at(host.find(':').unwrap_or(host.len()));
+    (is_port(port) && !name.is_empty()).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(host: &str) -> bool {
+        is_known(host, Some([10, 1, 2, 3].into()), &["kiln.example".to_owned(), "169.254.170.2".to_owned()])
+    }
+
+    #[test]
+    fn own_names() {
+        for host in [
+            "10.1.2.3",
+            "10.1.2.3:5456",
+            "localhost:5456",
+            "LOCALHOST",
+            "kiln.example",
+            "Kiln.Example.:443",
+            "169.254.170.2:5456",
+            "bucket.kiln.example",
+            "my.bucket.localhost:5456",
+            "stream-kiln.example",
+            "streaming-10.1.2.3:5456",
+            "stream-localhost",
+        ] {
+            assert!(known(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn names_of_others() {
+        for host in [
+            "",
+            ":5456",
+            "evil.example",
+            "evil.example:5456",
+            "10.1.2.4",
+            "127.0.0.1",
+            "kiln.example.evil",
+            "notkiln.example",
+            ".kiln.example",
+            "user@kiln.example",
+            "kiln.example:80@evil",
+            "kiln.example/x",
+            "[::1]",
+            "[kiln.example",
+            "0.0.0.0",
+        ] {
+            assert!(!known(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_both_families() {
+        let mapped: IpAddr = "::ffff:127.0.0.1".parse().unwrap();
+        assert!(is_known("127.0.0.1:5456", Some(mapped), &[]));
+        assert!(is_known("[::1]:5456", Some("::1".parse().unwrap()), &[]));
+        assert!(!is_known("[::2]:5456", Some("::1".parse().unwrap()), &[]));
+        assert!(is_known("127.0.0.1", None, &[]), "over a Unix socket");
+        assert!(!is_known("10.1.2.3", None, &[]));
+    }
+}

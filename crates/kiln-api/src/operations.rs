@@ -1,0 +1,235 @@
+//! From an operation's name to the service's method and back to an answer.
+
+mod debug;
+mod sts;
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, Response, header, request::Parts};
+use hyper::upgrade::OnUpgrade;
+use kiln_model::{
+    ApiError,
+    codebuild::*,
+    decode::{Input, decode},
+    for_each_codebuild_operation, for_each_kiln_operation,
+    kiln::*,
+    operations::{OperationInfo, codebuild_operation, kiln_operation},
+    service::{CodeBuild, Context, KilnService},
+};
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::{
+    body::{Answer, Upload},
+    connection::pulse::Busy,
+    fault::{Fault, JSON},
+    route::Service,
+};
+
+/// What a request asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Operation {
+    /// An operation of CodeBuild.
+    CodeBuild(&'static OperationInfo),
+    /// An operation of the Kiln API.
+    Kiln(&'static OperationInfo),
+    /// `sts:GetCallerIdentity`.
+    CallerIdentity,
+}
+
+impl Operation {
+    /// The operation that the head of a request names; `None` when its body does.
+    pub(crate) fn named(service: Service, parts: &Parts) -> Result<Option<Self>, ApiError> {
+        if service == Service::Sts {
+            return Ok(None);
+        }
+        let mut targets = parts.headers.get_all("x-amz-target").iter();
+        let (target, second) = (targets.next(), targets.next());
+        let target = target.and_then(|target| target.to_str().ok()).unwrap_or_default();
+        let name = target.rsplit_once('.').map_or(target, |(_, name)| name);
+        if parts.method != Method::POST || parts.uri.path() != "/" || target.is_empty() || second.is_some() {
+            return Err(ApiError::new(
+                kiln_model::ErrorCode::UnknownOperation,
+                "operations are called in AWS JSON 1.1: POST / with one header X-Amz-Target",
+            ));
+        }
+        let found = match service {
+            Service::CodeBuild => codebuild_operation(name).map(Self::CodeBuild),
+            _ => kiln_operation(name).map(Self::Kiln),
+        };
+        found.map(Some).ok_or_else(|| ApiError::unknown_operation(name))
+    }
+
+    /// The operation that the body of a request names.
+    pub(crate) fn in_body(parts: &Parts, body: &[u8]) -> Result<Self, ApiError> {
+        sts::operation(parts, body).map(|()| Self::CallerIdentity)
+    }
+
+    /// The operation as permissions know it; `None` for what everybody may.
+    pub(crate) fn info(self) -> Option<&'static OperationInfo> {
+        match self {
+            Self::CodeBuild(info) | Self::Kiln(info) => Some(info),
+            Self::CallerIdentity => None,
+        }
+    }
+
+    /// Whether the body is taken as it arrives.
+    pub(crate) fn is_upload(self) -> bool {
+        matches!(self, Self::Kiln(info) if info.name == "UploadSource")
+    }
+
+    /// Whether it may change something.
+    pub(crate) fn changes(self) -> bool {
+        self.info().is_some_and(|info| {
+            !["List", "Get", "BatchGet", "Describe", "Lint"].iter().any(|prefix| info.name.starts_with(prefix))
+        })
+    }
+}
+
+/// The body of a request whose sender is known.
+pub(crate) enum Content {
+    /// All of it.
+    Whole(bytes::Bytes),
+    /// As it arrives.
+    Upload { body: Upload, length: u64, sha256: [u8; 32] },
+}
+
+/// The connection that a request came over.
+pub(crate) struct Line {
+    /// Becomes the raw connection after an answer `101 Switching Protocols`.
+    pub(crate) upgrade: OnUpgrade,
+    /// Keeps the connection from being taken for idle.
+    pub(crate) busy: Busy,
+    /// Becomes true when the server stops.
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+/// Calls the service.
+pub(crate) async fn call<S: CodeBuild + KilnService>(
+    service: &Arc<S>,
+    operation: Operation,
+    context: &Context,
+    parts: &Parts,
+    content: Content,
+    line: Line,
+) -> Result<Response<Answer>, Fault> {
+    match (operation, content) {
+        (Operation::CallerIdentity, _) => Ok(sts::caller_identity(context)),
+        (Operation::CodeBuild(info), Content::Whole(body)) => {
+            check_content_type(parts)?;
+            codebuild(service.as_ref(), info, context, &body).await
+        }
+        (Operation::Kiln(info), Content::Whole(body)) => {
+            check_content_type(parts)?;
+            match info.name {
+                "GetBuildJournal" => {
+                    let source = service.get_build_journal(context, decode(&body)?).await?;
+                    Ok(octets(Answer::pieces(source, None, line.stopping)))
+                }
+                "GetBuildArtifact" => {
+                    let artifact = service.get_build_artifact(context, decode(&body)?).await?;
+                    let mut response = octets(Answer::pieces(artifact.body, artifact.content_length, line.stopping));
+                    response.headers_mut().insert(header::CONTENT_DISPOSITION, attachment(&artifact.file_name));
+                    Ok(response)
+                }
+                "DebugBuild" => {
+                    debug::check(parts)?;
+                    let input: DebugBuildInput = decode(&body)?;
+                    let connection = service.debug_build(context, input).await?;
+                    Ok(debug::switch(connection, line))
+                }
+                _ => kiln(service.as_ref(), info, context, &body).await,
+            }
+        }
+        (Operation::CodeBuild(_) | Operation::Kiln(_), Content::Upload { body, length, sha256 }) => {
+            let input = UploadSourceInput { content_length: Some(length), sha256: Some(hex::encode(sha256)) };
+            json(&service.upload_source(context, input, body).await?)
+        }
+    }
+}
+
+/// Decodes, calls, encodes: the same for each operation.
+macro_rules! dispatch {
+    ($service:ident $info:ident $context:ident $body:ident) => {
+        dispatch!($service $info $context $body $)
+    };
+    ($service:ident $info:ident $context:ident $body:ident $dollar:tt) => {
+        macro_rules! arms {
+            ($dollar($name:ident $method:ident $input:ident $output:ident,)+) => {
+                match $info.name {
+                    $dollar(stringify!($name) => {
+                        let input = read::<$input>($body)?;
+                        json::<$output>(&$service.$method($context, input).await?)
+                    })+
+                    other => Err(ApiError::unsupported(other).into()),
+                }
+            };
+        }
+    };
+}
+
+async fn codebuild(
+    service: &impl CodeBuild,
+    info: &OperationInfo,
+    context: &Context,
+    body: &[u8],
+) -> Result<Response<Answer>, Fault> {
+    dispatch!(service info context body);
+    for_each_codebuild_operation!(arms)
+}
+
+async fn kiln(
+    service: &impl KilnService,
+    info: &OperationInfo,
+    context: &Context,
+    body: &[u8],
+) -> Result<Response<Answer>, Fault> {
+    dispatch!(service info context body);
+    for_each_kiln_operation!(arms)
+}
+
+fn read<T: Input>(body: &[u8]) -> Result<T, ApiError> {
+    decode(body)
+}
+
+/// Refuses what is not JSON by its own account: the next generation of AWS clients may speak CBOR (`security.md` 1.3).
+fn check_content_type(parts: &Parts) -> Result<(), ApiError> {
+    let Some(kind) = parts.headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let kind = kind.to_str().unwrap_or_default();
+    if ["application/x-amz-json-1.1", "application/x-amz-json-1.0", "application/json"]
+        .iter()
+        .any(|known| kind.trim_start().to_ascii_lowercase().starts_with(known))
+    {
+        return Ok(());
+    }
+    Err(ApiError::serialization("the content type is not known; send application/x-amz-json-1.1"))
+}
+
+fn json<T: Serialize>(output: &T) -> Result<Response<Answer>, Fault> {
+    let body =
+        serde_json::to_vec(output).map_err(|error| ApiError::internal(format!("the answer is no JSON: {error}")))?;
+    let mut response = Response::new(Answer::whole(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    Ok(response)
+}
+
+/// Bytes that no browser may take for a page: builds have made them.
+fn octets(body: Answer) -> Response<Answer> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// `Content-Disposition` for a name that a build has chosen.
+fn attachment(file_name: &str) -> HeaderValue {
+    let plain: String = file_name
+        .chars()
+        .take(255)
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ') { c } else { '_' })
+        .collect();
+    HeaderValue::try_from(format!("attachment; filename=\"{plain}\""))
+        .unwrap_or_else(|_| HeaderValue::from_static("attachment"))
+}

@@ -1,0 +1,96 @@
+//! What is served to anybody: what this is, how it is, badges. No other site may read or frame it.
+
+mod badge;
+
+use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use kiln_model::{kiln::BadgeInput, service::KilnService};
+use serde_json::json;
+
+use crate::{
+    body::Answer,
+    config::{Readiness, State},
+    form,
+    route::Page,
+};
+
+const INDEX: &str = "<!doctype html>
+<html lang=\"en\">
+<meta charset=\"utf-8\">
+<title>Kiln</title>
+<h1>Kiln</h1>
+<p>This is a Kiln server: AWS CodeBuild as software that anyone can run. AWS clients use it with this address as their
+endpoint:</p>
+<pre>aws --endpoint-url http://… codebuild list-projects</pre>
+<p><code>kiln env</code> on the server prints the settings, <a href=\"/-/health\">health</a> says how it is.</p>
+</html>
+";
+
+/// Answers a request for a page.
+pub(crate) async fn answer(
+    page: Page,
+    parts: &Parts,
+    readiness: &Readiness,
+    service: &impl KilnService,
+) -> Response<Answer> {
+    let mut response = if matches!(parts.method, Method::GET | Method::HEAD) {
+        match page {
+            Page::Index => html(INDEX),
+            Page::ToIndex => {
+                let mut response = status(StatusCode::FOUND);
+                response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/-/"));
+                response
+            }
+            Page::Health => health(readiness.get()),
+            Page::Badge => badge(parts, service).await,
+            Page::Nothing => status(StatusCode::NOT_FOUND),
+        }
+    } else {
+        let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        response
+    };
+    let headers = response.headers_mut();
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+    response
+}
+
+fn html(text: &'static str) -> Response<Answer> {
+    let mut response = Response::new(Answer::whole(text));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    response
+}
+
+fn status(status: StatusCode) -> Response<Answer> {
+    let reason = status.canonical_reason().unwrap_or_default();
+    let mut response = Response::new(Answer::whole(format!("{reason}\n")));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// 200 when the service is ready, else 503, so that load balancers and scripts need not read the body.
+fn health(state: State) -> Response<Answer> {
+    let body = json!({ "status": state.as_str(), "version": env!("CARGO_PKG_VERSION") });
+    let mut response = Response::new(Answer::whole(format!("{body}\n")));
+    if state != State::Ready {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+async fn badge(parts: &Parts, service: &impl KilnService) -> Response<Answer> {
+    let query = parts.uri.query().unwrap_or_default();
+    let value = |name| form::value(query, name).filter(|value| !value.is_empty());
+    let input = BadgeInput { uuid: value("uuid").unwrap_or_default(), branch: value("branch"), tag: value("tag") };
+    let mut response = Response::new(Answer::whole(badge::svg(service.badge(input).await)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml; charset=utf-8"));
+    // Proxies of code hosts keep images; this one is old at once.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, max-age=0, must-revalidate"));
+    response
+}

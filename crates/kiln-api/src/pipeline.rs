@@ -1,0 +1,156 @@
+//! A request's way from its head to its answer, in one function.
+
+use http::{HeaderName, HeaderValue, Request, Response, header};
+use hyper::body::Incoming;
+use kiln_iam::{
+    AuthError, Style,
+    sigv4::{Body, Claim, Payload, sha256},
+};
+use kiln_model::{
+    ApiError,
+    service::{CodeBuild, Context, KilnService},
+};
+use time::{OffsetDateTime, macros::format_description};
+
+use crate::{
+    authenticate::{self, Keys},
+    authorise::Authorizer,
+    body::{Answer, Pace, Upload, read_whole},
+    connection::{Peer, pulse::Busy},
+    fault::Fault,
+    framing,
+    operations::{self, Content, Line, Operation},
+    pages,
+    route::{self, Route},
+    server::Server,
+};
+
+/// What a request brings along.
+pub(crate) struct Arrival {
+    pub(crate) request: Request<Incoming>,
+    pub(crate) request_id: String,
+    pub(crate) peer: Peer,
+    pub(crate) busy: Busy,
+}
+
+impl<S: CodeBuild + KilnService, K: Keys, A: Authorizer> Server<S, K, A> {
+    /// Answers a request, whatever it is.
+    pub(crate) async fn answer(&self, arrival: Arrival) -> Response<Answer> {
+        let Arrival { mut request, request_id, peer, busy } = arrival;
+        let upgrade = hyper::upgrade::on(&mut request);
+        let route = route::find(&request);
+        let style = route.style();
+        let line = Line { upgrade, busy: busy.clone(), stopping: self.stopping.clone() };
+        let answer = self.handle(request, route, &request_id, &peer, line).await;
+        let response = answer.unwrap_or_else(|fault| {
+            tracing::debug!(request_id, peer = peer.name(), code = fault.code(style), "refused");
+            fault.answer(style, &request_id)
+        });
+        self.finish(response, style, &request_id).map(|body| body.keep(busy))
+    }
+
+    /// Limits → route → authenticate → authorise → decode → call.
+    async fn handle(
+        &self,
+        request: Request<Incoming>,
+        route: Route,
+        request_id: &str,
+        peer: &Peer,
+        line: Line,
+    ) -> Result<Response<Answer>, Fault> {
+        let (parts, body) = request.into_parts();
+        let config = &self.config;
+        let length = framing::check(&parts, peer, &config.domains)?;
+        let _slot = self.requests.try_acquire().map_err(|_| ApiError::throttling())?;
+
+        let service = match route {
+            Route::Page(page) => return Ok(pages::answer(page, &parts, &config.readiness, self.service.as_ref()).await),
+            Route::Foreign { name, .. } => return Err(Fault::Foreign(name)),
+            Route::Service(service) => service,
+        };
+
+        let now = authenticate::time_of((config.clock)());
+        let headers = authenticate::headers(&parts);
+        let signed = authenticate::as_signed(&parts, &headers);
+        let refuse = |claim: Option<&Claim>, error: &AuthError| self.refusals.tell(peer, claim, error, request_id);
+        let claim =
+            authenticate::claim(&signed, service, &config.region, now).inspect_err(|error| refuse(None, error))?;
+
+        // What the operation is decides how its body is taken; whether there is such an operation is for authenticated
+        // callers only.
+        let operation = Operation::named(service, &parts);
+        let pace = Pace::begin(&config.limits);
+        let is_upload = matches!(operation, Ok(Some(operation)) if operation.is_upload());
+        let announced = match claim.payload() {
+            Payload::Announced(sha256) if is_upload => Some(sha256),
+            _ => None,
+        };
+        let (hash, content, _share) = match announced {
+            Some(sha256) => {
+                self.check_upload(length)?;
+                let body = Upload::new(body, length, sha256, pace);
+                (Body::Later, Content::Upload { body, length, sha256 }, None)
+            }
+            None if is_upload => {
+                // Refused below, for want of an announced hash.
+                (Body::Later, Content::Whole(bytes::Bytes::new()), None)
+            }
+            None => {
+                let whole = read_whole(body, length, config.limits.body_bytes, pace, &self.bodies).await?;
+                (Body::Hash(sha256(&whole.bytes)), Content::Whole(whole.bytes.clone()), Some(whole))
+            }
+        };
+        let caller =
+            authenticate::verify(self.keys.as_ref(), &claim, &signed, now, hash).await.inspect_err(|fault| {
+                if let Fault::Auth(error) = fault {
+                    refuse(Some(&claim), error);
+                }
+            })?;
+
+        let operation = match (operation?, &content) {
+            (Some(operation), _) => operation,
+            (None, Content::Whole(body)) => Operation::in_body(&parts, body)?,
+            (None, Content::Upload { .. }) => return Err(ApiError::unknown_operation("").into()),
+        };
+        if let Some(info) = operation.info() {
+            self.authorizer.authorise(&caller, info)?;
+        }
+        if operation.changes() && !peer.is_private() {
+            self.replays.check(&claim)?;
+        }
+
+        let context = Context { caller, region: config.region.clone(), request_id: request_id.to_owned() };
+        operations::call(&self.service, operation, &context, &parts, content, line).await
+    }
+
+    fn check_upload(&self, length: u64) -> Result<(), Fault> {
+        let most = self.config.limits.upload_bytes;
+        if length > most {
+            let text = format!("the upload has {length} bytes; at most {most} are taken");
+            return Err(Fault::Framing(ApiError::invalid_input(text)));
+        }
+        Ok(())
+    }
+
+    /// Adds what every answer has: its id, and the right time, by which SDKs set their clocks after an error.
+    pub(crate) fn finish(&self, mut response: Response<Answer>, style: Style, request_id: &str) -> Response<Answer> {
+        let name = match style {
+            Style::Json | Style::Query => HeaderName::from_static("x-amzn-requestid"),
+            Style::S3 => HeaderName::from_static("x-amz-request-id"),
+        };
+        let headers = response.headers_mut();
+        if let Ok(value) = HeaderValue::try_from(request_id) {
+            headers.insert(name, value);
+        }
+        if let Some(value) = http_date(authenticate::time_of((self.config.clock)())) {
+            headers.insert(header::DATE, value);
+        }
+        response
+    }
+}
+
+fn http_date(time: OffsetDateTime) -> Option<HeaderValue> {
+    let format =
+        format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+    HeaderValue::try_from(time.format(format).ok()?).ok()
+}

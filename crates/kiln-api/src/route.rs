@@ -1,0 +1,212 @@
+//! Which service a request is for (DESIGN section 5): target, scope of the signature, then path.
+
+use http::{Method, Request, header};
+use kiln_iam::Style;
+use kiln_model::operations::{CODEBUILD_TARGET, KILN_TARGET};
+
+/// A service that is served here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// CodeBuild, JSON 1.1.
+    CodeBuild,
+    /// What AWS has no call for, JSON 1.1.
+    Kiln,
+    /// Security Token Service: who am I.
+    Sts,
+}
+
+impl Service {
+    /// Its name in the scope of a signature.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::CodeBuild => "codebuild",
+            Self::Kiln => "kiln",
+            Self::Sts => "sts",
+        }
+    }
+}
+
+/// Pages that nobody signs for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Page {
+    /// `/-/`: what this is.
+    Index,
+    /// A browser at `/`.
+    ToIndex,
+    /// `/-/health`.
+    Health,
+    /// `/-/badges`, and `/badges` as AWS has it.
+    Badge,
+    /// Anything else below `/-/`.
+    Nothing,
+}
+
+/// Where a request goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// To a service.
+    Service(Service),
+    /// To a page.
+    Page(Page),
+    /// To a service of AWS that is not served here.
+    Foreign {
+        /// Its name in the scope of signatures, or its target prefix.
+        name: String,
+        /// How it writes errors.
+        style: Style,
+    },
+}
+
+impl Route {
+    /// How errors are written on this route.
+    pub(crate) fn style(&self) -> Style {
+        match self {
+            Self::Service(Service::CodeBuild | Service::Kiln) | Self::Page(_) => Style::Json,
+            Self::Service(Service::Sts) => Style::Query,
+            Self::Foreign { style, .. } => *style,
+        }
+    }
+}
+
+/// Finds the route. Nothing is believed yet: a scope that does not fit the target is for the signature check to refuse,
+/// which names the right one.
+pub(crate) fn find<B>(request: &Request<B>) -> Route {
+    let target = request.headers().get("x-amz-target").map(|value| value.to_str().unwrap_or_default());
+    let prefix = target.map(|target| target.rsplit_once('.').map_or(target, |(prefix, _)| prefix));
+    match prefix {
+        Some(CODEBUILD_TARGET) => return Route::Service(Service::CodeBuild),
+        Some(KILN_TARGET) => return Route::Service(Service::Kiln),
+        _ => {}
+    }
+    if let Some(scope) = scope_service(request) {
+        return match scope.as_str() {
+            "codebuild" => Route::Service(Service::CodeBuild),
+            "kiln" => Route::Service(Service::Kiln),
+            "sts" => Route::Service(Service::Sts),
+            "s3" | "s3express" | "s3-object-lambda" => foreign(&scope, Style::S3),
+            "iam" | "sns" | "cloudformation" | "elasticloadbalancing" | "autoscaling" => foreign(&scope, Style::Query),
+            // CloudWatch speaks JSON with a target and query without; so may services to come.
+            _ if prefix.is_none() && is_form(request) => foreign(&scope, Style::Query),
+            _ => foreign(&scope, Style::Json),
+        };
+    }
+    if let Some(prefix) = prefix {
+        return foreign(prefix, Style::Json);
+    }
+    by_path(request)
+}
+
+fn foreign(name: &str, style: Style) -> Route {
+    Route::Foreign { name: name.chars().take(64).collect(), style }
+}
+
+fn by_path<B>(request: &Request<B>) -> Route {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    match request.uri().path() {
+        "/-/" | "/-" => Route::Page(Page::Index),
+        "/-/health" => Route::Page(Page::Health),
+        "/-/badges" => Route::Page(Page::Badge),
+        "/badges" if is_read => Route::Page(Page::Badge),
+        path if path.starts_with("/-/") => Route::Page(Page::Nothing),
+        "/" if is_read && is_browser(request) => Route::Page(Page::ToIndex),
+        _ if is_form(request) => Route::Service(Service::Sts),
+        _ => foreign("s3", Style::S3),
+    }
+}
+
+fn is_browser<B>(request: &Request<B>) -> bool {
+    header_text(request, header::ACCEPT).is_some_and(|accept| accept.contains("text/html"))
+}
+
+fn is_form<B>(request: &Request<B>) -> bool {
+    header_text(request, header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
+}
+
+fn header_text<B>(request: &Request<B>, name: header::HeaderName) -> Option<&str> {
+    request.headers().get(name)?.to_str().ok()
+}
+
+/// The service in the scope of a signature, in the header or in a presigned link.
+fn scope_service<B>(request: &Request<B>) -> Option<String> {
+    let (credential, ends): (&str, &[char]) = match header_text(request, header::AUTHORIZATION) {
+        Some(authorization) => (authorization.split_once("Credential=")?.1, &[',', ' ']),
+        None => (request.uri().query()?.split_once("X-Amz-Credential=")?.1, &['&']),
+    };
+    let credential = credential.split(ends).next()?.replace("%2F", "/").replace("%2f", "/");
+    let service = credential.split('/').nth(3)?;
+    (!service.is_empty()).then(|| service.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn route(method: &str, target: &str, headers: &[(&str, &str)]) -> Route {
+        let mut request = Request::builder().method(method).uri(target);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        find(&request.body(()).unwrap())
+    }
+
+    fn signed_for(service: &str) -> String {
+        format!("AWS4-HMAC-SHA256 Credential=AKID/20150830/us-east-1/{service}/aws4_request, SignedHeaders=host")
+    }
+
+    #[test]
+    fn targets_come_first() {
+        for (target, expected) in [
+            ("CodeBuild_20161006.ListBuilds", Route::Service(Service::CodeBuild)),
+            ("Kiln_20261122.DescribeQueue", Route::Service(Service::Kiln)),
+            ("Logs_20140328.GetLogEvents", foreign("Logs_20140328", Style::Json)),
+            ("nonsense", foreign("nonsense", Style::Json)),
+        ] {
+            assert_eq!(route("POST", "/", &[("x-amz-target", target)]), expected);
+        }
+        let headers = [("x-amz-target", "CodeBuild_20161006.X"), ("authorization", &signed_for("logs"))];
+        assert_eq!(
+            route("POST", "/", &headers),
+            Route::Service(Service::CodeBuild),
+            "the signature check says what is wrong"
+        );
+    }
+
+    #[test]
+    fn then_the_scope() {
+        for (service, expected) in [
+            ("sts", Route::Service(Service::Sts)),
+            ("codebuild", Route::Service(Service::CodeBuild)),
+            ("s3", foreign("s3", Style::S3)),
+            ("iam", foreign("iam", Style::Query)),
+            ("logs", foreign("logs", Style::Json)),
+        ] {
+            assert_eq!(route("POST", "/", &[("authorization", &signed_for(service))]), expected);
+            for slash in ["/", "%2F", "%2f"] {
+                let credential = ["AKID", "20150830", "us-east-1", service, "aws4_request"].join(slash);
+                let link = format!("/?Action=X&X-Amz-Credential={credential}&X-Amz-Date=x");
+                assert_eq!(route("GET", &link, &[]), expected);
+            }
+        }
+        let form = ("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+        assert_eq!(
+            route("POST", "/", &[("authorization", &signed_for("monitoring")), form]),
+            foreign("monitoring", Style::Query)
+        );
+    }
+
+    #[test]
+    fn then_the_path() {
+        let browser = [("accept", "text/html,application/xhtml+xml")];
+        assert_eq!(route("GET", "/", &browser), Route::Page(Page::ToIndex));
+        assert_eq!(route("GET", "/", &[]), foreign("s3", Style::S3));
+        assert_eq!(route("GET", "/-/", &[]), Route::Page(Page::Index));
+        assert_eq!(route("GET", "/-/health?x", &[]), Route::Page(Page::Health));
+        assert_eq!(route("GET", "/badges?uuid=x", &[]), Route::Page(Page::Badge));
+        assert_eq!(route("PUT", "/badges", &[]), foreign("s3", Style::S3), "a bucket may have that name");
+        assert_eq!(route("GET", "/-/x", &[]), Route::Page(Page::Nothing));
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        assert_eq!(route("POST", "/", &form), Route::Service(Service::Sts));
+    }
+}

@@ -1,0 +1,214 @@
+//! The service behind the front end.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    io,
+    sync::{Arc, Mutex},
+};
+
+use kiln_model::{
+    ApiError,
+    codebuild::*,
+    for_each_codebuild_operation, for_each_kiln_operation,
+    kiln::*,
+    service::{ArtifactContent, ByteSink, ByteSource, CodeBuild, Context, DebugConnection, KilnService},
+};
+use serde::Serialize;
+use tokio::sync::{Semaphore, mpsc};
+
+/// What the service was asked, and what it waits for.
+pub(crate) struct Fake {
+    /// Names of operations, in order of their end.
+    pub(crate) calls: Mutex<Vec<String>>,
+    /// Gains a permit when a build of the project `wait` begins to start.
+    pub(crate) begun: Semaphore,
+    /// A build of the project `wait` starts when it gets one of these.
+    pub(crate) gate: Semaphore,
+    /// Pieces of the next journal.
+    pub(crate) journal: Mutex<Option<mpsc::Receiver<io::Result<Vec<u8>>>>>,
+    /// Gains a permit when a journal, artifact or shell is given up.
+    pub(crate) dropped: Arc<Semaphore>,
+    /// What was uploaded whole.
+    pub(crate) uploads: Mutex<HashMap<String, Vec<u8>>>,
+    /// Gains a permit when an upload has ended, well or not.
+    pub(crate) upload_ended: Semaphore,
+    /// Length of the artifact that is announced.
+    pub(crate) artifact_length: Mutex<Option<u64>>,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        let semaphore = || Semaphore::new(0);
+        Self {
+            calls: Mutex::default(),
+            begun: semaphore(),
+            gate: semaphore(),
+            journal: Mutex::default(),
+            dropped: Arc::new(semaphore()),
+            uploads: Mutex::default(),
+            upload_ended: semaphore(),
+            artifact_length: Mutex::default(),
+        }
+    }
+}
+
+impl Fake {
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    fn called(&self, name: &str) {
+        self.calls.lock().unwrap().push(name.to_owned());
+    }
+
+    async fn call(&self, name: &str, input: impl Serialize) -> Result<(), ApiError> {
+        let input = serde_json::to_value(input).unwrap();
+        if name == "StartBuild" {
+            match input["projectName"].as_str() {
+                Some("wait") => {
+                    self.begun.add_permits(1);
+                    self.gate.acquire().await.unwrap().forget();
+                }
+                Some("panic") => panic!("the fake service panics as it was told"),
+                Some("missing") => return Err(ApiError::not_found("Project cannot be found")),
+                _ => {}
+            }
+        }
+        self.called(name);
+        Ok(())
+    }
+}
+
+macro_rules! codebuild {
+    ($($name:ident $method:ident $input:ident $output:ident,)+) => {
+        impl CodeBuild for Fake {
+            $(fn $method(
+                &self,
+                _: &Context,
+                input: $input,
+            ) -> impl Future<Output = Result<$output, ApiError>> + Send {
+                async move { self.call(stringify!($name), input).await.map(|()| $output::default()) }
+            })+
+        }
+    };
+}
+for_each_codebuild_operation!(codebuild);
+
+/// Bytes that come over time.
+pub(crate) struct Source {
+    pieces: mpsc::Receiver<io::Result<Vec<u8>>>,
+    dropped: Arc<Semaphore>,
+}
+
+impl ByteSource for Source {
+    async fn next(&mut self) -> Option<io::Result<Vec<u8>>> {
+        self.pieces.recv().await
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.dropped.add_permits(1);
+    }
+}
+
+/// The input of a shell.
+pub(crate) struct Sink(mpsc::Sender<io::Result<Vec<u8>>>);
+
+impl ByteSink for Sink {
+    async fn send(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        self.0.send(Ok(bytes)).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+macro_rules! kiln {
+    ($($name:ident $method:ident $input:ident $output:ident,)+) => {
+        impl KilnService for Fake {
+            type Bytes = Source;
+            type Input = Sink;
+
+            $(fn $method(
+                &self,
+                _: &Context,
+                input: $input,
+            ) -> impl Future<Output = Result<$output, ApiError>> + Send {
+                async move { self.call(stringify!($name), input).await.map(|()| $output::default()) }
+            })+
+
+            async fn get_build_journal(&self, _: &Context, input: GetBuildJournalInput) -> Result<Source, ApiError> {
+                self.call("GetBuildJournal", input).await?;
+                let pieces = self.journal.lock().unwrap().take();
+                let pieces = pieces.ok_or_else(|| ApiError::not_found("no such build"))?;
+                Ok(Source { pieces, dropped: Arc::clone(&self.dropped) })
+            }
+
+            async fn upload_source(
+                &self,
+                _: &Context,
+                input: UploadSourceInput,
+                mut body: impl ByteSource,
+            ) -> Result<UploadSourceOutput, ApiError> {
+                let mut bytes = Vec::new();
+                let result = loop {
+                    match body.next().await {
+                        Some(Ok(piece)) => bytes.extend(piece),
+                        Some(Err(error)) => break Err(ApiError::invalid_input(error.to_string())),
+                        None => {
+                            let sha256 = input.sha256.clone().unwrap();
+                            let length = bytes.len() as u64;
+                            self.uploads.lock().unwrap().insert(sha256.clone(), bytes);
+                            break Ok(UploadSourceOutput {
+                                location: "bucket/key".to_owned(),
+                                version_id: None,
+                                sha256,
+                                bytes: length,
+                            });
+                        }
+                    }
+                };
+                self.upload_ended.add_permits(1);
+                result
+            }
+
+            async fn get_build_artifact(
+                &self,
+                _: &Context,
+                input: GetBuildArtifactInput,
+            ) -> Result<ArtifactContent<Source>, ApiError> {
+                self.call("GetBuildArtifact", input).await?;
+                let (sender, pieces) = mpsc::channel(2);
+                sender.try_send(Ok(b"<script>".to_vec())).unwrap();
+                sender.try_send(Ok(b"artifact".to_vec())).unwrap();
+                Ok(ArtifactContent {
+                    file_name: "a\"b\r\nc.zip".to_owned(),
+                    content_length: *self.artifact_length.lock().unwrap(),
+                    body: Source { pieces, dropped: Arc::clone(&self.dropped) },
+                })
+            }
+
+            /// A shell that repeats what it is told.
+            async fn debug_build(
+                &self,
+                _: &Context,
+                input: DebugBuildInput,
+            ) -> Result<DebugConnection<Source, Sink>, ApiError> {
+                self.call("DebugBuild", input).await?;
+                let (sender, pieces) = mpsc::channel(4);
+                Ok(DebugConnection {
+                    output: Source { pieces, dropped: Arc::clone(&self.dropped) },
+                    input: Sink(sender),
+                })
+            }
+
+            async fn badge(&self, input: BadgeInput) -> BadgeState {
+                match (input.uuid.as_str(), input.branch.as_deref()) {
+                    ("known", Some("a/b c")) => BadgeState::Passing,
+                    ("known", None) => BadgeState::Failing,
+                    _ => BadgeState::Unknown,
+                }
+            }
+        }
+    };
+}
+for_each_kiln_operation!(kiln);

@@ -1,0 +1,15 @@
+//! The front end over real sockets, in front of a small service that the tests control.
+
+#![allow(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
+
+mod authentication;
+mod client;
+mod fake;
+mod handlers;
+mod limits;
+mod malformed;
+mod pages;
+mod shutdown;
+mod streams;
+mod tls;
+mod world;

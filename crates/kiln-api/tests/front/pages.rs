@@ -1,0 +1,83 @@
+//! What anybody may see, and the names that the server answers to.
+
+use kiln_api::State;
+
+use crate::{client::Message, world::World};
+
+#[tokio::test]
+async fn pages_are_plain_and_for_nobody_to_frame() {
+    let world = World::start().await;
+    let reply = world.send(&Message::get("/-/")).await;
+    assert_eq!(reply.status, 200);
+    assert!(reply.text().contains("This is a Kiln server"));
+    assert!(reply.header("content-security-policy").contains("default-src 'none'"));
+    assert_eq!(reply.header("x-content-type-options"), "nosniff");
+    assert_eq!(reply.find("access-control-allow-origin"), None);
+
+    let browser = Message::get("/").with("Accept", "text/html");
+    let reply = world.send(&browser).await;
+    assert_eq!((reply.status, reply.header("location")), (302, "/-/"));
+    assert_eq!(world.send(&Message::get("/-/nothing")).await.status, 404);
+    let mut post = Message::get("/-/health");
+    post.method = "POST";
+    assert_eq!(world.send(&post).await.status, 405);
+}
+
+#[tokio::test]
+async fn health_follows_the_state() {
+    let world = World::start().await;
+    for (state, status, text) in
+        [(State::Starting, 503, "starting"), (State::Ready, 200, "ready"), (State::Stopping, 503, "stopping")]
+    {
+        world.readiness.set(state);
+        let reply = world.send(&Message::get("/-/health")).await;
+        assert_eq!(reply.status, status);
+        let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(body["status"], text);
+    }
+}
+
+#[tokio::test]
+async fn badges_need_no_signature() {
+    let world = World::start().await;
+    for (target, text) in [
+        ("/badges?uuid=known&branch=a%2Fb+c", "passing"),
+        ("/-/badges?uuid=known", "failing"),
+        ("/-/badges?uuid=known&branch=", "failing"),
+        ("/badges?uuid=%3Cscript%3E", "unknown"),
+        ("/badges", "unknown"),
+    ] {
+        let reply = world.send(&Message::get(target)).await;
+        assert_eq!((reply.status, reply.header("content-type")), (200, "image/svg+xml; charset=utf-8"));
+        assert!(reply.text().contains(&format!("build: {text}</title>")), "{target}: {}", reply.text());
+        assert!(!reply.text().contains("script"));
+        assert!(reply.header("cache-control").contains("no-cache"));
+    }
+}
+
+#[tokio::test]
+async fn strangers_names_are_refused() {
+    let world = World::with(|config| config.domains = vec!["kiln.example".to_owned()]).await;
+    let port = world.address.port();
+    for host in
+        [format!("127.0.0.1:{port}"), "localhost".to_owned(), "kiln.example".to_owned(), "b.kiln.example:1".to_owned()]
+    {
+        assert_eq!(world.send(&Message::get("/-/").with("Host", &host)).await.status, 200, "{host}");
+    }
+    for host in ["rebound.evil.example", "127.0.0.2", "kiln.example.evil.example"] {
+        let reply = world.send(&Message::get("/-/").with("Host", host)).await;
+        reply.refused("AccessDeniedException", "add it to 'domains'");
+        let call = Message::call("ListProjects", "{}").with("Host", host);
+        world.ask(call).await.refused("AccessDeniedException", host);
+    }
+    let mut twice = Message::get("/-/");
+    twice.headers.push(("Host".to_owned(), "localhost".to_owned()));
+    world.send(&twice).await.refused("InvalidInputException", "exactly one header Host");
+    let mut none = Message::get("/-/");
+    none.headers.clear();
+    world.send(&none).await.refused("InvalidInputException", "exactly one header Host");
+    let absolute = Message::get("http://other.example/-/");
+    world.send(&absolute).await.refused("InvalidInputException", "names another host");
+    assert_eq!(world.send(&Message::get("http://localhost/-/")).await.status, 200);
+    assert!(world.service.calls().is_empty());
+}
