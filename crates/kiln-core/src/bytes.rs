@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::FileExt as _,
 };
 
-use kiln_model::service::{ByteSink, ByteSource};
+use kiln_model::service::ByteSource;
 use kiln_runner::job::JOURNAL_FILE;
 use kiln_store::logs::{JournalReader, LogError};
 use tokio::sync::watch;
@@ -62,6 +62,11 @@ impl Content {
                 }
             }
         });
+        Self { pieces }
+    }
+
+    /// Pieces that somebody else sends.
+    pub(crate) fn of(pieces: tokio::sync::mpsc::Receiver<io::Result<Vec<u8>>>) -> Self {
         Self { pieces }
     }
 
@@ -146,15 +151,5 @@ impl Journal {
                 progress.changed().await.ok()?;
             },
         }
-    }
-}
-
-/// Nothing can be sent to a build yet.
-#[derive(Debug)]
-pub struct NoInput;
-
-impl ByteSink for NoInput {
-    async fn send(&mut self, _: Vec<u8>) -> io::Result<()> {
-        Err(io::Error::from(io::ErrorKind::BrokenPipe))
     }
 }

@@ -17,6 +17,14 @@ pub(crate) fn forget<R: Runners>(inner: &Inner<R>, uuid: &str) {
     note(inner, uuid, None);
 }
 
+/// Notes anew what a kept file system takes.
+pub(crate) fn measure<R: Runners>(inner: &Inner<R>, uuid: &str) {
+    match inner.runners.close(uuid, true) {
+        Ok(bytes) => note(inner, uuid, bytes),
+        Err(e) => tracing::warn!(build.uuid = %uuid, error = %e, "a kept file system cannot be measured"),
+    }
+}
+
 fn note<R: Runners>(inner: &Inner<R>, uuid: &str, bytes: Option<u64>) {
     let name = uuid.to_owned();
     let noted = inner.metadata.write_blocking(move |tx| {

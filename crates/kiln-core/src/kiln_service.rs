@@ -4,7 +4,7 @@ use std::fs;
 
 use kiln_buildspec::Severity;
 use kiln_model::{
-    ApiError, PhaseType, Timestamp,
+    ApiError, BuildStatus, PhaseType, Timestamp,
     kiln::{
         ArtifactDetail, BadgeInput, BadgeState, Capacity, DebugBuildInput, DescribeBuildInput, DescribeBuildOutput,
         DescribeQueueInput, DescribeQueueOutput, GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput,
@@ -16,8 +16,9 @@ use kiln_model::{
 use kiln_store::logs::{Line, LogError, LogReader};
 
 use crate::{
-    bytes::{Bytes, Journal, NoInput},
+    bytes::{Bytes, Journal},
     core::Core,
+    debug::ShellInput,
     document::Document,
     finish::TIMELINE_FILE,
     job,
@@ -100,7 +101,7 @@ fn thin(samples: Vec<ResourceSample>, most: usize) -> Vec<ResourceSample> {
 
 impl<R: Runners> KilnService for Core<R> {
     type Bytes = Bytes;
-    type Input = NoInput;
+    type Input = ShellInput;
 
     async fn describe_queue(&self, _: &Context, input: DescribeQueueInput) -> Result<DescribeQueueOutput, ApiError> {
         let shown = input.max_results.unwrap_or(QUEUE_SHOWN).clamp(1, MOST_QUEUE_SHOWN) as usize;
@@ -279,12 +280,18 @@ impl<R: Runners> KilnService for Core<R> {
         &self,
         _: &Context,
         input: DebugBuildInput,
-    ) -> Result<DebugConnection<Bytes, NoInput>, ApiError> {
+    ) -> Result<DebugConnection<Bytes, ShellInput>, ApiError> {
         let (_, document) = self.find_build(&input.id)?;
         if document.kept_bytes.is_none() {
-            return Err(ApiError::invalid_input(format!("The file system of build {} was not kept", input.id)));
+            let message = match document.lifecycle.status {
+                BuildStatus::InProgress => {
+                    format!("Build {} is still running: there is a shell after it failed", input.id)
+                }
+                _ => format!("The file system of build {} is not there: it is kept after a failure", input.id),
+            };
+            return Err(ApiError::invalid_input(message));
         }
-        Err(ApiError::unsupported("DebugBuild"))
+        crate::debug::open(&self.inner, document.uuid())
     }
 
     async fn badge(&self, input: BadgeInput) -> BadgeState {

@@ -29,6 +29,39 @@ impl fmt::Display for RunnersError {
 
 impl std::error::Error for RunnersError {}
 
+/// A shell on a terminal, for somebody far away. Methods may be called from several threads.
+pub trait Shell: Send + Sync {
+    /// Waits for output; 0 bytes: there will be no more.
+    ///
+    /// # Errors
+    /// When the terminal cannot be read.
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Passes input on; waits while the terminal takes none.
+    ///
+    /// # Errors
+    /// When the shell is gone.
+    fn write(&self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Says that there will be no more input.
+    ///
+    /// # Errors
+    /// When the shell is gone.
+    fn end_input(&self) -> io::Result<()>;
+
+    /// Gives the terminal a size.
+    fn resize(&self, rows: u16, columns: u16);
+
+    /// Ends the shell, should it still be there.
+    fn kill(&self);
+
+    /// Waits until its container is gone; the shell's exit status, or why there is none.
+    ///
+    /// # Errors
+    /// A sentence.
+    fn wait(&self) -> Result<u8, String>;
+}
+
 /// Starts runners and looks after their directories; named by the build's uuid.
 pub trait Runners: Send + Sync + 'static {
     /// Makes the directory of a build that has none, writes its job into it and starts its runner. When it fails nothing
@@ -65,6 +98,12 @@ pub trait Runners: Send + Sync + 'static {
     /// # Errors
     /// [`RunnersError`].
     fn close(&self, uuid: &str, keep: bool) -> Result<Option<u64>, RunnersError>;
+
+    /// Opens a shell in the kept file system of a build, on a terminal of its own. One at a time.
+    ///
+    /// # Errors
+    /// [`RunnersError`]: it is not there any more, or in use.
+    fn shell(&self, uuid: &str) -> Result<Arc<dyn Shell>, RunnersError>;
 
     /// From now on calls `nudge` for builds that are started or [`Self::watch`]ed.
     fn on_change(&self, nudge: Nudge);

@@ -13,5 +13,6 @@ pub mod event;
 pub mod frame;
 pub mod journal;
 mod path_bytes;
+pub mod shell;
 
 pub use path_bytes::PathBytes;

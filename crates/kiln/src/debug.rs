@@ -29,12 +29,12 @@ use crate::{
 
 mod pty;
 
-use pty::{Pty, RawMode};
+pub(crate) use pty::{Pty, RawMode};
 
 /// Input that waits for the shell to take it.
 const MAX_WAITING: usize = 64 * 1024;
 /// What ends the input of a shell whose input is no terminal.
-const END_OF_INPUT: u8 = 0x04;
+pub(crate) const END_OF_INPUT: u8 = 0x04;
 
 /// What `kiln debug` is told.
 #[derive(Debug, Args)]
@@ -111,7 +111,7 @@ fn shell(build: &BuildDir, app: &App) -> anyhow::Result<Option<u8>> {
 }
 
 /// `exit N`, written by the runner.
-fn read_result(file: &mut File, from: u64) -> io::Result<Option<u8>> {
+pub(crate) fn read_result(file: &mut File, from: u64) -> io::Result<Option<u8>> {
     file.seek(SeekFrom::Start(from))?;
     let mut text = String::new();
     file.take(4096).read_to_string(&mut text)?;

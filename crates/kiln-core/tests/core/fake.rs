@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Condvar, Mutex},
 };
 
-use kiln_core::runners::{Nudge, Runners, RunnersError};
+use kiln_core::runners::{Nudge, Runners, RunnersError, Shell};
 use kiln_model::{BuildStatus, PhaseContext, PhaseType};
 use kiln_runner::job::{BuildspecSource, Control, JOURNAL_FILE, Job};
 use kiln_wire::{
@@ -199,6 +199,10 @@ impl Runners for FakeRunners {
         assert!(!keep);
         fs::remove_dir_all(self.dir(uuid)).ok();
         Ok(None)
+    }
+
+    fn shell(&self, _: &str) -> Result<Arc<dyn Shell>, RunnersError> {
+        Err(RunnersError { message: "there are no shells here".to_owned(), disk_full: false })
     }
 
     fn on_change(&self, nudge: Nudge) {
