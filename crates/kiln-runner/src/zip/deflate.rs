@@ -26,7 +26,11 @@ pub(super) struct Block {
 /// A compressed piece of a file.
 #[derive(Debug)]
 pub(super) struct Packed {
+    /// Its length before.
+    pub(super) size: u64,
+    /// As it was; empty where it is certain that nobody wants it.
     pub(super) raw: Vec<u8>,
+    /// As part of a deflate stream; empty where the file is to be stored.
     pub(super) deflated: Vec<u8>,
     pub(super) crc: crc32fast::Hasher,
     pub(super) last: bool,
@@ -52,30 +56,27 @@ impl Worker {
     }
 
     /// Compresses a block into whole bytes of a deflate stream: blocks of a file, put one behind the other, are one
-    /// stream, ended by the last block.
+    /// stream, ended by the last block. A file of one block that would not shrink gets none.
     pub(super) fn pack(&mut self, block: Block) -> Packed {
-        let Block { data, first, last } = block;
+        let Block { data: mut raw, first, last } = block;
+        let size = raw.len() as u64;
         let mut crc = crc32fast::Hasher::new();
-        crc.update(&data);
+        crc.update(&raw);
         let mut deflated = Vec::new();
-        if first && last && data.is_empty() {
-            // Stored: no stream at all.
+        let shrinks = self.shrinks(&raw);
+        if first && last {
+            if shrinks && let Some(packed) = shrink(&mut self.whole, &raw, &mut self.scratch) {
+                deflated.extend_from_slice(packed);
+                raw = Vec::new();
+            }
         } else {
-            let done = self.shrinks(&data)
-                && if first && last {
-                    shrink(&mut self.whole, &data, &mut self.scratch)
-                        .map(|packed| deflated.extend_from_slice(packed))
-                        .is_some()
-                } else {
-                    let flush = if last { FlushCompress::Finish } else { FlushCompress::Sync };
-                    run(&mut self.part, &data, flush, &mut deflated)
-                };
-            if !done {
+            let flush = if last { FlushCompress::Finish } else { FlushCompress::Sync };
+            if !shrinks || !run(&mut self.part, &raw, flush, &mut deflated) {
                 deflated.clear();
-                store(&data, last, &mut deflated);
+                store(&raw, last, &mut deflated);
             }
         }
-        Packed { raw: data, deflated, crc, last }
+        Packed { size, raw, deflated, crc, last }
     }
 
     /// False for data that looks packed already (archives, images, random bytes), judged by a quick look at two places:
@@ -168,10 +169,12 @@ mod tests {
         assert_eq!(inflate(&stream), blocks.concat());
         assert!(stream.len() < 250_000);
 
-        for last in [noise(300_000), text] {
-            let packed = worker.pack(Block { data: last.clone(), first: true, last: true });
-            assert_eq!(inflate(&packed.deflated), last);
-            assert_eq!(packed.crc.finalize(), crc32fast::hash(&last));
+        let whole = worker.pack(Block { data: text.clone(), first: true, last: true });
+        assert_eq!((inflate(&whole.deflated), whole.raw.len(), whole.size), (text.clone(), 0, text.len() as u64));
+        assert_eq!(whole.crc.finalize(), crc32fast::hash(&text));
+        for data in [noise(300_000), noise(100), Vec::new()] {
+            let whole = worker.pack(Block { data: data.clone(), first: true, last: true });
+            assert_eq!((whole.raw, whole.deflated.len()), (data, 0));
         }
     }
 }

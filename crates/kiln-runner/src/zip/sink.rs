@@ -178,8 +178,10 @@ impl Sink {
     fn block(&mut self, packed: Packed) -> Result<(), SinkError> {
         let Some(current) = &mut self.current else { return Ok(()) };
         current.crc.combine(&packed.crc);
-        current.size = current.size.saturating_add(packed.raw.len() as u64);
-        current.compressed = current.compressed.saturating_add(packed.deflated.len() as u64);
+        current.size = current.size.saturating_add(packed.size);
+        // Without a stream it cannot become smaller, and is stored.
+        let compressed = if packed.deflated.is_empty() { packed.size } else { packed.deflated.len() as u64 };
+        current.compressed = current.compressed.saturating_add(compressed);
         if !current.description.zip64 && (current.size >= U32_LIMIT || current.compressed >= U32_LIMIT) {
             return Err(SinkError::Grew(printable(&current.description.name)));
         }
