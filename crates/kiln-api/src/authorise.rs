@@ -7,7 +7,7 @@ pub trait Authorizer: Send + Sync + 'static {
     /// Lets the caller do the operation or says why not.
     ///
     /// # Errors
-    /// `AccessDeniedException`, in AWS's words ([`denied`]).
+    /// `AccessDeniedException`, in AWS's words (`security.md` 1.5).
     fn authorise(&self, caller: &Caller, operation: &OperationInfo) -> Result<(), ApiError>;
 }
 

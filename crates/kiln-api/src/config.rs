@@ -54,7 +54,7 @@ impl Config {
 pub struct Limits {
     /// Connections at the same time; for one more, the one that has idled longest is closed.
     pub connections: usize,
-    /// Requests that are handled at the same time; one more gets `ThrottlingException`.
+    /// Authenticated requests that are handled at the same time; one more gets `ThrottlingException`.
     pub requests: usize,
     /// Bytes of a request's head.
     pub head_bytes: usize,

@@ -61,7 +61,6 @@ impl<S: CodeBuild + KilnService, K: Keys, A: Authorizer> Server<S, K, A> {
         let (parts, body) = request.into_parts();
         let config = &self.config;
         let length = framing::check(&parts, peer, &config.domains)?;
-        let _slot = self.requests.try_acquire().map_err(|_| ApiError::throttling())?;
 
         let service = match route {
             Route::Page(page) => return Ok(pages::answer(page, &parts, &config.readiness, self.service.as_ref()).await),
@@ -106,6 +105,9 @@ impl<S: CodeBuild + KilnService, K: Keys, A: Authorizer> Server<S, K, A> {
                     refuse(Some(&claim), error);
                 }
             })?;
+
+        // Only now: whoever has no key cannot take the room of those who have one.
+        let _slot = self.requests.try_acquire().map_err(|_| ApiError::throttling())?;
 
         let operation = match (operation?, &content) {
             (Some(operation), _) => operation,

@@ -1,6 +1,6 @@
 //! `sts:GetCallerIdentity`: what people and Terraform ask first (`api.md` 1.4).
 
-use http::{Method, Response, header, request::Parts};
+use http::{Response, header, request::Parts};
 use kiln_model::{ApiError, service::Context};
 
 use crate::{
@@ -14,9 +14,12 @@ const VERSION: &str = "2011-06-15";
 
 /// Checks that a request asks for `GetCallerIdentity`, the one operation that there is.
 pub(super) fn operation(parts: &Parts, body: &[u8]) -> Result<(), ApiError> {
-    let text = match parts.method {
-        Method::GET => parts.uri.query().unwrap_or_default(),
-        _ => std::str::from_utf8(body).map_err(|_| ApiError::serialization("the body is no form: it is not UTF-8"))?,
+    // A presigned link has the parameters in its query, whatever its method.
+    let text = match body {
+        b"" => parts.uri.query().unwrap_or_default(),
+        body => {
+            std::str::from_utf8(body).map_err(|_| ApiError::serialization("the body is no form: it is not UTF-8"))?
+        }
     };
     match form::value(text, "Action").as_deref() {
         Some("GetCallerIdentity") => Ok(()),

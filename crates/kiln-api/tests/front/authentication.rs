@@ -158,6 +158,12 @@ async fn who_am_i() {
     assert!(nobody.text().contains("<Code>InvalidClientTokenId</Code>"), "{}", nobody.text());
     let unsigned = world.send(&ask).await;
     assert!(unsigned.text().contains("<Code>MissingAuthenticationToken</Code>"), "{}", unsigned.text());
+    // As in a presigned link: the parameters in the query.
+    for method in ["GET", "POST"] {
+        let mut query = Message::form("");
+        (query.method, query.target) = (method, "/?Action=GetCallerIdentity&Version=2011-06-15".to_owned());
+        assert!(world.ask(query).await.text().contains("<Account>000000000000</Account>"), "{method}");
+    }
     let mut assume = Message::form("Action=AssumeRole&Version=2011-06-15");
     assume.region = "us-east-1";
     let reply = world.ask(assume).await;
