@@ -29,6 +29,7 @@ pub use native::NativeEngine;
 pub use oci::{OciEngine, runtime_version};
 pub use sandbox::Sandbox;
 pub use sweep::{Leftover, leftovers, sweep};
+pub use sys::process::pass_on_no_descriptors;
 
 pub use spec::{
     Access, Disk, EnvPair, Exit, Limits, NetworkMode, Notices, Process, RootFs, SandboxSpec, Usage, Volume,

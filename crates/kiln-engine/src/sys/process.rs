@@ -109,6 +109,15 @@ fn cloexec_from(first: RawFd) -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, CLOSE_RANGE_CLOEXEC) }).map(drop)
 }
 
+/// Sees to it that programs which this process starts get none of the descriptors that are open now, standard input,
+/// output and error aside: those that it inherited itself would live on in programs that outlive it.
+///
+/// # Errors
+/// When the kernel knows no `close_range` with close-on-exec (before 5.11).
+pub fn pass_on_no_descriptors() -> io::Result<()> {
+    cloexec_from(3)
+}
+
 /// Makes `fd` also number `number` of this process, without close-on-exec. Whatever had that number is closed: call this
 /// only in a process that is about to exec and that no longer uses the low numbers.
 fn place(fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {

@@ -80,7 +80,6 @@ impl ServerRunners {
 
     /// Takes the directory of a build whose runner has ended; `None`: there is none.
     fn take(&self, uuid: &str) -> Result<Option<BuildDir>, RunnersError> {
-        let _alone = self.watcher.looking();
         let dir = self.builds.dir(uuid);
         match self.builds.lock(uuid) {
             Ok(Some(build)) => Ok(Some(build)),
@@ -105,7 +104,7 @@ impl Runners for ServerRunners {
     }
 
     fn alive(&self, uuid: &str) -> bool {
-        self.watcher.in_use(uuid)
+        self.builds.in_use(uuid)
     }
 
     fn tell(&self, uuid: &str, control: Control) {

@@ -113,6 +113,10 @@ impl Shell for ServerShell {
     }
 
     fn wait(&self) -> Result<u8, String> {
+        // Before it is taken: until it has ended it may have to be killed.
+        let mut ended = [PollFd::new(&self.watched.0, PollFlags::IN)];
+        rustix::io::retry_on_intr(|| poll(&mut ended, None::<&Timespec>))
+            .map_err(|e| format!("the shell's runner cannot be waited for: {e}"))?;
         let runner = self.runner.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(runner) = runner {
             runner.wait().map_err(|e| format!("the shell's runner cannot be waited for: {e}"))?;

@@ -172,7 +172,7 @@ fn a_build_without_a_source_is_followed_to_its_end_and_closed() {
     let mut job = job(&runners, data.path(), &id, spec);
     job.service.as_mut().unwrap().variables = vec![("CODEBUILD_LOCAL_BUILD".into(), None)];
     runners.start(&job).unwrap();
-    assert_eq!(runners.known().unwrap(), [id.clone()]);
+    assert_eq!(runners.known().unwrap(), std::slice::from_ref(&id));
     await_change(&changes, &id, || !runners.alive(&id));
     let (text, ended) = journal(&runners, &id);
     assert_eq!(ended, Some(BuildStatus::Succeeded), "{text}");
@@ -275,6 +275,35 @@ artifacts:
     assert_clean(data.path());
 }
 
+/// Works in a shell, leaves it, and kills a second one.
+fn shell_in_the_kept_file_system(runners: &ServerRunners, id: &str) {
+    let shell = runners.shell(id).unwrap();
+    assert!(runners.alive(id));
+    assert!(runners.shell(id).is_err_and(|e| e.message.contains("in use")), "one at a time");
+    shell.resize(33, 77);
+    shell.write(b"stty size; echo left=$((40 + 2)); exit 7\n").unwrap();
+    let (mut output, mut buffer) = (Vec::new(), [0; 100]);
+    while let n @ 1.. = shell.read(&mut buffer).unwrap() {
+        output.extend_from_slice(buffer.get(..n).unwrap());
+    }
+    let output = String::from_utf8_lossy(&output);
+    assert!(output.contains("33 77") && output.contains("left=42"), "{output}");
+    assert_eq!(shell.wait(), Ok(7));
+    assert!(shell.write(b"x").is_err());
+    drop(shell);
+
+    let shell = runners.shell(id).unwrap();
+    shell.write(b"echo here\n").unwrap();
+    assert!(shell.read(&mut buffer).unwrap() > 0);
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| shell.wait());
+        shell.kill();
+        assert_ne!(waiting.join().unwrap(), Ok(0));
+    });
+    drop(shell);
+    assert!(!runners.alive(id));
+}
+
 #[test]
 fn another_process_stops_a_build_and_its_file_system_is_kept() {
     let data = tempfile::tempdir().unwrap();
@@ -288,7 +317,8 @@ fn another_process_stops_a_build_and_its_file_system_is_kept() {
     let kept = runners.close(&id, true).unwrap();
     assert!(kept.is_some_and(|bytes| bytes > 0), "{kept:?}");
     assert!(!runners.dir(&id).join(JOURNAL_FILE).exists() && Job::read(&runners.dir(&id)).is_ok());
-    assert_eq!(runners.known().unwrap(), [id.clone()]);
+    assert_eq!(runners.known().unwrap(), std::slice::from_ref(&id));
+    shell_in_the_kept_file_system(&runners, &id);
 
     let endless = uuid(3);
     runners.start(&self::job(&runners, data.path(), &endless, ENDLESS)).unwrap();

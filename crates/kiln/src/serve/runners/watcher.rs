@@ -37,8 +37,6 @@ pub(super) struct Watcher {
     inotify: OwnedFd,
     state: Mutex<State>,
     nudge: RwLock<Option<Nudge>>,
-    /// To look at a lock means to take it for a moment: one at a time, or they see each other.
-    looking: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -69,14 +67,7 @@ impl Watcher {
         let inotify = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &inotify, EventData::new_u64(INOTIFY), EventFlags::IN)?;
-        let watcher = Arc::new(Self {
-            builds,
-            epoll,
-            inotify,
-            state: Mutex::default(),
-            nudge: RwLock::default(),
-            looking: Mutex::default(),
-        });
+        let watcher = Arc::new(Self { builds, epoll, inotify, state: Mutex::default(), nudge: RwLock::default() });
         let at_work = Arc::clone(&watcher);
         thread::Builder::new().name("runners".to_owned()).spawn(move || at_work.work())?;
         Ok(watcher)
@@ -84,17 +75,6 @@ impl Watcher {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Held by whoever tries the lock of a build.
-    pub(super) fn looking(&self) -> MutexGuard<'_, ()> {
-        self.looking.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// True when somebody holds the lock of a build.
-    pub(super) fn in_use(&self, uuid: &str) -> bool {
-        let _alone = self.looking();
-        self.builds.in_use(uuid)
     }
 
     pub(super) fn on_change(&self, nudge: Nudge) {
@@ -207,7 +187,7 @@ impl Watcher {
     /// find it still held.
     fn await_release(&self, uuid: &str) {
         let mut waited = Duration::ZERO;
-        while self.in_use(uuid) && waited < LETTING_GO {
+        while self.builds.in_use(uuid) && waited < LETTING_GO {
             thread::sleep(LOOK);
             waited += LOOK;
         }
