@@ -18,9 +18,13 @@ use crate::Violation;
 
 /// Checks one journal.
 pub(crate) fn check(id: &str, path: &Path) -> io::Result<Vec<Violation>> {
+    check_from(id, &mut File::open(path)?)
+}
+
+/// Checks a journal that is read from somewhere.
+pub(crate) fn check_from(id: &str, file: &mut impl Read) -> io::Result<Vec<Violation>> {
     let mut walk = Walk { id, violations: Vec::new(), ..Walk::default() };
     let mut decoder = Decoder::new();
-    let mut file = File::open(path)?;
     let mut buffer = vec![0; 1 << 20];
     loop {
         let n = file.read(&mut buffer)?;

@@ -1,8 +1,9 @@
 //! Verifies the invariants of `reliability.md` section 2 on a data directory and on the machine (never shipped).
 //!
-//! Every fault test ends with [`check`]; by hand: `cargo run -p kiln-check -- DATA_DIR [--secret VALUE]…`. Database
-//! checks belong to the service, which has a database.
+//! Every fault test ends with [`check`]; by hand: `cargo run -p kiln-check -- DATA_DIR [--secret VALUE]…`. Where there
+//! is a database it is checked too, with the logs and objects that it names; the server must not run then.
 
+mod database;
 mod host;
 mod journal;
 
@@ -12,6 +13,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+pub use database::{Accepted, Ends, check_accepted};
 
 /// I4 gives what carries a build's id this long to go after the build's end: the kernel removes network interfaces and
 /// mounts in the background, on a busy machine some seconds later.
@@ -42,7 +45,7 @@ impl fmt::Display for Violation {
 /// owner alone).
 ///
 /// # Errors
-/// When the data directory cannot be read.
+/// When the data directory cannot be read, or a server uses it.
 pub fn check(data: &Path, secrets: &[String]) -> io::Result<Vec<Violation>> {
     let mut violations = Vec::new();
     for (id, dir) in builds(data)? {
@@ -51,6 +54,7 @@ pub fn check(data: &Path, secrets: &[String]) -> io::Result<Vec<Violation>> {
             violations.extend(journal::check(&id, &path)?);
         }
     }
+    violations.extend(database::check(data)?);
     violations.extend(left_over(data)?);
     for secret in secrets.iter().filter(|s| !s.is_empty()) {
         for path in holding(data, secret.as_bytes())? {

@@ -35,7 +35,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "kiln-wire",
         ],
     ),
-    ("kiln-check", &["kiln-model", "kiln-wire"]),
+    ("kiln-check", &["kiln-core", "kiln-model", "kiln-store", "kiln-wire"]),
 ];
 
 /// Crates that compute and never reach out: no crate that does I/O for them.
