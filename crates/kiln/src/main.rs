@@ -16,9 +16,11 @@ mod exit;
 mod image;
 mod lint;
 mod logs;
+mod papers;
 mod run;
 mod runner;
 mod runs;
+mod serve;
 mod signals;
 mod terminal;
 
@@ -51,6 +53,8 @@ enum Command {
     Image(image::ImageArgs),
     /// List and remove caches
     Cache(cache::CacheArgs),
+    /// Run the service: AWS CodeBuild's API, a queue, builds
+    Serve(serve::ServeArgs),
     /// Say what this machine can and cannot do for builds, and why
     Doctor(doctor::DoctorArgs),
     /// Print the version
@@ -80,6 +84,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Image(args) => image::run(&args, &app()?),
         Command::Cache(args) => cache::run(&args, &app()?),
         Command::Doctor(args) => doctor::run(&args, &app()?),
+        Command::Serve(args) => serve::run(&args, &app()?),
         Command::Version => {
             println!("kiln {}", env!("CARGO_PKG_VERSION"));
             Ok(ExitCode::SUCCESS)
@@ -92,7 +97,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
 fn variables() -> String {
     let mut text = "Environment variables:\n".to_owned();
     for (name, meaning) in environment::VARIABLES {
-        text.push_str(&format!("  {name:<18} {meaning}\n"));
+        text.push_str(&format!("  {name:<28} {meaning}\n"));
     }
     text
 }

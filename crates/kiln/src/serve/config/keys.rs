@@ -1,0 +1,62 @@
+//! Every key of the configuration, in one table; `docs/configuration.md` describes each.
+
+/// A key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key {
+    /// Its path in `kiln.toml`: `listen`, `capacity.max_builds`.
+    pub(crate) path: &'static str,
+    /// Whether it is a list; in a variable its items stand between commas.
+    pub(crate) list: bool,
+}
+
+const fn value(path: &'static str) -> Key {
+    Key { path, list: false }
+}
+
+const fn list(path: &'static str) -> Key {
+    Key { path, list: true }
+}
+
+/// All of them.
+pub(crate) const KEYS: [Key; 19] = [
+    value("account"),
+    value("region"),
+    value("listen"),
+    list("domains"),
+    value("log.level"),
+    value("log.format"),
+    value("tls.cert"),
+    value("tls.key"),
+    value("capacity.max_builds"),
+    value("capacity.memory"),
+    value("capacity.memory_overcommit"),
+    value("capacity.queue_limit"),
+    value("network.mode"),
+    list("network.allow"),
+    value("engine"),
+    value("runtime"),
+    value("keep_budget"),
+    value("max_log_bytes"),
+    value("allow_host_image"),
+];
+
+impl Key {
+    /// Its variable: `KILN_CAPACITY_MAX_BUILDS`.
+    pub(crate) fn variable(&self) -> String {
+        format!("KILN_{}", self.path.replace('.', "_").to_ascii_uppercase())
+    }
+}
+
+/// Variables `KILN_*` that are no keys: those of every command, and of tests.
+pub(crate) const OTHER_VARIABLES: [&str; 5] =
+    ["KILN_DATA", "KILN_RUNNER", "KILN_CONFIG", "KILN_CRASH_POINT", "KILN_SOAK"];
+
+/// The path that somebody may have meant, for one that does not exist.
+pub(crate) fn nearest(path: &str) -> Option<&'static str> {
+    fn last(path: &str) -> &str {
+        path.rsplit('.').next().unwrap_or(path)
+    }
+    let far =
+        |key: &Key| strsim::osa_distance(path, key.path).min(strsim::osa_distance(last(path), last(key.path)) + 1);
+    KEYS.iter().map(|key| (far(key), key.path)).min().filter(|(far, _)| *far <= 3).map(|(_, path)| path)
+}

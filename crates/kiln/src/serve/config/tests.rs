@@ -1,0 +1,155 @@
+use std::{ffi::OsString, net::Ipv6Addr};
+
+use super::*;
+
+const MACHINE: Machine = Machine { cpus: 2, memory_bytes: 8 << 30 };
+
+fn read(text: &str, variables: &[(&str, &str)]) -> Result<Settings, Problems> {
+    let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let raw = Raw::default().file(Path::new("kiln.toml"), text).variables(variables);
+    Settings::from_raw(raw, Path::new("/data"), MACHINE)
+}
+
+#[test]
+fn nothing_said_gives_the_defaults() {
+    let settings = read("", &[]).unwrap();
+    assert_eq!(settings.home.account, "000000000000");
+    assert_eq!(settings.home.region, "us-east-1");
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:5456");
+    assert_eq!(settings.capacity, Capacity { memory_bytes: 8 << 30, builds: 8 });
+    assert_eq!(settings.queue_limit, 20_000);
+    assert_eq!(settings.engine, EngineChoice::Native);
+    assert_eq!(settings.tls, None);
+    assert!(settings.allow_host_image, "only this machine reaches it");
+}
+
+#[test]
+fn every_key_is_read() {
+    let text = r#"
+account = "123456789012"
+region = "eu-central-1"
+listen = "[::]:443"
+domains = ["Kiln.Example", "10.0.0.7"]
+engine = "oci"
+runtime = "/usr/sbin/runc"
+keep_budget = "0"
+max_log_bytes = "5MiB"
+allow_host_image = true
+[log]
+level = "info,kiln_api=debug"
+format = "json"
+[tls]
+cert = "tls/server.pem"
+key = "/etc/kiln/key.pem"
+[capacity]
+max_builds = 200
+memory = "4GiB"
+memory_overcommit = 2.5
+queue_limit = 10
+[network]
+mode = "none"
+allow = ["10.1.0.0/16", "fd00::/8"]
+"#;
+    let settings = read(text, &[]).unwrap();
+    let wanted = Settings {
+        home: Home { account: "123456789012".into(), region: "eu-central-1".into() },
+        listen: SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 443),
+        domains: vec!["kiln.example".into(), "10.0.0.7".into()],
+        log: Log { level: "info,kiln_api=debug".into(), json: true },
+        tls: Some(TlsFiles { cert: "/data/tls/server.pem".into(), key: "/etc/kiln/key.pem".into() }),
+        capacity: Capacity { memory_bytes: 10 << 30, builds: 200 },
+        queue_limit: 10,
+        network: Network::None,
+        network_allow: vec!["10.1.0.0/16".into(), "fd00::/8".into()],
+        engine: EngineChoice::Oci { runtime: "/usr/sbin/runc".into() },
+        keep_budget: 0,
+        max_log_bytes: 5 << 20,
+        allow_host_image: true,
+    };
+    assert_eq!(settings, wanted);
+    let all = Raw::default().file(Path::new("kiln.toml"), text);
+    for key in keys::KEYS {
+        assert!(all.origin(key.path).is_some(), "{} is missing in this test", key.path);
+    }
+}
+
+#[test]
+fn the_later_wins() {
+    let variables = [("KILN_LISTEN", "127.0.0.1:2"), ("KILN_DOMAINS", "a.example, b.example"), ("KILN_REGION", "")];
+    let settings = read("listen = \"127.0.0.1:1\"\nregion = \"eu-west-1\"\n", &variables).unwrap();
+    assert_eq!(settings.listen.port(), 2);
+    assert_eq!(settings.domains, ["a.example", "b.example"]);
+    assert_eq!(settings.home.region, "eu-west-1", "an empty variable is not set");
+    let raw = Raw::default().variables([("KILN_LISTEN".into(), "127.0.0.1:2".into())]);
+    let raw = raw.flag("--listen", "listen", Some("127.0.0.1:3"));
+    assert_eq!(Settings::from_raw(raw, Path::new("/"), MACHINE).unwrap().listen.port(), 3);
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let text = "acount = \"123456789012\"\nlisten = \"5456\"\n\n[capacity]\nmax_builds = 0\nmemory = [1]\nmax_bulds = 3\n\
+                [tls]\ncert = \"c.pem\"\n[console]\ncolour = \"red\"\n";
+    let variables = [("KILN_LOG_FORMAT", "xml"), ("KILN_LISEN", "x"), ("KILN_DATA", "/is/for/others")];
+    let problems = read(text, &variables).unwrap_err().to_string();
+    let lines: Vec<_> = problems.lines().collect();
+    assert_eq!(lines[0], "the configuration has 9 mistakes:", "{problems}");
+    for line in [
+        "  kiln.toml:1: there is no key 'acount'; did you mean 'account'?",
+        "  kiln.toml:7: there is no key 'capacity.max_bulds'; did you mean 'capacity.max_builds'?",
+        "  kiln.toml:10: there is no key 'console'; docs/configuration.md has them all",
+        "  KILN_LISEN: no such variable; see docs/configuration.md",
+        "  kiln.toml:2: listen: '5456' is not an address with a port, e.g. 127.0.0.1:5456 or [::1]:5456",
+        "  KILN_LOG_FORMAT: log.format: 'xml' is not one of text, json",
+        "  kiln.toml:9: tls.cert needs tls.key beside it",
+        "  kiln.toml:6: capacity.memory: is a list of other things than texts, where one value is wanted",
+        "  kiln.toml:5: capacity.max_builds: '0' is not a number from 1 to 10000",
+    ] {
+        assert!(lines.contains(&line), "{line}\n{problems}");
+    }
+}
+
+#[test]
+fn broken_toml_is_told_with_its_line_and_the_rest_is_read() {
+    let problems = read("listen = \n[capacity]\nmax_builds = -1\n", &[]).unwrap_err().to_string();
+    assert!(problems.contains("kiln.toml:1: "), "{problems}");
+    assert!(problems.contains("kiln.toml:3: capacity.max_builds: '-1'"), "{problems}");
+}
+
+#[test]
+fn beyond_loopback_the_host_image_must_be_allowed() {
+    assert!(!read("listen = \"0.0.0.0:5456\"", &[]).unwrap().allow_host_image);
+    assert!(read("listen = \"0.0.0.0:5456\"\nallow_host_image = true", &[]).unwrap().allow_host_image);
+    assert!(!read("allow_host_image = false", &[]).unwrap().allow_host_image);
+}
+
+#[test]
+fn values_that_cannot_be() {
+    for (text, why) in [
+        ("account = 12", "twelve digits"),
+        ("region = \"Europe\"", "lower-case"),
+        ("domains = [\"*.kiln.example\"]", "host name"),
+        ("domains = \"kiln.example\"", "write [\"kiln.example\"]"),
+        ("engine = \"docker\"", "native, oci"),
+        ("runtime = \"runc\"", "engine = \"oci\""),
+        ("keep_budget = \"much\"", "is not a size"),
+        ("max_log_bytes = 5", "too small"),
+        ("allow_host_image = \"yes\"", "neither true nor false"),
+        ("capacity.memory_overcommit = 0.5", "from 1 to 100"),
+        ("network.allow = [\"10.0.0.0/33\"]", "range of addresses"),
+        ("log.level = \"x=y=z\"", "is no level"),
+    ] {
+        let problems = read(text, &[]).unwrap_err();
+        assert_eq!(problems.0.len(), 1, "{problems}");
+        assert!(problems.to_string().contains(why), "{problems}");
+    }
+}
+
+#[test]
+fn every_key_is_documented() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for key in keys::KEYS {
+        let row = format!("| `{}` | `{}` |", key.path, key.variable());
+        assert!(page.contains(&row), "docs/configuration.md has no row {row}");
+    }
+}

@@ -1,0 +1,16 @@
+//! What the service writes of itself: one line for each thing that happens, on standard error.
+
+use std::io;
+
+use anyhow::Context as _;
+use tracing_subscriber::EnvFilter;
+
+use super::config::Log;
+
+/// Begins to write. Requests have a line each at level `debug`; no line has a secret, a signature or a body.
+pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
+    let filter: EnvFilter = log.level.parse().context("log.level")?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
+    let started = if log.json { builder.json().try_init() } else { builder.with_target(false).try_init() };
+    started.map_err(|e| anyhow::anyhow!("cannot write a log: {e}"))
+}
