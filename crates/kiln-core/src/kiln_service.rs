@@ -220,7 +220,7 @@ impl<R: Runners> KilnService for Core<R> {
         let lines = log.lines(first, most).map_err(|e| log_refused(&e))?;
         // One that may still grow is shown when it is whole.
         let whole = |line: &Line| line.complete || over;
-        let next_line = lines.iter().filter(|l| whole(l)).next_back().map_or(first, |line| line.number + 1) + 1;
+        let next_line = lines.iter().rfind(|l| whole(l)).map_or(first, |line| line.number + 1) + 1;
         let complete = over && log.lines(next_line - 1, 1).map_err(|e| log_refused(&e))?.is_empty();
         let lines = lines.into_iter().filter(whole).map(|line| LogLine {
             number: line.number + 1,

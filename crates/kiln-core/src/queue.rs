@@ -210,7 +210,7 @@ impl Queue {
     }
 
     /// Takes the build that starts now, if one may: it counts as running from here on.
-    pub fn next(&mut self) -> Option<Waiting> {
+    pub fn take_next(&mut self) -> Option<Waiting> {
         if self.running.len() >= self.capacity.builds as usize {
             return None;
         }
@@ -315,7 +315,7 @@ mod tests {
     }
 
     fn take(queue: &mut Queue) -> Vec<String> {
-        std::iter::from_fn(|| queue.next().map(|b| b.uuid)).collect()
+        std::iter::from_fn(|| queue.take_next().map(|b| b.uuid)).collect()
     }
 
     #[test]
@@ -375,14 +375,14 @@ mod tests {
         let mut started = 0;
         for n in 0..1000 {
             q.push(build(&format!("s{n}"), "small", 4));
-            let Some(next) = q.next() else { break };
+            let Some(next) = q.take_next() else { break };
             assert_ne!(next.uuid, "large");
             started += 1;
             q.remove(&next.uuid);
         }
         assert_eq!(started, MAX_OVERTAKEN);
         q.remove("first");
-        assert_eq!(q.next().unwrap().uuid, "large");
+        assert_eq!(q.take_next().unwrap().uuid, "large");
     }
 
     #[test]
@@ -402,9 +402,9 @@ mod tests {
         let mut q = queue(4, 1);
         q.push(build("a", "p", 4));
         q.push(build("b", "p", 4));
-        let a = q.next().unwrap();
+        let a = q.take_next().unwrap();
         q.put_back(a.clone());
-        assert_eq!(q.next(), Some(a));
+        assert_eq!(q.take_next(), Some(a));
     }
 
     #[derive(Debug, Clone)]
@@ -442,7 +442,7 @@ mod tests {
                         known.push(uuid);
                     }
                     Step::Next => {
-                        if let Some(b) = q.next() {
+                        if let Some(b) = q.take_next() {
                             let n: u32 = b.uuid.parse().unwrap();
                             let before = last.insert(b.project.clone(), n);
                             prop_assert!(before.is_none_or(|l| l < n), "{} after {before:?}", b.uuid);
@@ -455,7 +455,7 @@ mod tests {
                         }
                     }
                     Step::PutBack => {
-                        if let Some(b) = q.next() {
+                        if let Some(b) = q.take_next() {
                             q.put_back(b);
                         }
                     }
@@ -471,7 +471,7 @@ mod tests {
                     q.remove(&uuid);
                     known.retain(|k| *k != uuid);
                 }
-                while q.next().is_some() {}
+                while q.take_next().is_some() {}
                 prop_assert!(known.is_empty() || q.running() > 0);
             }
         }

@@ -13,7 +13,7 @@ pub(crate) fn run<R: Runners>(inner: &Arc<Inner<R>>) {
         let (late, next) = {
             let mut queue = inner.queue();
             let now = inner.clock.monotonic();
-            let (late, next) = (queue.expire(now), queue.next());
+            let (late, next) = (queue.expire(now), queue.take_next());
             if late.is_empty() && next.is_none() && !inner.is_stopping() {
                 let due = queue.next_deadline().map_or(IDLE, |at| at.saturating_sub(now).min(IDLE));
                 inner.wait_for_work(queue, due);
