@@ -5,6 +5,7 @@ use std::{
     io::{self, Read, Seek, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -14,6 +15,12 @@ use rustix::{
 
 /// Name of the lock's file in the data directory.
 const NAME: &str = "lock";
+
+/// A process that was just killed holds its lock until the kernel has taken it apart, and a process that it was about to
+/// start holds it until it executes its own program: both are over in a moment.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Held while a server (or `kiln restore`) uses a data directory; the kernel releases it when the process ends, however
 /// it ends.
@@ -45,11 +52,21 @@ pub enum LockError {
 }
 
 impl DataLock {
-    /// Takes `directory`, which must exist, without waiting.
+    /// Takes `directory`, which must exist; waits no longer than a second for it.
     ///
     /// # Errors
     /// [`LockError::Taken`] while another process has it.
     pub fn take(directory: &Path) -> Result<Self, LockError> {
+        let begun = Instant::now();
+        loop {
+            match Self::try_take(directory) {
+                Err(LockError::Taken { .. }) if begun.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
+                result => return result,
+            }
+        }
+    }
+
+    fn try_take(directory: &Path) -> Result<Self, LockError> {
         let path = directory.join(NAME);
         let failed = |source: io::Error| LockError::Io { path: path.clone(), source };
         let mut file = OpenOptions::new()

@@ -60,7 +60,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// Not a database of Kiln.
-    #[error("{} is not a database of Kiln: move it away, or choose another directory with --data", .path.display())]
+    #[error("{} is not a database of Kiln: move it away, or choose another directory with --data; if it was Kiln's, bring a backup back with 'kiln restore'", .path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -107,14 +107,6 @@ pub enum OpenError {
         /// Why.
         #[source]
         source: Arc<io::Error>,
-    },
-    /// The database refused a statement.
-    #[error("{} cannot be opened: {what}", .path.display())]
-    Sql {
-        /// The database.
-        path: PathBuf,
-        /// Its answer.
-        what: String,
     },
 }
 
@@ -167,7 +159,8 @@ pub(super) fn open_error(path: &Path, error: &rusqlite::Error) -> OpenError {
         Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => {
             OpenError::Io { doing: "open", path, source: Arc::new(io::Error::other(error.to_string())) }
         }
-        _ => OpenError::Sql { path, what: error.to_string() },
+        // The tables are not what their version says.
+        _ => OpenError::Damaged { path, what: error.to_string() },
     }
 }
 

@@ -130,7 +130,11 @@ fn inspect(path: &Path) -> Result<(Connection, State), OpenError> {
     // Another opening process, or a backup, is done in a moment.
     db.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
     if db.is_readonly(rusqlite::MAIN_DB).map_err(failed)? {
-        return Err(OpenError::ReadOnly { path: path.to_owned() });
+        // As root a file's mode does not matter: then its header says that it must not be written.
+        return Err(match access(path, Access::WRITE_OK) {
+            Ok(()) => OpenError::Damaged { path: path.to_owned(), what: "its header forbids to write it".to_owned() },
+            Err(_) => OpenError::ReadOnly { path: path.to_owned() },
+        });
     }
     let application: i64 = db.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(failed)?;
     let version = schema::version(&db).map_err(failed)?;
