@@ -1,7 +1,7 @@
 //! Closes the books on a build: its log, its artifacts, its record, its directory, in this order. Until the record is
 //! committed nobody sees the end, and everything can be done again from the journal.
 
-use std::{fs, sync::Arc};
+use std::{fs, sync::Arc, time::Duration};
 
 use kiln_model::{BuildStatus, PhaseContext, PhaseType};
 use kiln_store::{
@@ -25,6 +25,10 @@ use crate::{
 /// Name of the file beside a log that holds what was collected from its journal. It may be lost: the journal says the
 /// same.
 pub(crate) const TIMELINE_FILE: &str = "timeline.json";
+
+/// How long a runner may take from its last word to its end, and how often that is looked at beside being told.
+const LETTING_GO: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Ends a build whose runner is gone.
 pub(crate) fn finish<R: Runners>(inner: &Arc<Inner<R>>, live: &Live, log: &mut Option<LogWriter>, event: Event) {
@@ -88,7 +92,7 @@ fn finish_log<R: Runners>(inner: &Inner<R>, live: &Live, log: &mut Option<LogWri
                 if inner.is_stopping() {
                     return false;
                 }
-                std::thread::sleep(std::time::Duration::from_secs(1));
+                std::thread::sleep(Duration::from_secs(1));
             }
             Err(e) => {
                 tracing::error!(build.id = %live.uuid, error = %e, "a build's log could not be completed");
@@ -158,7 +162,7 @@ fn commit_document<R: Runners>(
                 if inner.is_stopping() {
                     return false;
                 }
-                std::thread::sleep(std::time::Duration::from_secs(1));
+                std::thread::sleep(Duration::from_secs(1));
             }
         }
     }
@@ -173,6 +177,14 @@ fn close<R: Runners>(inner: &Arc<Inner<R>>, live: &Live) {
         tracing::warn!(build.id = %live.uuid, error = %e, "a build left something behind");
     }
     crate::sources::unstage(inner, &live.uuid);
+    // Its last word is in the journal before it has let go of the directory; a busy machine lets it wait for its turn.
+    let began = inner.clock.monotonic();
+    while inner.runners.alive(&live.uuid)
+        && !inner.is_stopping()
+        && inner.clock.monotonic().saturating_sub(began) < LETTING_GO
+    {
+        live.wait(LOOK);
+    }
     match inner.runners.close(&live.uuid, kept) {
         Ok(Some(bytes)) => keep::keep(inner, &live.uuid, bytes),
         Ok(None) if kept => keep::forget(inner, &live.uuid),
