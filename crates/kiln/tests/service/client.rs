@@ -1,0 +1,206 @@
+//! The wire as it is: signed JSON requests and their answers, without what a client library makes of them.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use kiln_check::Accepted;
+use kiln_iam::sigv4::{Credentials, SecretKey, ToSign, sign};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::server::wait_for;
+
+/// A client with one key.
+#[derive(Clone)]
+pub(crate) struct Client {
+    address: SocketAddr,
+    id: String,
+    secret: String,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The server was not reached, or died before it answered.
+    Lost(io::Error),
+    /// It said no.
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// Code of the error.
+        code: String,
+        /// Its message.
+        message: String,
+    },
+}
+
+impl Fault {
+    /// The code; empty when nobody answered.
+    pub(crate) fn code(&self) -> &str {
+        match self {
+            Self::Lost(_) => "",
+            Self::Refused { code, .. } => code,
+        }
+    }
+}
+
+impl Client {
+    pub(crate) fn new(address: SocketAddr, id: &str, secret: &str) -> Self {
+        Self { address, id: id.to_owned(), secret: secret.to_owned() }
+    }
+
+    /// One operation of CodeBuild, once.
+    pub(crate) fn call(&self, operation: &str, input: &Value) -> Result<Value, Fault> {
+        self.send("codebuild", &format!("CodeBuild_20161006.{operation}"), input)
+    }
+
+    /// One operation of the Kiln API, once.
+    pub(crate) fn kiln(&self, operation: &str, input: &Value) -> Result<Value, Fault> {
+        self.send("kiln", &format!("Kiln_20261122.{operation}"), input)
+    }
+
+    fn send(&self, service: &str, target: &str, input: &Value) -> Result<Value, Fault> {
+        let (status, body) = self.exchange(service, target, input).map_err(Fault::Lost)?;
+        let value: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if status == 200 {
+            return Ok(value);
+        }
+        let text = |names: [&str; 2]| names.iter().find_map(|n| value[n].as_str()).unwrap_or_default().to_owned();
+        let code = text(["__type", "code"]);
+        let code = code.rsplit('#').next().unwrap_or_default().to_owned();
+        Err(Fault::Refused { status, code, message: text(["message", "Message"]) })
+    }
+
+    fn exchange(&self, service: &str, target: &str, input: &Value) -> io::Result<(u16, Vec<u8>)> {
+        let body = serde_json::to_vec(input)?;
+        let host = self.address.to_string();
+        let sent = [("host", host.as_str()), ("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target)];
+        let request =
+            ToSign { method: "POST", path: "/", query: None, headers: &sent, body: Sha256::digest(&body).into() };
+        let key = Credentials {
+            access_key_id: self.id.clone(),
+            secret: SecretKey::new(self.secret.clone()),
+            session_token: None,
+        };
+        let signed = sign(&key, "us-east-1", service, &request, time::OffsetDateTime::now_utc());
+        let mut head = "POST / HTTP/1.1\r\n".to_owned();
+        for (name, value) in sent.iter().map(|(n, v)| (*n, (*v).to_owned())).chain(signed) {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str(&format!("content-length: {}\r\nconnection: close\r\n\r\n", body.len()));
+        let mut socket = TcpStream::connect(self.address)?;
+        socket.set_read_timeout(Some(Duration::from_secs(60)))?;
+        socket.write_all(head.as_bytes())?;
+        socket.write_all(&body)?;
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer)?;
+        let cut = || io::Error::new(io::ErrorKind::UnexpectedEof, "the answer was cut");
+        let end = answer.windows(4).position(|w| w == b"\r\n\r\n").ok_or_else(cut)?;
+        let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or_else(cut)?;
+        let body = answer[end + 4..].to_vec();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+        match length {
+            Some(length) if length != body.len() => Err(cut()),
+            _ => Ok((status, body)),
+        }
+    }
+
+    /// One operation; tries again while the server is away or busy, as the AWS SDKs do.
+    #[track_caller]
+    pub(crate) fn retried(&self, operation: &str, input: &Value) -> Value {
+        wait_for(operation, || match self.call(operation, input) {
+            Ok(value) => Some(value),
+            Err(Fault::Lost(_)) => None,
+            Err(fault) if fault.code() == "ThrottlingException" => None,
+            Err(fault) => panic!("{operation}: {fault:?}"),
+        })
+    }
+
+    /// The code and message with which an operation is refused.
+    #[track_caller]
+    pub(crate) fn refused(&self, operation: &str, input: &Value) -> (String, String) {
+        match self.call(operation, input) {
+            Err(Fault::Refused { code, message, .. }) => (code, message),
+            other => panic!("{operation}: {other:?}"),
+        }
+    }
+
+    /// A project that runs these commands in the image `host`.
+    #[track_caller]
+    pub(crate) fn project(&self, name: &str, commands: &[&str]) -> Value {
+        self.retried("CreateProject", &project(name, &buildspec(commands)))["project"].take()
+    }
+
+    /// Starts a build.
+    #[track_caller]
+    pub(crate) fn start_build(&self, project: &str) -> Accepted {
+        accepted(&self.retried("StartBuild", &json!({ "projectName": project }))["build"])
+    }
+
+    /// A build's record.
+    #[track_caller]
+    pub(crate) fn build(&self, build: &Accepted) -> Value {
+        let mut found = self.retried("BatchGetBuilds", &json!({ "ids": [id(build)] }));
+        found["builds"][0].take()
+    }
+
+    /// Waits until a build is over; its record.
+    #[track_caller]
+    pub(crate) fn finished(&self, build: &Accepted) -> Value {
+        wait_for("a build to be over", || {
+            let record = self.build(build);
+            assert!(!record.is_null(), "build {build:?} is not there");
+            (record["buildComplete"] == true).then_some(record)
+        })
+    }
+
+    /// The whole log of a build, as people see it.
+    #[track_caller]
+    pub(crate) fn log(&self, build: &Accepted) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut from = json!(1);
+        loop {
+            let input = json!({ "id": id(build), "fromLine": from, "maxLines": 10_000 });
+            let page = self.kiln("GetBuildLog", &input).unwrap();
+            lines.extend(page["lines"].as_array().unwrap().iter().map(|l| l["text"].as_str().unwrap().to_owned()));
+            if page["complete"] == true {
+                return lines;
+            }
+            assert_ne!(page["nextLine"], from, "the log does not go on: {page}");
+            from = page["nextLine"].clone();
+        }
+    }
+}
+
+/// The id as clients write it.
+pub(crate) fn id(build: &Accepted) -> String {
+    format!("{}:{}", build.project, build.uuid)
+}
+
+/// What is kept in mind of a build's record.
+pub(crate) fn accepted(build: &Value) -> Accepted {
+    let id = build["id"].as_str().unwrap();
+    let (project, uuid) = id.split_once(':').unwrap();
+    Accepted { uuid: uuid.to_owned(), project: project.to_owned(), number: build["buildNumber"].as_i64().unwrap() }
+}
+
+/// A buildspec whose build phase has these commands.
+pub(crate) fn buildspec(commands: &[&str]) -> String {
+    let commands: Vec<_> = commands.iter().map(|command| format!("      - {}\n", json!(command))).collect();
+    format!("version: 0.2\nphases:\n  build:\n    commands:\n{}", commands.concat())
+}
+
+/// Input of CreateProject.
+pub(crate) fn project(name: &str, buildspec: &str) -> Value {
+    json!({
+        "name": name,
+        "source": { "type": "NO_SOURCE", "buildspec": buildspec },
+        "artifacts": { "type": "NO_ARTIFACTS" },
+        "environment": { "type": "LINUX_CONTAINER", "image": "host", "computeType": "BUILD_GENERAL1_SMALL" },
+        "serviceRole": "arn:aws:iam::000000000000:role/service-role/kiln",
+    })
+}

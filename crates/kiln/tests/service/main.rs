@@ -1,0 +1,13 @@
+//! Tests of the service: a live `kiln serve`, driven by unmodified AWS clients, and killed in the middle of its work.
+//! Each ends with the invariant checker.
+
+#![allow(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
+
+mod client;
+mod clients;
+mod contract;
+mod crashes;
+mod disks;
+mod journeys;
+mod load;
+mod server;
