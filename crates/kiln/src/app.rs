@@ -17,6 +17,8 @@ use crate::{
 pub(crate) struct App {
     pub(crate) environment: Environment,
     pub(crate) data: PathBuf,
+    /// Whether it was named on the command line.
+    pub(crate) data_named: bool,
     pub(crate) streams: Streams,
     pub(crate) clock: Clock,
     /// How kiln has to be called to work on the same data: `kiln`, `kiln --data DIR`.
@@ -32,7 +34,14 @@ impl App {
             Some(_) => format!("kiln --data {}", text::quoted(&directory.to_string_lossy())),
             None => "kiln".to_owned(),
         };
-        Ok(Self { streams: Streams::look(&environment), data: directory, clock: Clock::system(), environment, command })
+        Ok(Self {
+            streams: Streams::look(&environment),
+            data: directory,
+            data_named: data.is_some(),
+            clock: Clock::system(),
+            environment,
+            command,
+        })
     }
 
     /// Disk space for kept file systems, in bytes.

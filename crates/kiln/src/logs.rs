@@ -13,6 +13,8 @@ use rustix::{
 
 use crate::{
     app::App,
+    build,
+    client::Client,
     exit::usage,
     runs::Runs,
     terminal::view::{Gone, Show, View},
@@ -24,7 +26,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// What `kiln logs` is told.
 #[derive(Debug, Args)]
 pub(crate) struct LogsArgs {
-    /// Id of the build, or the first characters of it
+    /// Id of the build, or the first characters of it; PROJECT:UUID for a build of the service
     build: String,
 
     /// Go on until the build is over
@@ -42,6 +44,11 @@ pub(crate) struct LogsArgs {
 
 /// Prints the log of a build.
 pub(crate) fn run(args: &LogsArgs, app: &App) -> anyhow::Result<ExitCode> {
+    if build::names_service_build(&args.build) {
+        let how = build::Follow { json: args.json, raw: args.raw, stops: false, on: args.follow };
+        build::follow(&Client::new(app)?, app, &args.build, &how)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let runs = Runs::new(app.data.clone());
     let uuid = runs.find(&args.build)?;
     let Some(journal) = runs.journal(&uuid) else {

@@ -6,8 +6,12 @@ use clap::{Parser, Subcommand};
 
 mod agent_binary;
 mod app;
+mod backup;
+mod build;
 mod builds;
 mod cache;
+mod client;
+mod configure;
 mod data;
 mod debug;
 mod doctor;
@@ -23,6 +27,7 @@ mod runs;
 mod serve;
 mod signals;
 mod terminal;
+mod tls;
 
 use app::App;
 
@@ -55,6 +60,18 @@ enum Command {
     Cache(cache::CacheArgs),
     /// Run the service: AWS CodeBuild's API, a queue, builds
     Serve(serve::ServeArgs),
+    /// Start, stop, repeat and list builds on the service
+    Build(build::BuildArgs),
+    /// Save the data directory of a service, which may be in use
+    Backup(backup::BackupArgs),
+    /// Bring a backup back into a new data directory
+    Restore(backup::RestoreArgs),
+    /// Print the variables that AWS clients need to use the service: eval "$(kiln env)"
+    Env(configure::ConfigureArgs),
+    /// Add a profile 'kiln' to the AWS CLI's files
+    Configure(configure::ConfigureArgs),
+    /// Certificates for the service
+    Tls(tls::TlsArgs),
     /// Say what this machine can and cannot do for builds, and why
     Doctor(doctor::DoctorArgs),
     /// Print the version
@@ -85,6 +102,12 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Cache(args) => cache::run(&args, &app()?),
         Command::Doctor(args) => doctor::run(&args, &app()?),
         Command::Serve(args) => serve::run(&args, &app()?),
+        Command::Build(args) => build::run(&args, &app()?),
+        Command::Backup(args) => backup::run(&args, &app()?),
+        Command::Restore(args) => backup::restore(&args, &app()?),
+        Command::Env(args) => configure::env(&args, &app()?),
+        Command::Configure(args) => configure::run(&args, &app()?),
+        Command::Tls(args) => tls::run(&args, &app()?),
         Command::Version => {
             println!("kiln {}", env!("CARGO_PKG_VERSION"));
             Ok(ExitCode::SUCCESS)
