@@ -206,13 +206,19 @@ impl Keys {
         }
         let shared = Shared { metadata: metadata.clone(), roots: RwLock::new(roots), versions: RwLock::new(versions) };
         let keys = Self { shared: Arc::new(shared) };
+        let mut made = Vec::new();
         for key in [DEFAULT_KEY, SECRETS_KEY] {
             // A key whose versions are all disabled stays so.
             if keys.highest(key) == 0 {
                 let (record, version) = keys.new_version(key, 1, now_ms)?;
-                keys.shared.metadata.write_blocking(move |tx| tx.put_key_version(&record))?;
                 keys.keep(key, 1, version);
+                made.push(record);
             }
+        }
+        if !made.is_empty() {
+            keys.shared
+                .metadata
+                .write_blocking(move |tx| made.iter().try_for_each(|record| tx.put_key_version(record)))?;
         }
         Ok(keys)
     }

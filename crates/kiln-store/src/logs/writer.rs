@@ -235,7 +235,7 @@ impl LogWriter {
         Ok(())
     }
 
-    /// Writes what waits and an end mark, and syncs all; the log cannot be appended to any more. Calling it again does
+    /// Writes what waits and an end mark, and syncs the log; the log cannot be appended to any more. Calling it again does
     /// nothing.
     ///
     /// # Errors
@@ -263,9 +263,7 @@ impl LogWriter {
     fn sync(&self) -> Result<(), LogError> {
         let sync = |file: &File, path: &Path| file.sync_all().map_err(|e| io_error("sync", path, e));
         sync(&self.file, &self.path)?;
-        if let Some(index) = &self.index {
-            sync(index, &self.directory.join(INDEX))?;
-        }
+        // The index is believed only as far as it is whole.
         // The directory, and those that may have been made for it.
         for directory in self.directory.ancestors().take(3).filter(|d| !d.as_os_str().is_empty()) {
             let opened = File::open(directory).map_err(|e| io_error("open", directory, e))?;

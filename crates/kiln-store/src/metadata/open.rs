@@ -80,10 +80,13 @@ pub(super) fn open(directory: &Path) -> Result<Opened, OpenError> {
             reached
         }
     };
-    if matches!(state, State::Fresh) {
-        // First, so that a database with content never lacks it.
-        SequenceFile::replace(directory, reached).map_err(|e| open_io("write", &directory.join(sequence::NAME), e))?;
-    }
+    let write_sequence =
+        || SequenceFile::replace(directory, reached).map_err(|e| open_io("write", &directory.join(sequence::NAME), e));
+    let first = match state {
+        // Before the tables, so that a database with content never lacks it.
+        State::Fresh => Some(write_sequence()?),
+        State::Store(_) => None,
+    };
     let failed = |e: rusqlite::Error| open_error(&path, &e);
     prepare_writer(&db).map_err(failed)?;
     if matches!(state, State::Store(_)) {
@@ -101,8 +104,11 @@ pub(super) fn open(directory: &Path) -> Result<Opened, OpenError> {
     if busy != 0 {
         return Err(OpenError::Busy { path });
     }
-    let sequence =
-        SequenceFile::replace(directory, reached).map_err(|e| open_io("write", &directory.join(sequence::NAME), e))?;
+    // Written anew for the same reason.
+    let sequence = match first {
+        Some(sequence) => sequence,
+        None => write_sequence()?,
+    };
     Ok(Opened { db, path, sequence, seq: reached.seq })
 }
 
