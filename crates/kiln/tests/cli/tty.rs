@@ -250,9 +250,10 @@ fn debug_opens_a_shell_that_has_the_terminal_to_itself() {
     master.write_all(b"cat file; stty size\r").unwrap();
     read_until(&mut master, &mut seen, "made by the build");
     read_until(&mut master, &mut seen, &format!("24 {COLUMNS}"));
-    // A key that stops programs goes to those in the shell.
-    master.write_all(b"cat\r").unwrap();
-    read_until(&mut master, &mut seen, "cat\r\n");
+    // A key that stops programs goes to those in the shell. It is pressed when one runs for certain: what was typed has
+    // been echoed before that.
+    master.write_all(b"sh -c 'echo run$((1))ning; exec cat'\r").unwrap();
+    read_until(&mut master, &mut seen, "run1ning");
     master.write_all(b"\x03").unwrap();
     seen.clear();
     read_until(&mut master, &mut seen, "shell> ");
