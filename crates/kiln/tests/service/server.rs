@@ -187,28 +187,25 @@ impl Server {
         fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
-    /// Variables with which AWS clients reach it.
+    /// What `kiln env` says: variables with which AWS clients reach it.
+    #[track_caller]
     pub(crate) fn environment(&self) -> BTreeMap<String, String> {
-        let key = fs::read(self.data.join("keys/root-access-key")).unwrap();
-        let key: serde_json::Value = serde_json::from_slice(&key).unwrap();
-        let text = |name: &str| key[name].as_str().unwrap().to_owned();
-        let region = self.variables.get("KILN_REGION").map_or("us-east-1", String::as_str);
-        [
-            ("AWS_ENDPOINT_URL", format!("http://{}", self.address)),
-            ("AWS_REGION", region.to_owned()),
-            ("AWS_DEFAULT_REGION", region.to_owned()),
-            ("AWS_ACCESS_KEY_ID", text("access_key_id")),
-            ("AWS_SECRET_ACCESS_KEY", text("secret_access_key")),
-        ]
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+        let output = self.kiln(&["env"]).output().unwrap();
+        assert!(output.status.success(), "kiln env: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines = text.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('='));
+        let variables: BTreeMap<_, _> =
+            lines.map(|(name, value)| (name.to_owned(), value.trim_matches('\'').to_owned())).collect();
+        assert_eq!(variables["AWS_ENDPOINT_URL"], format!("http://{}", self.address));
+        variables
     }
 
     /// A client with the root key.
     pub(crate) fn client(&self) -> Client {
-        let environment = self.environment();
-        Client::new(self.address, &environment["AWS_ACCESS_KEY_ID"], &environment["AWS_SECRET_ACCESS_KEY"])
+        let key = fs::read(self.data.join("keys/root-access-key")).unwrap();
+        let key: serde_json::Value = serde_json::from_slice(&key).unwrap();
+        let text = |name: &str| key[name].as_str().unwrap();
+        Client::new(self.address, text("access_key_id"), text("secret_access_key"))
     }
 
     /// Stops the server and checks every invariant, and that these builds are over.
