@@ -6,6 +6,7 @@ use std::{
     fmt,
     fs::File,
     io,
+    os::unix::net::UnixStream,
     pin::Pin,
     sync::Arc,
     task::{Context as Poller, Poll},
@@ -176,6 +177,23 @@ impl Client {
         })
     }
 
+    /// Calls an operation that answers with a connection of another protocol, and gives its end.
+    pub(crate) fn upgrade(&self, operation: Operation, input: &impl Serialize) -> Result<UnixStream, ClientError> {
+        let io_error = |e: io::Error| self.unreachable(&e);
+        let (ours, theirs) = UnixStream::pair().map_err(io_error)?;
+        theirs.set_nonblocking(true).map_err(io_error)?;
+        self.runtime.block_on(async {
+            let mut between = tokio::net::UnixStream::from_std(theirs).map_err(io_error)?;
+            let response = self.send(operation, input).await?;
+            let upgraded = hyper::upgrade::on(response).await.map_err(|e| self.unreachable(&e))?;
+            tokio::spawn(async move {
+                // Either side that ends ends the other.
+                tokio::io::copy_bidirectional(&mut between, &mut TokioIo::new(upgraded)).await.ok();
+            });
+            Ok(ours)
+        })
+    }
+
     /// Sends an archive along, for a build to start with.
     pub(crate) fn upload(&self, file: File, length: u64, hash: [u8; 32]) -> Result<UploadSourceOutput, ClientError> {
         self.runtime.block_on(async {
@@ -213,6 +231,9 @@ impl Client {
         for (name, value) in added {
             request = request.header(name, value);
         }
+        if matches!(operation, Operation::Kiln("DebugBuild")) {
+            request = request.header(header::CONNECTION, "upgrade").header(header::UPGRADE, "kiln-debug");
+        }
         request = request.header(header::USER_AGENT, concat!("kiln/", env!("CARGO_PKG_VERSION")));
         let request = request.body(body).map_err(|e| ClientError::Strange(e.to_string()))?;
         let stream = timeout(CONNECT, self.connect())
@@ -221,9 +242,9 @@ impl Client {
             .map_err(|e| self.unreachable(&e))?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|e| self.unreachable(&e))?;
-        tokio::spawn(connection);
+        tokio::spawn(connection.with_upgrades());
         let response = sender.send_request(request).await.map_err(|e| self.unreachable(&e))?;
-        if response.status() == StatusCode::OK {
+        if matches!(response.status(), StatusCode::OK | StatusCode::SWITCHING_PROTOCOLS) {
             return Ok(response);
         }
         let status = response.status();

@@ -19,6 +19,7 @@ use rustix::{
 
 use crate::{
     app::App,
+    build,
     builds::BuildDir,
     exit::{self, usage},
     run::{self, runner::Runner},
@@ -28,6 +29,7 @@ use crate::{
 };
 
 mod pty;
+mod remote;
 
 pub(crate) use pty::{Pty, RawMode};
 
@@ -39,26 +41,30 @@ pub(crate) const END_OF_INPUT: u8 = 0x04;
 /// What `kiln debug` is told.
 #[derive(Debug, Args)]
 pub(crate) struct DebugArgs {
-    /// Id of the build, or the first characters of it [default: the last failed build of this directory]
+    /// Id of the build, or the first characters of it [default: the last failed build of this directory];
+    /// PROJECT:UUID for a build of the service
     build: Option<String>,
 }
 
 /// Opens the shell; the exit status is the shell's.
 pub(crate) fn run(args: &DebugArgs, app: &App) -> anyhow::Result<ExitCode> {
+    if let Some(id) = args.build.as_ref().filter(|id| build::names_service_build(id)) {
+        return remote::run(id, app);
+    }
     let runs = Runs::new(app.data.clone());
     let mut record = match &args.build {
         Some(id) => runs.record(&runs.find(id)?)?,
         None => last(&runs)?,
     };
-    let build = runs.take_kept(&record)?;
+    let build_dir = runs.take_kept(&record)?;
     eprint!("{}", introduction(&record));
-    let status = shell(&build, app)?;
-    record.kept_bytes = Some(build.disk_bytes());
+    let status = shell(&build_dir, app)?;
+    record.kept_bytes = Some(build_dir.disk_bytes());
     record.write(&runs.run_dir(&record.id))?;
     match status {
         Some(status) => Ok(ExitCode::from(status)),
         None => {
-            eprint!("{}", run::died(&build, "kiln: the shell could not be started, or ended with its container"));
+            eprint!("{}", run::died(&build_dir, "kiln: the shell could not be started, or ended with its container"));
             Ok(ExitCode::from(exit::FAULT))
         }
     }

@@ -137,8 +137,7 @@ fn make(domains: &[String], region: &str, clock: &Clock) -> anyhow::Result<Made>
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     authority.not_before = begins;
     authority.not_after = now + time::Duration::days(CA_DAYS);
-    // Whoever steals its key impersonates this service, and nothing else that its clients talk to. Addresses cannot be
-    // told from each other there by all clients, so they have whole networks of one address.
+    // Whoever steals its key impersonates this service, and nothing else that its clients talk to.
     let mut permitted: Vec<GeneralSubtree> = Vec::new();
     for name in &names {
         permitted.push(match name.parse::<IpAddr>() {
@@ -168,7 +167,11 @@ fn make(domains: &[String], region: &str, clock: &Clock) -> anyhow::Result<Made>
             server.subject_alt_names.push(SanType::IpAddress(address));
             continue;
         }
-        let mut all = vec![name.clone(), format!("*.{name}"), format!("*.s3.{name}"), format!("*.s3.{region}.{name}")];
+        let mut all = vec![name.clone(), format!("*.s3.{name}"), format!("*.s3.{region}.{name}")];
+        if name.contains('.') {
+            // In front of a name of one part, as `localhost` is, clients take the whole certificate for malformed.
+            all.push(format!("*.{name}"));
+        }
         all.extend(SERVICES.iter().map(|service| format!("{service}.{region}.{name}")));
         for name in all {
             let name = name.clone().try_into().with_context(|| format!("'{name}' cannot be in a certificate"))?;

@@ -114,13 +114,18 @@ pub(crate) fn follow(client: &Client, app: &App, id: &str, how: &Follow) -> anyh
             view.mute(); // `| head`: the build and its status go on
         }
     }
-    let (summary, gone) = view.finish();
+    let (mut summary, gone) = view.finish();
     drop(records); // whoever still writes there ends
     let fetched = fetching.join().map_err(|_| anyhow::anyhow!("the build's journal could not be fetched"))?;
     if !ended {
         fetched?;
     }
     let build = if how.on { finished(client, id)? } else { super::get(client, id)? };
+    summary.place_artifacts(|identifier| {
+        let all = [&build.artifacts].into_iter().chain(&build.secondary_artifacts);
+        let found = all.filter(|a| a.artifact_identifier.as_deref() == identifier).find_map(|a| a.location.clone());
+        found.filter(|location| !location.is_empty())
+    });
     let mut code = match &summary.ended {
         Some(ended) => exit::of_build(ended),
         None => of_status(&build),

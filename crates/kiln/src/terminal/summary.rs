@@ -70,6 +70,15 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
+    /// Says where artifacts are now: the service has moved them. `place` is asked with their identifiers.
+    pub(crate) fn place_artifacts(&mut self, place: impl Fn(Option<&str>) -> Option<String>) {
+        for artifact in &mut self.artifacts {
+            if let Some(place) = place(artifact.identifier.as_deref()) {
+                artifact.path = place;
+            }
+        }
+    }
+
     /// Takes note of a record.
     pub(super) fn record(&mut self, record: &Record<'_>) {
         self.last_ns = record.time_ns;
