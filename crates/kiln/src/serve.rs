@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -45,6 +46,9 @@ use runners::ServerRunners;
 const THREADS: usize = 2;
 /// Stack of each. The deepest calls are those of JSON and SQL.
 const STACK: usize = 512 * 1024;
+
+/// So long a service whose disk failed tries to end in good order; what waits for that disk may never come back.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// What `kiln serve` is told.
 #[derive(Debug, Args)]
@@ -191,6 +195,7 @@ async fn serve(settings: Settings, tls: Option<Tls>, app: &App) -> anyhow::Resul
     };
     tokio::select! {
         () = ending => Ok(code),
+        () = tokio::time::sleep(GRACE), if code != ExitCode::SUCCESS => Ok(code),
         name = signals.next() => {
             tracing::warn!("{name} again: the service ends at once");
             Ok(ExitCode::from(exit::STOPPED))
