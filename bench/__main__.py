@@ -6,9 +6,13 @@ import argparse
 import pathlib
 import sys
 
+import cases
 import machine
-from cases import CASES, Setting
+import service
+from cases import Setting
 from measure import HEADER, CommandFailed
+
+CASES = {**cases.CASES, **service.CASES}
 
 
 def main() -> int:
@@ -22,7 +26,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.list:
         for name, case in CASES.items():
-            print(f"{name:12} {case.__doc__}")
+            print(f"{name:18} {case.__doc__}")
         return 0
     unknown = set(options.cases) - set(CASES)
     if unknown:

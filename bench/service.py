@@ -1,0 +1,307 @@
+"""The cases of the service: a live `kiln serve`, asked by signed requests, beside Docker and moto's server."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import datetime
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import socket
+import statistics
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+
+from measure import CommandFailed, Row, duration, in_parallel, interleaved
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+REGION = "us-east-1"
+#: Between two looks at a build.
+LOOK = 0.001
+#: Clients at a time that ask for records.
+CLIENTS = 8
+QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class _Connection(http.client.HTTPConnection):
+    """Waits for nothing before it sends; opened anew where a server closes after each answer, as moto's does."""
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+class Client:
+    """A client that costs little beside what it measures: one connection for each thread, signed requests."""
+
+    def __init__(self, port: int, key: str, secret: str) -> None:
+        self._host = f"127.0.0.1:{port}"
+        self._key, self._secret = key, secret
+        self._connections = threading.local()
+
+    def request(self, operation: str, body: bytes) -> dict[str, str]:
+        """The headers of a signed request (Signature Version 4)."""
+        date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        headers = {
+            "content-type": "application/x-amz-json-1.1",
+            "host": self._host,
+            "x-amz-date": date,
+            "x-amz-target": f"CodeBuild_20161006.{operation}",
+        }
+        names = ";".join(headers)
+        lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
+        canonical = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
+        scope = f"{date[:8]}/{REGION}/codebuild/aws4_request"
+        text = f"AWS4-HMAC-SHA256\n{date}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+        key = ("AWS4" + self._secret).encode()
+        for part in scope.split("/"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        signature = hmac.digest(key, text.encode(), "sha256").hex()
+        headers["authorization"] = (
+            f"AWS4-HMAC-SHA256 Credential={self._key}/{scope}, SignedHeaders={names}, Signature={signature}"
+        )
+        return headers
+
+    def send(self, headers: dict[str, str], body: bytes) -> bytes:
+        connection = getattr(self._connections, "connection", None)
+        if connection is None:
+            connection = _Connection(self._host)
+            self._connections.connection = connection
+        connection.request("POST", "/", body, headers)
+        response = connection.getresponse()
+        answer = response.read()
+        if response.status != 200:
+            raise CommandFailed(f"status {response.status}: {answer.decode(errors='replace')[:500]}")
+        return answer
+
+    def call(self, operation: str, **members: object) -> dict:
+        body = json.dumps(members).encode()
+        return json.loads(self.send(self.request(operation, body), body))
+
+
+def _ready(process: subprocess.Popen[bytes], port: int) -> None:
+    """Waits until a server answers a request."""
+    while True:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            connection = http.client.HTTPConnection("127.0.0.1", port)
+            connection.request("GET", "/-/health")
+            connection.getresponse().read()
+            connection.close()
+            return
+        if process.poll() is not None:
+            raise CommandFailed(f"{process.args}: ended with status {process.returncode}")
+        time.sleep(LOOK)
+
+
+@contextlib.contextmanager
+def _serving(kiln: pathlib.Path, data: pathlib.Path) -> Iterator[tuple[Client, int, float]]:
+    """A service: client, process id, seconds until it answered."""
+    port = _free_port()
+    here = ["--data", str(data), "--listen", f"127.0.0.1:{port}"]
+    began = time.perf_counter()
+    # Variables of the benchmarks are none of the service's, which refuses what it does not know.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
+    with subprocess.Popen([str(kiln), "serve", *here], env=environment, **QUIET) as process:
+        try:
+            _ready(process, port)
+            taken = time.perf_counter() - began
+            said = subprocess.run(
+                [str(kiln), "env", *here], check=True, capture_output=True, text=True, env=environment
+            ).stdout
+            lines = (line.removeprefix("export ").partition("=") for line in said.splitlines())
+            variables = {name: value.strip("'\"") for name, _, value in lines}
+            yield (
+                Client(port, variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"]),
+                process.pid,
+                taken,
+            )
+        finally:
+            process.terminate()
+
+
+@contextlib.contextmanager
+def _moto() -> Iterator[tuple[Client, int, float]]:
+    """The same of moto's server."""
+    said = subprocess.run([str(ROOT / "scripts/aws-clients"), "moto"], check=True, capture_output=True, text=True)
+    place = said.stdout.strip().removeprefix("moto ")
+    if place.startswith("skipped: "):
+        raise CommandFailed(place)
+    port = _free_port()
+    began = time.perf_counter()
+    with subprocess.Popen([f"{place}/bin/moto_server", "-H", "127.0.0.1", "-p", str(port)], **QUIET) as process:
+        try:
+            _ready(process, port)
+            yield Client(port, "key", "secret"), process.pid, time.perf_counter() - began
+        finally:
+            process.terminate()
+
+
+def _project(client: Client, name: str, image: str, account: str = "000000000000", **source: str) -> None:
+    client.call(
+        "CreateProject",
+        name=name,
+        source=source or {"type": "NO_SOURCE", "buildspec": "version: 0.2\nphases: {build: {commands: ['true']}}"},
+        artifacts={"type": "NO_ARTIFACTS"},
+        environment={"type": "LINUX_CONTAINER", "image": image, "computeType": "BUILD_GENERAL1_SMALL"},
+        serviceRole=f"arn:aws:iam::{account}:role/kiln",
+    )
+
+
+def _built(client: Client, name: str) -> None:
+    build = client.call("StartBuild", projectName=name)["build"]["id"]
+    while True:
+        record = client.call("BatchGetBuilds", ids=[build])["builds"][0]
+        if record["currentPhase"] == "COMPLETED":
+            break
+        time.sleep(LOOK)
+    if record["buildStatus"] != "SUCCEEDED":
+        raise CommandFailed(f"build {build} is {record['buildStatus']}")
+
+
+def _resident(pid: int) -> float:
+    """Resident memory, MiB."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:"))) / 1024
+
+
+def service_overhead(setting) -> list[Row]:
+    """From StartBuild until a client sees the build COMPLETED; the build does nothing."""
+    from cases import PEER_IMAGE, docker, run
+
+    with _serving(setting.kiln, setting.work / "data") as (client, _, _):
+        _project(client, "overhead", PEER_IMAGE)
+        ours, peer = interleaved(setting.rounds * 4, lambda: _built(client, "overhead"), lambda: run(docker("true")))
+    return [
+        Row(
+            "StartBuild → COMPLETED, no-op build",
+            duration(ours),
+            f"`docker run --rm` {duration(peer)}",
+            statistics.median(ours) / statistics.median(peer),
+            ("<=", 0.15),
+        )
+    ]
+
+
+def service_throughput(setting) -> list[Row]:
+    """No-op builds through the queue, from the first StartBuild until the last one is over: how many a second."""
+    from cases import PEER_IMAGE, docker
+
+    builds, containers = 60 * setting.rounds, 8 * setting.rounds
+    with _serving(setting.kiln, setting.work / "data") as (client, pid, _):
+        _project(client, "throughput", PEER_IMAGE)
+        _built(client, "throughput")
+        before = _resident(pid)
+        began = time.perf_counter()
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            start = lambda _: client.call("StartBuild", projectName="throughput")["build"]["id"]  # noqa: E731
+            ids = list(pool.map(start, range(builds)))
+        waiting, ended = list(ids), []
+        while waiting:
+            records = client.call("BatchGetBuilds", ids=waiting[:100])["builds"]
+            over = {record["id"] for record in records if record["buildComplete"]}
+            ended += [record["buildStatus"] for record in records if record["buildComplete"]]
+            waiting = [build for build in waiting if build not in over]
+            if not over:
+                time.sleep(0.01)
+        ours = builds / (time.perf_counter() - began)
+        grown = _resident(pid) - before
+    if len(set(ids)) != builds or set(ended) != {"SUCCEEDED"}:
+        raise CommandFailed(f"{len(set(ids))} builds, ends {sorted(set(ended))}")
+    theirs = containers / in_parallel(lambda _: docker("true"), containers, 8)
+    return [
+        Row(
+            f"no-op builds a second through the service, {builds} in all (memory {grown:+.1f} MiB)",
+            f"{ours:.1f}",
+            f"`docker run --rm`, 8 at a time {theirs:.1f}",
+            ours / theirs,
+            (">=", 8.0),
+        )
+    ]
+
+
+def service_idle(setting) -> list[Row]:
+    """A first start, on no data directory, until it answers; and the memory of a server that has nothing to do."""
+    data = setting.work / "idle"
+    taken, memory = [], []
+    for _ in range(setting.rounds):
+        shutil.rmtree(data, ignore_errors=True)
+        with _serving(setting.kiln, data) as (client, pid, seconds):
+            client.call("ListProjects")
+            taken.append(seconds)
+            memory.append(_resident(pid))
+    with _moto() as (client, pid, seconds):
+        client.call("ListProjects")
+        peer_taken, peer_memory = seconds, _resident(pid)
+    median = statistics.median
+    return [
+        Row(
+            "ready after a first start, against 150 ms",
+            duration(taken),
+            f"moto {peer_taken * 1e3:.0f} ms",
+            median(taken) / 0.15,
+            ("<=", 1.0),
+        ),
+        Row(
+            "resident memory, idle, against 25 MiB",
+            f"{median(memory):.1f} MiB",
+            f"moto {peer_memory:.1f} MiB",
+            median(memory) / 25,
+            ("<=", 1.0),
+        ),
+    ]
+
+
+def _rate(client: Client, ids: list[str], seconds: float) -> float:
+    """BatchGetBuilds of one build, a second; signed once, as signing is the client's work.
+
+    Several at a time: moto's server sends an answer in two parts, and lets a lone client wait for the second one.
+    """
+    body = json.dumps({"ids": ids[:1]}).encode()
+    headers = client.request("BatchGetBuilds", body)
+
+    def ask(_: int) -> int:
+        done, until = 0, time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            client.send(headers, body)
+            done += 1
+        return done
+
+    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+        return sum(pool.map(ask, range(CLIENTS))) / seconds
+
+
+def service_get(setting) -> list[Row]:
+    """BatchGetBuilds of one build: answers a second to several clients."""
+    rates: list[list[float]] = [[], []]
+    with _serving(setting.kiln, setting.work / "data") as (ours, _, _), _moto() as (theirs, _, _):
+        _project(ours, "get", "host")
+        # moto knows no project without a source, and has an account of its own.
+        _project(theirs, "get", "none", account="123456789012", type="S3", location="bucket/key")
+        start = lambda client: client.call("StartBuild", projectName="get")["build"]["id"]  # noqa: E731
+        ids = [[start(client) for _ in range(10)] for client in (ours, theirs)]
+        while not all(b["buildComplete"] for b in ours.call("BatchGetBuilds", ids=ids[0])["builds"]):
+            time.sleep(0.01)
+        for _ in range(setting.rounds):
+            for client, known, found in zip((ours, theirs), ids, rates):
+                found.append(_rate(client, known, 1.0))
+    mine, other = (statistics.median(found) for found in rates)
+    return [
+        Row(f"BatchGetBuilds a second, {CLIENTS} clients", f"{mine:.0f}", f"moto {other:.0f}", mine / other, (">=", 20.0))
+    ]
+
+
+_ALL = (service_overhead, service_throughput, service_idle, service_get)
+CASES = {case.__name__.replace("_", "-"): case for case in _ALL}
