@@ -7,7 +7,7 @@
 //!    └─Stop, Expired───┴─Lost (runner gone without a word): FAULT ──▶ Ended
 //! ```
 //!
-//! [`Lifecycle::Ended`] absorbs: a status, once terminal, never changes (`reliability.md` I2). Phases follow each other
+//! [`State::Ended`] absorbs: a status, once terminal, never changes (`reliability.md` I2). Phases follow each other
 //! without a gap, as in real records (`buildspec.md` 4.1).
 
 use kiln_model::{BuildStatus, PhaseContext, PhaseType};
