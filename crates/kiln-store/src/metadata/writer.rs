@@ -339,7 +339,9 @@ pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
     }
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
+    // On a thread of a runtime the channel would, after some answers, wait until the runtime has had its turn, which is
+    // never while this waits.
+    let mut future = pin!(tokio::task::unconstrained(future));
     loop {
         match future.as_mut().poll(&mut context) {
             Poll::Ready(value) => return value,
