@@ -176,8 +176,9 @@ fn waiting_on_a_thread_of_a_runtime_ends_however_often() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     // A recovery does so; the runtime's idea of a task's fair share is 128 answers.
-    let numbers = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-        (0..300).map(|_| store.write_blocking(|tx| tx.next_build_number("demo")).unwrap()).max()
-    });
+    let numbers = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(async { (0..300).map(|_| store.write_blocking(|tx| tx.next_build_number("demo")).unwrap()).max() });
     assert_eq!(numbers, Some(300));
 }
