@@ -239,9 +239,8 @@ impl Drop for Server {
         }
         if failed {
             self.kiln(&["doctor", "--fix"]).output().ok();
-        } else {
-            fs::remove_file(self.log_path()).ok();
         }
+        fs::remove_file(self.log_path()).ok();
     }
 }
 
