@@ -96,10 +96,19 @@ fn an_ordinary_user_is_told_what_is_not_enforced() {
         return;
     }
     let dir = tempfile::tempdir().expect("a directory");
-    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("chmod");
+    let open = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("chmod");
+    };
+    open(dir.path(), 0o777);
+    // A copy that every user can reach, wherever this program was built.
+    let place = tempfile::tempdir().expect("a directory");
+    let program = place.path().join("doctor");
+    std::fs::copy(std::env::current_exe().expect("this program"), &program).expect("copy");
+    open(place.path(), 0o755);
+    open(&program, 0o755);
     let output = Command::new("setpriv")
         .args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--"])
-        .arg(std::env::current_exe().expect("this program"))
+        .arg(&program)
         .env(ROLE, dir.path())
         .env_remove("XDG_RUNTIME_DIR")
         .output()

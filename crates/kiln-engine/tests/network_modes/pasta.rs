@@ -2,9 +2,11 @@
 //! their own: this test binary again, told by its environment what to be.
 
 use std::{
+    fs,
     io::{self, BufRead, BufReader, ErrorKind, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
-    os::fd::AsFd,
+    os::{fd::AsFd, unix::fs::PermissionsExt},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
@@ -13,6 +15,7 @@ use kiln_engine::{
     network::{NetworkConfig, NetworkPlan, attach},
 };
 use rustix::{process::Pid, thread::UnshareFlags};
+use tempfile::TempDir;
 
 use crate::world::{GATEWAY, HOST_PRIVATE, INTRANET, LONG, METADATA, MIRROR, PORT, SERVER, World};
 
@@ -22,9 +25,19 @@ fn config() -> NetworkConfig {
     NetworkConfig { allow: vec![format!("{MIRROR}/32").parse().unwrap()], ..NetworkConfig::default() }
 }
 
-/// This test binary, to run [`role`] as `role`.
-fn again(role: &str, through: &[&str]) -> Child {
-    let exe = std::env::current_exe().unwrap();
+/// A copy of this test binary that every user can reach, wherever it was built.
+fn for_everybody() -> (TempDir, PathBuf) {
+    let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let program = place.path().join("network_modes");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    open(place.path());
+    open(&program);
+    (place, program)
+}
+
+/// This test binary, or a copy of it, to run [`role`] as `role`.
+fn again(exe: &Path, role: &str, through: &[&str]) -> Child {
     let (program, arguments) = through.split_first().unwrap();
     Command::new(program)
         .args(arguments)
@@ -57,7 +70,7 @@ fn launcher() {
     let plan = NetworkPlan::new(NetworkMode::Private, false, &config);
     assert!(plan.own_namespace() && plan.notices().is_empty(), "{:?}", plan.notices());
     assert!(plan.resolv_conf(&config).starts_with("nameserver 169.254."));
-    let mut build = again("build", &["unshare", "--user", "--map-root-user"]);
+    let mut build = again(&std::env::current_exe().unwrap(), "build", &["unshare", "--user", "--map-root-user"]);
     let mut said = BufReader::new(build.stdout.take().unwrap()).lines().map(Result::unwrap);
     let line = said.find(|line| line.contains("confined ")).expect("the build is ready");
     // Of the thread that has the namespace.
@@ -103,6 +116,8 @@ struct Launcher {
     process: Child,
     output: std::io::Lines<BufReader<std::process::ChildStdout>>,
     said: Vec<String>,
+    /// What it runs lies there.
+    _program: TempDir,
 }
 
 impl Launcher {
@@ -126,9 +141,11 @@ impl Launcher {
                       mount --bind /mnt/tun /dev/net/tun && echo nameserver 127.0.0.53 > /mnt/resolv &&
                       mount --bind /mnt/resolv /etc/resolv.conf &&
                       exec setpriv --reuid 65534 --regid 65534 --clear-groups -- \"$@\"";
-        let mut process = world.host.run(|| again("launcher", &["unshare", "--mount", "sh", "-c", script, "sh"]));
+        let (place, program) = for_everybody();
+        let mut process =
+            world.host.run(|| again(&program, "launcher", &["unshare", "--mount", "sh", "-c", script, "sh"]));
         let output = BufReader::new(process.stdout.take().unwrap()).lines();
-        let mut this = Self { process, output, said: Vec::new() };
+        let mut this = Self { process, output, said: Vec::new(), _program: place };
         this.hear("result attached");
         Some(this)
     }
@@ -210,7 +227,9 @@ fn without_pasta_the_plan_says_that_the_network_is_shared() {
                     if [ -e $dir/pasta ]; then mount --bind /dev/null $dir/pasta; fi
                   done
                   exec setpriv --reuid 65534 --regid 65534 --clear-groups -- \"$@\"";
-    let output = again("planner", &["unshare", "--mount", "sh", "-c", script, "sh"]).wait_with_output().unwrap();
+    let (_place, program) = for_everybody();
+    let output =
+        again(&program, "planner", &["unshare", "--mount", "sh", "-c", script, "sh"]).wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("own namespace false") && text.contains("shares this machine's network"), "{text}");
 }
