@@ -5,7 +5,7 @@ use std::{fs, sync::Arc, time::Duration};
 
 use kiln_model::{BuildStatus, PhaseContext, PhaseType};
 use kiln_store::{
-    StoreError, crash,
+    StoreError,
     logs::{LogError, LogWriter},
     metadata::ObjectRecord,
 };
@@ -14,12 +14,14 @@ use uuid::Uuid;
 use crate::{
     adopt,
     core::Inner,
+    crash,
     document::{self, Document},
     keep,
     lifecycle::Event,
     live::{Live, Progress},
     records,
     runners::Runners,
+    supervise,
 };
 
 /// Name of the file beside a log that holds what was collected from its journal. It may be lost: the journal says the
@@ -92,7 +94,7 @@ fn finish_log<R: Runners>(inner: &Inner<R>, live: &Live, log: &mut Option<LogWri
                 if inner.is_stopping() {
                     return false;
                 }
-                std::thread::sleep(Duration::from_secs(1));
+                supervise::pause(inner);
             }
             Err(e) => {
                 tracing::error!(build.id = %live.uuid, error = %e, "a build's log could not be completed");
@@ -162,7 +164,7 @@ fn commit_document<R: Runners>(
                 if inner.is_stopping() {
                     return false;
                 }
-                std::thread::sleep(Duration::from_secs(1));
+                supervise::pause(inner);
             }
         }
     }

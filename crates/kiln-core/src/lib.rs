@@ -14,6 +14,7 @@ mod badge;
 pub mod bytes;
 pub mod config;
 pub mod core;
+pub mod crash;
 pub mod debug;
 pub mod document;
 mod finish;

@@ -13,10 +13,7 @@ use std::{
 
 use kiln_model::{BuildStatus, PhaseContext, PhaseType};
 use kiln_runner::job::{Control, JOURNAL_FILE, RUNNER_LOG};
-use kiln_store::{
-    crash,
-    logs::{LogError, LogWriter},
-};
+use kiln_store::logs::{LogError, LogWriter};
 use kiln_wire::{
     event::{BuildEnded, Event as Told},
     journal::{Body, Decoder},
@@ -24,7 +21,7 @@ use kiln_wire::{
 
 use crate::{
     core::Inner,
-    finish,
+    crash, finish,
     lifecycle::{self, Event},
     live::{Live, Progress},
     queue::Waiting,
@@ -130,7 +127,8 @@ fn release<R: Runners>(inner: &Inner<R>, uuid: &str) {
     inner.nudge_scheduler();
 }
 
-fn pause<R: Runners>(inner: &Inner<R>) {
+/// Waits before the next try of what the disk refused; not when the server stops.
+pub(crate) fn pause<R: Runners>(inner: &Inner<R>) {
     if !inner.is_stopping() {
         std::thread::sleep(AGAIN);
     }

@@ -20,7 +20,7 @@ pub const POINTS: [&str; 10] = [
     "restore_placed",
 ];
 
-/// Dies here when told to. Other crates of the service use the same variable with their own names.
+/// Dies here when told to. The other crates have `kiln_runner::crash` for it, on which this one may not depend.
 pub fn point(name: &str) {
     static WANTED: OnceLock<Option<(String, AtomicU32)>> = OnceLock::new();
     let wanted = WANTED.get_or_init(|| {

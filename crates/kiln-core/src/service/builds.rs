@@ -14,7 +14,7 @@ use kiln_model::{
 };
 use kiln_runner::job::Control;
 use kiln_store::{
-    Tx, crash,
+    Tx,
     metadata::{Order, TokenRecord},
 };
 use serde::Serialize;
@@ -25,6 +25,7 @@ use super::project_of;
 use crate::{
     accept,
     core::Core,
+    crash,
     document::Document,
     lifecycle::{Effect, Event, State},
     page,
