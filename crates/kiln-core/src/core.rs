@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     document::Document,
     job,
-    lifecycle::{Event, Millis},
+    lifecycle::{Event, Millis, State},
     live::{Live, LiveBuilds},
     queue::{Queue, Waiting},
     records::{self, Refused},
@@ -336,8 +336,10 @@ impl<R: Runners> Inner<R> {
     /// A build with what is known of it now: from memory while it runs, from the store otherwise.
     pub(crate) fn find(&self, uuid: &str, project: &str) -> Result<Option<Document>, ApiError> {
         // Looked at first: what has just ended is in the store before it leaves the memory.
-        if let Some(live) = self.live.get(uuid) {
-            return Ok(Some(live.document()).filter(|d| d.build.project_name == project));
+        // One that is just being given to a runner is in the store still.
+        let live = self.live.get(uuid).map(|live| live.document()).filter(|d| d.lifecycle.state != State::Queued);
+        if live.is_some() {
+            return Ok(live.filter(|d| d.build.project_name == project));
         }
         let found = self.metadata.read(|view| records::find(view, uuid)).map_err(|e| records::refuse(&e))?;
         Ok(found.map(|(_, document)| document).filter(|d| d.build.project_name == project))

@@ -13,7 +13,10 @@ use std::{
 
 use kiln_model::{BuildStatus, PhaseContext, PhaseType};
 use kiln_runner::job::{Control, JOURNAL_FILE, RUNNER_LOG};
-use kiln_store::logs::{LogError, LogWriter};
+use kiln_store::{
+    StoreError,
+    logs::{LogError, LogWriter},
+};
 use kiln_wire::{
     event::{BuildEnded, Event as Told},
     journal::{Body, Decoder},
@@ -44,26 +47,33 @@ const QUOTE: usize = 500;
 /// Gives a build its turn, and follows it to its end.
 pub(crate) fn begin<R: Runners>(inner: &Arc<Inner<R>>, build: &Waiting) {
     let uuid = build.uuid.as_str();
-    let (id, at) = (build.uuid.clone(), inner.now());
-    let given = inner.metadata.write_blocking(move |tx| records::step(tx, &id, &Event::Given { at }));
-    let document = match given {
-        Ok(Some((document, _))) if document.lifecycle.state == lifecycle::State::Running => document,
-        // Stopped or deleted while it was on its way here.
-        Ok(_) => {
-            release(inner, uuid);
-            return;
-        }
-        Err(e) => {
-            tracing::warn!(build.uuid = %uuid, error = %e, "a build could not be started yet");
-            pause(inner);
-            inner.queue().put_back(build.clone());
-            inner.nudge_scheduler();
-            return;
-        }
+    let not_yet = |e: StoreError| {
+        tracing::warn!(build.uuid = %uuid, error = %e, "a build could not be started yet");
+        inner.live.remove(uuid);
+        pause(inner);
+        inner.queue().put_back(build.clone());
+        inner.nudge_scheduler();
     };
-    crash::point("build_given");
+    let document = match inner.metadata.read(|view| records::find(view, uuid)) {
+        Ok(Some((_, document))) => document,
+        Ok(None) => return release(inner, uuid),
+        Err(e) => return not_yet(e),
+    };
+    // Before it is given: whoever stops a build that is running finds it here, and a stop is never lost.
     let live = Arc::new(Live::new(uuid, document));
     inner.live.insert(Arc::clone(&live));
+    let (id, at) = (build.uuid.clone(), inner.now());
+    match inner.metadata.write_blocking(move |tx| records::step(tx, &id, &Event::Given { at })) {
+        Ok(Some((document, _))) if document.lifecycle.state == lifecycle::State::Running => live.with(|known| {
+            let stop_requested = known.document.lifecycle.stop_requested;
+            known.document = document;
+            known.document.lifecycle.stop_requested |= stop_requested;
+        }),
+        // Stopped or deleted while it was on its way here.
+        Ok(_) => return release(inner, uuid),
+        Err(e) => return not_yet(e),
+    }
+    crash::point("build_given");
     if let Err(Failure { phase, status, context }) = start(inner, &live) {
         tracing::warn!(build.uuid = %uuid, error = %context.message, "a build could not be started");
         inner.discard(uuid);
