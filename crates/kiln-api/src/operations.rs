@@ -14,7 +14,7 @@ use kiln_model::{
     for_each_codebuild_operation, for_each_kiln_operation,
     kiln::*,
     operations::{OperationInfo, codebuild_operation, kiln_operation},
-    service::{CodeBuild, Context, KilnService},
+    service::{self, CodeBuild, Context, KilnService},
 };
 use serde::Serialize;
 use tokio::sync::watch;
@@ -105,7 +105,7 @@ pub(crate) struct Line {
 }
 
 /// Calls the service.
-pub(crate) async fn call<S: CodeBuild + KilnService>(
+pub(crate) async fn call<S: service::Service>(
     service: &Arc<S>,
     operation: Operation,
     context: &Context,

@@ -8,7 +8,7 @@ use kiln_iam::{
 };
 use kiln_model::{
     ApiError,
-    service::{CodeBuild, Context, KilnService},
+    service::{Context, Service},
 };
 use time::{OffsetDateTime, macros::format_description};
 
@@ -33,7 +33,7 @@ pub(crate) struct Arrival {
     pub(crate) busy: Busy,
 }
 
-impl<S: CodeBuild + KilnService, K: Keys, A: Authorizer> Server<S, K, A> {
+impl<S: Service, K: Keys, A: Authorizer> Server<S, K, A> {
     /// Answers a request, whatever it is.
     pub(crate) async fn answer(&self, arrival: Arrival) -> Response<Answer> {
         let Arrival { mut request, request_id, peer, busy } = arrival;

@@ -5,10 +5,7 @@ use std::{convert::Infallible, future::Future, io, panic::AssertUnwindSafe, sync
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use kiln_model::{
-    ApiError,
-    service::{CodeBuild, KilnService},
-};
+use kiln_model::{ApiError, service::Service};
 use tokio::{
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
     sync::{Semaphore, mpsc, watch},
@@ -80,7 +77,7 @@ const NO_ROOM: &[u8] =
 
 /// Serves until `shutdown` resolves; then accepts no more, ends idle connections and live streams, and waits for requests
 /// that are handled, at most [`crate::Limits::drain`].
-pub async fn serve<S: CodeBuild + KilnService, K: Keys, A: Authorizer>(
+pub async fn serve<S: Service, K: Keys, A: Authorizer>(
     listeners: Vec<Listener>,
     config: Config,
     api: Api<S, K, A>,
@@ -117,7 +114,7 @@ pub async fn serve<S: CodeBuild + KilnService, K: Keys, A: Authorizer>(
     }
 }
 
-impl<S: CodeBuild + KilnService, K: Keys, A: Authorizer> Server<S, K, A> {
+impl<S: Service, K: Keys, A: Authorizer> Server<S, K, A> {
     async fn accept(self: Arc<Self>, listener: Listener, alive: Alive) {
         let mut stopping = self.stopping.clone();
         loop {

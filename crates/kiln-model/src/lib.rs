@@ -1,4 +1,4 @@
-//! Shapes and names of AWS CodeBuild, and the API between the service and its front end.
+//! Shapes and names of AWS CodeBuild and S3, and the API between the service and its front end.
 //!
 //! Pure data and pure functions: no I/O, no HTTP, no SQL, no clock. Facts: `buildspec.md` sections 4, 11 and 14, `api.md`
 //! sections 1 and 2.
@@ -38,6 +38,8 @@ pub mod project;
 pub mod refusal;
 #[cfg(feature = "api")]
 mod rules;
+#[cfg(feature = "api")]
+pub mod s3;
 #[cfg(feature = "api")]
 pub mod service;
 #[cfg(feature = "api")]

@@ -8,6 +8,7 @@ mod fake;
 mod handlers;
 mod limits;
 mod malformed;
+mod objects;
 mod pages;
 mod shutdown;
 mod streams;

@@ -1,5 +1,7 @@
 //! Objects: their bytes in sealed blobs, their names in records (DESIGN decision 10).
 
+mod service;
+
 use std::{
     fmt::Write as _,
     io::{self, Read},

@@ -1,0 +1,105 @@
+//! The operations of the Kiln API.
+
+use std::future::Future;
+
+use super::{ByteSink, ByteSource, Context};
+use crate::{
+    ApiError,
+    kiln::{
+        BadgeInput, BadgeState, DebugBuildInput, DescribeBuildInput, DescribeBuildOutput, DescribeQueueInput,
+        DescribeQueueOutput, GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput, GetBuildLogOutput,
+        LintBuildspecInput, LintBuildspecOutput, UploadSourceInput, UploadSourceOutput,
+    },
+};
+
+/// An artifact's bytes, decrypted.
+#[derive(Debug)]
+pub struct ArtifactContent<B> {
+    /// Name for a file that keeps them, without directories.
+    pub file_name: String,
+    /// How many, when that is known before they are read.
+    pub content_length: Option<u64>,
+    /// The bytes.
+    pub body: B,
+}
+
+/// Both directions of a connection into a build's file system.
+#[derive(Debug)]
+pub struct DebugConnection<B, S> {
+    /// From the shell to the client.
+    pub output: B,
+    /// From the client to the shell.
+    pub input: S,
+}
+
+/// What AWS has no call for (DESIGN decision 11, `docs/kiln-api.md`).
+pub trait KilnService: Send + Sync + 'static {
+    /// How bytes come from the service.
+    type Bytes: ByteSource;
+    /// How bytes go to a shell.
+    type Input: ByteSink;
+
+    /// What runs, what waits and why.
+    fn describe_queue(
+        &self,
+        context: &Context,
+        input: DescribeQueueInput,
+    ) -> impl Future<Output = Result<DescribeQueueOutput, ApiError>> + Send;
+
+    /// A build in all detail: phases, commands, resource use, outputs, reports, place in the queue.
+    fn describe_build(
+        &self,
+        context: &Context,
+        input: DescribeBuildInput,
+    ) -> impl Future<Output = Result<DescribeBuildOutput, ApiError>> + Send;
+
+    /// Lines of a build's log.
+    fn get_build_log(
+        &self,
+        context: &Context,
+        input: GetBuildLogInput,
+    ) -> impl Future<Output = Result<GetBuildLogOutput, ApiError>> + Send;
+
+    /// Checks a buildspec.
+    fn lint_buildspec(
+        &self,
+        context: &Context,
+        input: LintBuildspecInput,
+    ) -> impl Future<Output = Result<LintBuildspecOutput, ApiError>> + Send;
+
+    /// A build's journal from an offset on, as `kiln-wire` defines its records. With `follow` the bytes go on until the
+    /// build is over; without, they end at what is there now. The first piece may begin within a record only if the
+    /// offset does.
+    fn get_build_journal(
+        &self,
+        context: &Context,
+        input: GetBuildJournalInput,
+    ) -> impl Future<Output = Result<Self::Bytes, ApiError>> + Send;
+
+    /// Keeps a ZIP archive of a working tree, and answers the S3 location that a build can be started with.
+    fn upload_source(
+        &self,
+        context: &Context,
+        input: UploadSourceInput,
+        body: impl ByteSource,
+    ) -> impl Future<Output = Result<UploadSourceOutput, ApiError>> + Send;
+
+    /// An artifact's bytes.
+    fn get_build_artifact(
+        &self,
+        context: &Context,
+        input: GetBuildArtifactInput,
+    ) -> impl Future<Output = Result<ArtifactContent<Self::Bytes>, ApiError>> + Send;
+
+    /// A shell in the kept file system of a build that is over. The front end upgrades the connection after this
+    /// succeeded; the bytes are those of the protocol of `kiln debug`.
+    fn debug_build(
+        &self,
+        context: &Context,
+        input: DebugBuildInput,
+    ) -> impl Future<Output = Result<DebugConnection<Self::Bytes, Self::Input>, ApiError>> + Send;
+
+    /// What a badge shows; nobody signs for it. An unknown `uuid` is [`BadgeState::Unknown`], so that nothing can be
+    /// learnt by guessing.
+    fn badge(&self, input: BadgeInput) -> impl Future<Output = BadgeState> + Send;
+}

@@ -1,0 +1,67 @@
+//! What the front end asks of the service: the traits between `kiln-api` and `kiln-core`, one module for each protocol.
+//!
+//! Inputs that arrive here fulfil the constraints of their shapes ([`crate::decode`]); rules between members are the
+//! service's ([`crate::project`], [`crate::effective`]).
+
+mod codebuild;
+mod kiln;
+mod s3;
+
+use std::{future::Future, io};
+
+use crate::arn::Home;
+
+pub use self::{
+    codebuild::CodeBuild,
+    kiln::{ArtifactContent, DebugConnection, KilnService},
+    s3::Objects,
+};
+
+/// Who sent an authenticated request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Account, twelve digits.
+    pub account: String,
+    /// E.g. `arn:aws:iam::000000000000:root` or `…:user/alice`.
+    pub arn: String,
+    /// What builds show as `initiator` (`buildspec.md` 4.3): `root`, `alice`.
+    pub name: String,
+    /// Access key that signed.
+    pub access_key_id: String,
+}
+
+/// What surrounds a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// Who sent it.
+    pub caller: Caller,
+    /// Region that it was signed for, which is Kiln's own.
+    pub region: String,
+    /// Its id, a UUID; stands in the answer and in logs.
+    pub request_id: String,
+}
+
+impl Context {
+    /// Account and region that the request's resources are in.
+    #[must_use]
+    pub fn home(&self) -> Home {
+        Home { region: self.region.clone(), account: self.caller.account.clone() }
+    }
+}
+
+/// Bytes that come over time, in pieces; an error ends them.
+pub trait ByteSource: Send + 'static {
+    /// The next piece, not empty; `None` at the end. Nothing is lost when the future is dropped before it is ready.
+    fn next(&mut self) -> impl Future<Output = Option<io::Result<Vec<u8>>>> + Send;
+}
+
+/// Where bytes go to. Dropping it tells the other side that there will be no more.
+pub trait ByteSink: Send + 'static {
+    /// Hands over a piece; waits while the other side is busy. An error: the other side is gone.
+    fn send(&mut self, bytes: Vec<u8>) -> impl Future<Output = io::Result<()>> + Send;
+}
+
+/// Everything that a front end needs of the service.
+pub trait Service: CodeBuild + KilnService + Objects {}
+
+impl<S: CodeBuild + KilnService + Objects> Service for S {}
