@@ -130,18 +130,18 @@ fn codes_are_unique_and_kebab_case() {
     }
 }
 
-/// `KILN_UPDATE=1 cargo test -p kiln-buildspec --test output` writes the file anew.
+/// `KILN_TEST_UPDATE=1 cargo test -p kiln-buildspec --test output` writes the file anew.
 #[test]
 fn the_schema_in_docs_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/buildspec.schema.json");
-    if std::env::var_os("KILN_UPDATE").is_some() {
+    if std::env::var_os("KILN_TEST_UPDATE").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, schema_text()).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         written == schema_text(),
-        "docs/buildspec.schema.json is out of date: run KILN_UPDATE=1 cargo test -p kiln-buildspec --test output, or \
+        "docs/buildspec.schema.json is out of date: run KILN_TEST_UPDATE=1 cargo test -p kiln-buildspec --test output, or \
          kiln lint --schema > docs/buildspec.schema.json"
     );
 }

@@ -1,6 +1,6 @@
 //! What the operator decides.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use kiln_model::arn::Home;
 use kiln_runner::job::{EngineChoice, Network};
@@ -34,6 +34,17 @@ pub struct Config {
     pub max_log_bytes: u64,
     /// Disk space for the file systems of failed builds, bytes; 0: none is kept.
     pub keep_budget: u64,
+    /// What is kept for a time only.
+    pub retention: Retention,
+}
+
+/// How long what grows without end is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Records of builds, from their end.
+    pub builds: Duration,
+    /// Sources that clients sent along with a build, from their arrival.
+    pub sources: Duration,
 }
 
 impl Config {

@@ -13,6 +13,7 @@ use std::{
 use kiln_model::ApiError;
 use kiln_runner::{clock::Clock, job::Control};
 use kiln_store::{Metadata, StoreError, Tx, blobs::Blobs, keys::Keys, logs::Logs, metadata::BuildState};
+use tokio::sync::watch;
 
 use crate::{
     config::Config,
@@ -50,6 +51,9 @@ pub(crate) struct Inner<R> {
     pub(crate) live: LiveBuilds,
     queue: Mutex<Queue>,
     work: Condvar,
+    /// Wall clock and monotonic clock when the service started.
+    began: (Millis, Duration),
+    damage: watch::Sender<Option<StoreError>>,
     stopping: AtomicBool,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -102,6 +106,7 @@ impl<R: Runners> Core<R> {
         // Whatever lies there belongs to builds that are to be looked at again; those that still run have it open.
         fs::create_dir_all(&staging).map_err(io(format!("cannot make {}", staging.display())))?;
         let queue = Mutex::new(Queue::new(config.capacity));
+        let began = (wall_ms(&clock), clock.monotonic());
         let inner = Arc::new(Inner {
             config,
             clock,
@@ -113,6 +118,8 @@ impl<R: Runners> Core<R> {
             live: LiveBuilds::default(),
             queue,
             work: Condvar::new(),
+            began,
+            damage: watch::Sender::new(None),
             stopping: AtomicBool::new(false),
             threads: Mutex::new(Vec::new()),
         });
@@ -123,6 +130,10 @@ impl<R: Runners> Core<R> {
             }
         }));
         inner.recover()?;
+        if !inner.metadata.was_checked() {
+            let with = Arc::clone(&inner);
+            inner.spawn("kiln-check", move || with.check_records());
+        }
         let core = Self { inner };
         let inner = Arc::clone(&core.inner);
         core.inner.spawn("kiln-scheduler", move || scheduler::run(&inner));
@@ -149,16 +160,36 @@ impl<R: Runners> Core<R> {
         }
     }
 
-    /// Resolves when the store has failed for good; the process should end then.
+    /// Resolves when the store has failed for good, or was found damaged; the process should end then.
     pub fn failed(&self) -> impl Future<Output = StoreError> + Send + use<R> {
-        self.inner.metadata.failed()
+        let (failed, mut damage) = (self.inner.metadata.failed(), self.inner.damage.subscribe());
+        async move {
+            let damaged = async {
+                match damage.wait_for(Option::is_some).await.map(|damage| damage.clone()) {
+                    Ok(Some(error)) => error,
+                    // The service is over: nothing can be found any more.
+                    _ => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                error = failed => error,
+                error = damaged => error,
+            }
+        }
     }
 }
 
 impl<R: Runners> Inner<R> {
     /// Now, in milliseconds since the epoch.
     pub(crate) fn now(&self) -> Millis {
-        i64::try_from(self.clock.wall_ns() / 1_000_000).unwrap_or(i64::MAX)
+        wall_ms(&self.clock)
+    }
+
+    /// As [`Inner::now`] would be if nobody had set the clock since the service started.
+    pub(crate) fn steady_now(&self) -> Millis {
+        let (wall, monotonic) = self.began;
+        let passed = self.clock.monotonic().saturating_sub(monotonic).as_millis();
+        wall.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX))
     }
 
     /// A transaction that may refuse the client's request; durable when it resolves.
@@ -199,13 +230,17 @@ impl<R: Runners> Inner<R> {
         }
     }
 
-    /// A build that waits, for the queue. Its time in the queue counts from when it was accepted, by the wall clock of
-    /// then: the only one that outlives a server.
+    /// A build that waits, for the queue. Its time in the queue counts from when it was accepted; where the machine was
+    /// restarted meanwhile, by the wall clock, which alone outlives that.
     pub(crate) fn waiting(&self, document: &Document) -> Waiting {
         let minutes = u64::try_from(document.build.queued_timeout_in_minutes.unwrap_or(480)).unwrap_or(480);
         let limit = Duration::from_secs(minutes * 60);
-        let waited = self.now().saturating_sub(document.lifecycle.submitted_ms).max(0).unsigned_abs();
-        let left = limit.saturating_sub(Duration::from_millis(waited));
+        let waited = document.accepted.as_ref().and_then(|then| self.clock.boot_time()?.since(then));
+        let waited = waited.unwrap_or_else(|| {
+            let ms = self.now().saturating_sub(document.lifecycle.submitted_ms).max(0);
+            Duration::from_millis(ms.unsigned_abs())
+        });
+        let left = limit.saturating_sub(waited);
         Waiting {
             uuid: document.uuid().to_owned(),
             project: document.build.project_name.clone(),
@@ -239,6 +274,30 @@ impl<R: Runners> Inner<R> {
         self.close_others(&active)?;
         self.clear_staging(&active);
         Ok(())
+    }
+
+    /// Reads all records, which takes too long to be waited for at the start. Damaged ones are never served; but one that
+    /// cannot be found any more would be missing in silence.
+    fn check_records(self: &Arc<Self>) {
+        let inner = Arc::clone(self);
+        let found = match self.metadata.check_while(move || !inner.is_stopping()) {
+            Ok(found) => found.unwrap_or_default(),
+            Err(error @ StoreError::Damaged { .. }) => {
+                self.damage.send_replace(Some(error));
+                return;
+            }
+            Err(e) => {
+                tracing::warn!(error = %e, "the records could not be checked");
+                return;
+            }
+        };
+        for what in &found {
+            tracing::error!("the records are damaged: {what}");
+        }
+        if let Some(what) = found.into_iter().next() {
+            let path = self.config.data.join(kiln_store::metadata::DATABASE);
+            self.damage.send_replace(Some(StoreError::Damaged { path, what }));
+        }
     }
 
     /// Removes blobs that a killed server finished and did not record. Listed before anything is written here, so that
@@ -344,4 +403,8 @@ impl<R: Runners> Inner<R> {
         let found = self.metadata.read(|view| records::find(view, uuid)).map_err(|e| records::refuse(&e))?;
         Ok(found.map(|(_, document)| document).filter(|d| d.build.project_name == project))
     }
+}
+
+fn wall_ms(clock: &Clock) -> Millis {
+    i64::try_from(clock.wall_ns() / 1_000_000).unwrap_or(i64::MAX)
 }

@@ -8,6 +8,7 @@ use kiln_model::{
         LogsLocation, ProjectArtifacts,
     },
 };
+use kiln_runner::clock::BootTime;
 use serde::{Deserialize, Serialize};
 
 use crate::lifecycle::{Lifecycle, Millis, Phase};
@@ -38,6 +39,9 @@ pub struct Document {
     pub next_try: Option<String>,
     /// Its life.
     pub lifecycle: Lifecycle,
+    /// When it was accepted, by a clock that nobody sets: how long it waits is told by this one.
+    #[serde(default)]
+    pub accepted: Option<BootTime>,
     /// Artifacts at their place.
     pub stored: Vec<StoredArtifact>,
     /// Values of exported variables, at the end.
@@ -126,6 +130,7 @@ impl Document {
             previous_try: None,
             next_try: None,
             lifecycle: Lifecycle::accepted(at),
+            accepted: None,
             stored: Vec::new(),
             exported: Vec::new(),
             kept_bytes: None,

@@ -114,7 +114,7 @@ fn commit_document<R: Runners>(
     let next_uuid = Uuid::new_v4().to_string();
     loop {
         let (document, objects) = (document.clone(), objects.clone());
-        let (next_uuid, at) = (next_uuid.clone(), inner.now());
+        let (next_uuid, at, boot) = (next_uuid.clone(), inner.now(), inner.clock.boot_time());
         let home = inner.config.home.clone();
         let committed = inner.metadata.write_blocking(move |tx| {
             let Some((mut record, old)) = records::find(tx, document.uuid())? else {
@@ -133,7 +133,7 @@ fn commit_document<R: Runners>(
                 try_again.auto_retry_number = document.auto_retry_number + 1;
                 try_again.previous_try = Some(document.uuid().to_owned());
                 document.next_try = Some(next_uuid);
-                next = Some(records::insert(tx, try_again)?);
+                next = Some(records::insert(tx, try_again, boot)?);
             }
             let mut replaced = Vec::new();
             for object in &objects {

@@ -5,7 +5,8 @@
 //!
 //! Reading order: [`lifecycle`] (what can happen to a build), [`document`] (what is stored of it), [`queue`] (whose turn
 //! it is), [`core`] (start, stop, recovery), `scheduler` and `supervise` (from the queue to a runner and along its
-//! journal), `finish` (closing the books), `service` and `kiln_service` (the operations).
+//! journal), `finish` (closing the books), `service` and `kiln_service` (the operations), `retention` (what goes with
+//! time).
 
 mod accept;
 mod adopt;
@@ -27,6 +28,7 @@ mod objects;
 mod page;
 pub mod queue;
 mod records;
+mod retention;
 pub mod runners;
 mod scheduler;
 mod service;

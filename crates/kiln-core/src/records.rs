@@ -1,6 +1,7 @@
 //! Records of the store and documents of builds, one into the other.
 
 use kiln_model::ApiError;
+use kiln_runner::clock::BootTime;
 use kiln_store::{
     StoreError, Tx, View,
     metadata::{BuildRecord, BuildState},
@@ -111,8 +112,9 @@ pub(crate) fn step(tx: &mut Tx<'_>, uuid: &str, event: &Event) -> Result<Option<
     Ok(Some((document, effects)))
 }
 
-/// Stores a new build with its project's next number; returns its document.
-pub(crate) fn insert(tx: &mut Tx<'_>, mut document: Document) -> Result<Document, StoreError> {
+/// Stores a new build, which is accepted `now`, with its project's next number; returns its document.
+pub(crate) fn insert(tx: &mut Tx<'_>, mut document: Document, now: Option<BootTime>) -> Result<Document, StoreError> {
+    document.accepted = now;
     let number = tx.next_build_number(&document.build.project_name)?;
     document.build.build_number = Some(number);
     tx.insert_build(&record(&document, number))?;

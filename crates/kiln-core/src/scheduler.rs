@@ -1,15 +1,21 @@
-//! Gives builds to runners as room allows, and ends those that waited too long.
+//! Gives builds to runners as room allows, ends those that waited too long, and has what is kept for a time only looked
+//! through.
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{core::Inner, lifecycle::Event, queue::Waiting, records, runners::Runners, supervise};
+use crate::{core::Inner, lifecycle::Event, queue::Waiting, records, retention, runners::Runners, supervise};
 
 /// How long the scheduler sleeps when nothing is due.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// Until the service stops.
 pub(crate) fn run<R: Runners>(inner: &Arc<Inner<R>>) {
+    let mut rounds = retention::Rounds::new(inner.now(), inner.clock.monotonic());
     while !inner.is_stopping() {
+        if rounds.is_due(inner.now(), inner.clock.monotonic()) {
+            let with = Arc::clone(inner);
+            inner.spawn("kiln-retention", move || retention::sweep(&with));
+        }
         let (late, next) = {
             let mut queue = inner.queue();
             let now = inner.clock.monotonic();

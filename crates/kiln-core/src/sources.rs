@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Where uploaded working trees lie in the default bucket.
-const UPLOADS: &str = "kiln/sources";
+pub(crate) const UPLOADS: &str = "kiln/sources";
 /// Objects that are looked through at once.
 const PAGE: usize = 1000;
 

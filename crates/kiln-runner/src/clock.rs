@@ -1,12 +1,33 @@
 //! The only place that reads clocks. Tests set the time; everything else takes it from here.
 
 use std::{
+    fs,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
+
+use serde::{Deserialize, Serialize};
+
+/// A moment that another process of the same boot of the machine can tell its distance from, whatever became of the wall
+/// clock meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootTime {
+    /// Which boot.
+    pub boot: String,
+    /// Milliseconds since then, also those that the machine slept.
+    pub ms: u64,
+}
+
+impl BootTime {
+    /// The time from `earlier` to this moment; `None`: the machine was started in between.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Option<Duration> {
+        (self.boot == earlier.boot).then(|| Duration::from_millis(self.ms.saturating_sub(earlier.ms)))
+    }
+}
 
 /// Wall clock for stamps, monotonic clock for durations and time limits (`reliability.md` I10).
 #[derive(Debug, Clone)]
@@ -72,6 +93,27 @@ impl Clock {
                 now.tv_sec.saturating_mul(1_000_000_000).saturating_add(now.tv_nsec)
             }
             Self::Manual(clock) => i64::try_from(clock.wall_ns.load(Ordering::Relaxed)).unwrap_or(i64::MAX),
+        }
+    }
+
+    /// Now, as later processes can place it; `None` where the kernel does not say which boot this is.
+    #[must_use]
+    pub fn boot_time(&self) -> Option<BootTime> {
+        static BOOT: OnceLock<Option<String>> = OnceLock::new();
+        match self {
+            Self::System { .. } => {
+                let boot = BOOT.get_or_init(|| {
+                    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+                    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+                });
+                let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+                let ms = now.tv_sec.saturating_mul(1000).saturating_add(now.tv_nsec / 1_000_000);
+                Some(BootTime { boot: boot.clone()?, ms: u64::try_from(ms).ok()? })
+            }
+            Self::Manual(_) => {
+                let ms = u64::try_from(self.monotonic().as_millis()).ok()?;
+                Some(BootTime { boot: "manual".to_owned(), ms })
+            }
         }
     }
 

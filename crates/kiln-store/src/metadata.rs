@@ -71,6 +71,7 @@ struct Shared {
     // Before the readers, so that the writer's end is waited for first.
     writer: Writer,
     readers: Readers,
+    checked: bool,
 }
 
 impl Metadata {
@@ -85,9 +86,9 @@ impl Metadata {
     /// have been begun.
     pub fn open(directory: &Path) -> Result<Self, OpenError> {
         let opened = open::open(directory)?;
-        let path = opened.path.clone();
+        let (path, checked) = (opened.path.clone(), opened.checked);
         let writer = Writer::start(opened)?;
-        Ok(Self { shared: Arc::new(Shared { writer, readers: Readers::new(path) }) })
+        Ok(Self { shared: Arc::new(Shared { writer, readers: Readers::new(path), checked }) })
     }
 
     /// Gives up what is missing: makes `kiln.seq` agree with the database of a directory that [`Metadata::open`]
@@ -158,6 +159,13 @@ impl Metadata {
         self.read(|view| view.sequence())
     }
 
+    /// Whether opening has read everything, as it does with a small database. Of a large one [`Metadata::check_while`]
+    /// is still to be called.
+    #[must_use]
+    pub fn was_checked(&self) -> bool {
+        self.shared.checked
+    }
+
     /// Reads everything and tells what is damaged, one line each; empty when all is well. Takes seconds for a large
     /// database, beside other work; at opening only small databases are checked whole.
     ///
@@ -165,5 +173,13 @@ impl Metadata {
     /// When the database cannot be read.
     pub fn check(&self) -> Result<Vec<String>, StoreError> {
         self.read(check::check)
+    }
+
+    /// As [`Metadata::check`], on a connection of its own, until `go_on` says no; `None` then.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn check_while(&self, go_on: impl Fn() -> bool + Send + 'static) -> Result<Option<Vec<String>>, StoreError> {
+        self.shared.readers.read_while(go_on, check::check)
     }
 }

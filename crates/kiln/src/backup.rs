@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use kiln_store::backup;
+use kiln_store::{DataLock, Metadata, backup};
 
 use crate::{app::App, terminal::text};
 
@@ -18,7 +18,12 @@ pub(crate) struct BackupArgs {
 #[derive(Debug, Args)]
 pub(crate) struct RestoreArgs {
     /// The backup
-    from: PathBuf,
+    #[arg(required_unless_present = "accept_loss")]
+    from: Option<PathBuf>,
+
+    /// There is no backup: go on with the database as it is, without the changes that it has lost
+    #[arg(long, conflicts_with = "from")]
+    accept_loss: bool,
 }
 
 /// Saves the data directory.
@@ -37,10 +42,18 @@ pub(crate) fn run(args: &BackupArgs, app: &App) -> anyhow::Result<ExitCode> {
 
 /// Brings a backup back; no server may run on the data directory.
 pub(crate) fn restore(args: &RestoreArgs, app: &App) -> anyhow::Result<ExitCode> {
-    let restored = backup::restore(&args.from, &app.data)?;
-    eprintln!("kiln: brought {} back into {}", args.from.display(), app.data.display());
+    let Some(from) = &args.from else { return accept_loss(app) };
+    let restored = backup::restore(from, &app.data)?;
+    eprintln!("kiln: brought {} back into {}", from.display(), app.data.display());
     if let Some(before) = restored.replaced {
         eprintln!("kiln: what was there is in {}", before.display());
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn accept_loss(app: &App) -> anyhow::Result<ExitCode> {
+    let _lock = DataLock::take(&app.data)?;
+    let sequence = Metadata::accept_loss(&app.data)?;
+    eprintln!("kiln: {} is taken as it is, up to change {sequence}; what came after is lost", app.data.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -30,6 +30,7 @@ pub(crate) const VARIABLES: [(&str, &str); 19] = [
 pub(crate) struct Environment {
     pub(crate) data: Option<PathBuf>,
     pub(crate) keep_budget: Option<OsString>,
+    pub(crate) config: Option<PathBuf>,
     pub(crate) runner: Option<PathBuf>,
     pub(crate) docker_config: Option<PathBuf>,
     pub(crate) xdg_data_home: Option<PathBuf>,
@@ -75,6 +76,7 @@ impl Environment {
         Self {
             data: get("KILN_DATA").map(PathBuf::from),
             keep_budget: get("KILN_KEEP_BUDGET"),
+            config: get("KILN_CONFIG").map(PathBuf::from),
             runner: get("KILN_RUNNER").map(PathBuf::from),
             docker_config: get("DOCKER_CONFIG").map(PathBuf::from),
             xdg_data_home: get("XDG_DATA_HOME").map(PathBuf::from),
@@ -103,10 +105,5 @@ impl Environment {
                 }
             },
         }
-    }
-
-    /// What `KILN_CONFIG` names.
-    pub(crate) fn config() -> Option<PathBuf> {
-        env::var_os("KILN_CONFIG").filter(|v| !v.is_empty()).map(PathBuf::from)
     }
 }

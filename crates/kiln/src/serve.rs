@@ -17,6 +17,7 @@ use kiln_api::{Api, Listener, RootOnly, State, Tls};
 use kiln_core::{Core, Parts};
 use kiln_model::Timestamp;
 use kiln_store::{Blobs, DataLock, Keys, Logs, Metadata};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
     runtime,
@@ -27,7 +28,6 @@ use tokio::{
 use crate::{
     app::App,
     data,
-    environment::Environment,
     exit::{self, usage},
     papers::Server,
 };
@@ -66,9 +66,9 @@ pub(crate) struct ServeArgs {
 ///
 /// # Errors
 /// All mistakes in it at once, as one usage error.
-pub(crate) fn settings(data: &Path, file: Option<&Path>, listen: Option<&str>) -> anyhow::Result<Settings> {
-    let named = file.map(Path::to_owned).or_else(Environment::config);
-    let path = named.clone().unwrap_or_else(|| data.join(config::FILE));
+pub(crate) fn settings(app: &App, file: Option<&Path>, listen: Option<&str>) -> anyhow::Result<Settings> {
+    let named = file.or(app.environment.config.as_deref());
+    let path = named.map_or_else(|| app.data.join(config::FILE), Path::to_owned);
     let path = std::path::absolute(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -76,7 +76,7 @@ pub(crate) fn settings(data: &Path, file: Option<&Path>, listen: Option<&str>) -
         Err(e) => usage!("cannot read {}: {e}", path.display()),
     };
     let raw = Raw::default().file(&path, &text).variables(std::env::vars_os()).flag("--listen", "listen", listen);
-    let base = path.parent().unwrap_or(data);
+    let base = path.parent().unwrap_or(&app.data);
     match Settings::from_raw(raw, base, Machine::this()) {
         Ok(settings) => Ok(settings),
         Err(problems) => {
@@ -99,8 +99,9 @@ pub(crate) fn url(listen: SocketAddr, tls: bool) -> String {
 
 /// Runs the service until it is told to end.
 pub(crate) fn run(args: &ServeArgs, app: &App) -> anyhow::Result<ExitCode> {
-    let settings = settings(&app.data, args.config.as_deref(), args.listen.as_deref())?;
+    let settings = settings(app, args.config.as_deref(), args.listen.as_deref())?;
     log::start(&settings.log)?;
+    raise_open_files();
     let tls = settings.tls.as_ref().map(read_tls).transpose()?;
     data::ensure(&app.data, 0o711).with_context(|| format!("cannot create {}", app.data.display()))?;
     let _lock = match DataLock::take(&app.data) {
@@ -120,6 +121,16 @@ pub(crate) fn run(args: &ServeArgs, app: &App) -> anyhow::Result<ExitCode> {
     // What a stuck request still does must not keep the process.
     runtime.shutdown_background();
     code
+}
+
+/// Each connection, build and follower has files open; the usual soft limit of 1,024 is for programs that use `select`.
+/// Builds get limits of their own.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(e) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(error = %e, soft = ?limit.current, "the limit of open files cannot be raised");
+    }
 }
 
 /// Others may pass through the data directory (the processes of builds have to), but not read what is in it.
@@ -217,6 +228,7 @@ fn core_config(settings: &Settings, app: &App, url: String) -> kiln_core::config
         network_allow: settings.network_allow.clone(),
         max_log_bytes: settings.max_log_bytes,
         keep_budget: settings.keep_budget,
+        retention: settings.retention,
     }
 }
 

@@ -73,7 +73,7 @@ pub(crate) fn ca_path(data: &Path) -> PathBuf {
 /// Runs `kiln tls …`.
 pub(crate) fn run(args: &TlsArgs, app: &App) -> anyhow::Result<ExitCode> {
     let TlsCommand::Init(args) = &args.command;
-    let settings = serve::settings(&app.data, args.config.as_deref(), None)?;
+    let settings = serve::settings(app, args.config.as_deref(), None)?;
     let dir = dir(&app.data);
     data::ensure(&app.data, 0o711)
         .and_then(|()| data::ensure(&dir, 0o700))

@@ -72,12 +72,14 @@ impl<R: Runners> Core<R> {
             let message = format!("Cannot have more than {limit} builds in queue for the account");
             return Err(ApiError::limit_exceeded(message));
         }
-        let (uuid, now) = (Uuid::new_v4().to_string(), inner.now());
+        let (uuid, now, boot) = (Uuid::new_v4().to_string(), inner.now(), inner.clock.boot_time());
+        // Whoever sets the clock neither lets a token live longer nor ends it.
+        let steady = inner.steady_now();
         let account = context.caller.account.clone();
         let accepted = inner.transact(move |tx| {
             if let Some((token, request)) = &token {
                 if let Some(known) = tx.token(&account, operation, token)?
-                    && known.expires_ms > now
+                    && (steady..=steady + TOKEN_LIFE_MS).contains(&known.expires_ms)
                 {
                     if known.request != *request {
                         return Err(Refused::Api(ApiError::invalid_input(format!(
@@ -88,18 +90,18 @@ impl<R: Runners> Core<R> {
                         return Ok((document, false));
                     }
                 }
-                tx.purge_tokens(now, PURGE)?;
+                tx.purge_tokens(steady, PURGE)?;
                 tx.put_token(&TokenRecord {
                     account,
                     operation: operation.to_owned(),
                     token: token.clone(),
                     request: request.clone(),
                     subject: uuid.clone(),
-                    expires_ms: now + TOKEN_LIFE_MS,
+                    expires_ms: steady + TOKEN_LIFE_MS,
                 })?;
             }
             let document = make(tx, &uuid, now)?;
-            Ok((records::insert(tx, document)?, true))
+            Ok((records::insert(tx, document, boot)?, true))
         });
         let (document, new) = accepted.await?;
         crash::point("build_accepted");

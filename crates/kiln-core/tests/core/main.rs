@@ -7,3 +7,4 @@ mod fake;
 mod place;
 mod projects;
 mod restart;
+mod time;

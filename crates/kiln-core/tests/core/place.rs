@@ -2,7 +2,11 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use kiln_core::{Core, Parts, config::Config, queue::Capacity};
+use kiln_core::{
+    Core, Parts,
+    config::{Config, Retention},
+    queue::Capacity,
+};
 use kiln_model::{
     BuildStatus, PhaseType,
     arn::Home,
@@ -20,6 +24,10 @@ use kiln_store::{Metadata, blobs::Blobs, keys::Keys, logs::Logs};
 use tempfile::TempDir;
 
 use crate::fake::{FakeRunners, World};
+
+/// For how long records of builds are kept, and uploaded sources.
+pub(crate) const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(crate) const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Longest wait for something that takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -60,6 +68,11 @@ impl Place {
         self.data.path().to_owned()
     }
 
+    /// Sets the wall clock, which may go back.
+    pub(crate) fn set_clock(&self, ns: u64) {
+        self.clock.set_wall_ns(ns);
+    }
+
     pub(crate) fn advance(&self, by: Duration) {
         self.clock.advance(by);
     }
@@ -82,6 +95,7 @@ impl Place {
             network_allow: vec![],
             max_log_bytes: 1 << 30,
             keep_budget: 0,
+            retention: Retention { builds: YEAR, sources: MONTH },
         };
         Core::start(Parts {
             config,

@@ -31,6 +31,8 @@ pub(super) struct Opened {
     pub(super) path: PathBuf,
     pub(super) sequence: SequenceFile,
     pub(super) seq: u64,
+    /// Everything in it was read and found well.
+    pub(super) checked: bool,
 }
 
 /// The database's own idea of itself.
@@ -89,9 +91,10 @@ pub(super) fn open(directory: &Path) -> Result<Opened, OpenError> {
     };
     let failed = |e: rusqlite::Error| open_error(&path, &e);
     prepare_writer(&db).map_err(failed)?;
-    if matches!(state, State::Store(_)) {
-        whole(&db, &path)?;
-    }
+    let checked = match state {
+        State::Store(_) => whole(&db, &path)?,
+        State::Fresh => true,
+    };
     schema::migrate(&mut db, schema::NEWEST).map_err(failed)?;
     if matches!(state, State::Fresh) {
         db.execute("INSERT OR IGNORE INTO store (one, id, seq) VALUES (1, ?1, 0)", params![reached.store])
@@ -109,7 +112,7 @@ pub(super) fn open(directory: &Path) -> Result<Opened, OpenError> {
         Some(sequence) => sequence,
         None => write_sequence()?,
     };
-    Ok(Opened { db, path, sequence, seq: reached.seq })
+    Ok(Opened { db, path, sequence, seq: reached.seq, checked })
 }
 
 pub(super) fn accept_loss(directory: &Path) -> Result<u64, OpenError> {
@@ -207,18 +210,18 @@ fn prepare(db: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Refuses a database that is visibly damaged.
-fn whole(db: &Connection, path: &Path) -> Result<(), OpenError> {
+/// Refuses a database that is visibly damaged. False: it is too large to be read whole now.
+fn whole(db: &Connection, path: &Path) -> Result<bool, OpenError> {
     let failed = |e: rusqlite::Error| open_error(path, &e);
     let pages: u64 = db.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).map_err(failed)?.cast_unsigned();
     let size: u64 = db.query_row("PRAGMA page_size", [], |row| row.get::<_, i64>(0)).map_err(failed)?.cast_unsigned();
     if pages.saturating_mul(size) > CHECKED_AT_OPENING || schema::version(db).map_err(failed)? != schema::NEWEST {
-        return Ok(());
+        return Ok(false);
     }
     let found = check::check(&View::new(db, path))
         .map_err(|e| OpenError::Damaged { path: path.to_owned(), what: e.to_string() })?;
     match found.first() {
-        None => Ok(()),
+        None => Ok(true),
         Some(first) => Err(OpenError::Damaged { path: path.to_owned(), what: first.clone() }),
     }
 }

@@ -182,3 +182,18 @@ fn waiting_on_a_thread_of_a_runtime_ends_however_often() {
         .block_on(async { (0..300).map(|_| store.write_blocking(|tx| tx.next_build_number("demo")).unwrap()).max() });
     assert_eq!(numbers, Some(300));
 }
+
+#[test]
+fn a_large_database_is_checked_afterwards_and_that_can_be_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    assert!(store.was_checked());
+    for n in 0..100 {
+        store.write_blocking(move |tx| tx.put_setting(&format!("n{n}"), &"x".repeat(60_000))).unwrap();
+    }
+    drop(store);
+    let store = open(dir.path());
+    assert!(!store.was_checked());
+    assert_eq!(store.check_while(|| true).unwrap(), Some(Vec::new()));
+    assert_eq!(store.check_while(|| false).unwrap(), None);
+}

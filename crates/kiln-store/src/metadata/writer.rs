@@ -179,7 +179,7 @@ enum Outcome {
 
 impl Committer {
     fn new(opened: Opened, stop: watch::Sender<Option<String>>) -> rusqlite::Result<Self> {
-        let Opened { mut db, path, sequence, seq } = opened;
+        let Opened { mut db, path, sequence, seq, .. } = opened;
         let log_pages = Arc::new(AtomicU32::new(0));
         let pages = Arc::clone(&log_pages);
         db.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, n: std::ffi::c_int| {

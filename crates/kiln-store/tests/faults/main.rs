@@ -18,9 +18,9 @@ use std::{
 };
 
 /// What the child is to do.
-const ORDER: &str = "KILN_STORE_TEST_ORDER";
+const ORDER: &str = "KILN_TEST_STORE_ORDER";
 /// Its data directory.
-const DATA: &str = "KILN_STORE_TEST_DATA";
+const DATA: &str = "KILN_TEST_STORE_DATA";
 
 /// Does what the environment says; nothing in an ordinary run.
 #[test]

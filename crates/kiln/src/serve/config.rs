@@ -9,9 +9,10 @@ use std::{
     num::NonZero,
     path::{Path, PathBuf},
     thread,
+    time::Duration,
 };
 
-use kiln_core::queue::Capacity;
+use kiln_core::{config::Retention, queue::Capacity};
 use kiln_model::arn::Home;
 use kiln_runner::job::{EngineChoice, Network};
 
@@ -36,6 +37,11 @@ const QUEUE_LIMIT: u32 = 20_000;
 /// Largest log of a build unless told otherwise, bytes.
 const MAX_LOG_BYTES: u64 = 10 << 30;
 
+/// Days for which the record of a build is kept unless told otherwise (`api.md` 10).
+const BUILD_DAYS: u32 = 365;
+/// Days for which a source that was sent along with a build is kept unless told otherwise.
+const SOURCE_DAYS: u32 = 30;
+
 /// What the operator decided.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Settings {
@@ -51,6 +57,7 @@ pub(crate) struct Settings {
     pub(crate) network_allow: Vec<String>,
     pub(crate) engine: EngineChoice,
     pub(crate) keep_budget: u64,
+    pub(crate) retention: Retention,
     pub(crate) max_log_bytes: u64,
     pub(crate) allow_host_image: bool,
 }
@@ -143,6 +150,10 @@ impl Settings {
         let network_allow = read.list("network.allow", cidr);
         let engine = read.engine();
         let keep_budget = read.size("keep_budget", KEEP_BUDGET, 0);
+        let retention = Retention {
+            builds: read.days("retention.build_days", BUILD_DAYS),
+            sources: read.days("retention.source_days", SOURCE_DAYS),
+        };
         let max_log_bytes = read.size("max_log_bytes", MAX_LOG_BYTES, 1 << 20);
         // Who reaches loopback has an account on this machine already (DESIGN decision 5).
         let allow_host_image = read.flag("allow_host_image").unwrap_or_else(|| listen.ip().is_loopback());
@@ -161,6 +172,7 @@ impl Settings {
             network_allow,
             engine,
             keep_budget,
+            retention,
             max_log_bytes,
             allow_host_image,
         })
@@ -208,6 +220,11 @@ impl Reader {
             _ => Err(format!("'{text}' is not a number from 1 to {most}")),
         };
         self.text(key, default, parse)
+    }
+
+    /// At most a hundred years.
+    fn days(&mut self, key: &str, default: u32) -> Duration {
+        Duration::from_secs(u64::from(self.count(key, default, 36_500)) * 24 * 60 * 60)
     }
 
     fn number(&mut self, key: &str, default: f64, check: fn(f64) -> Result<f64, String>) -> f64 {

@@ -134,14 +134,14 @@ impl Drop for Reaped {
     }
 }
 
-/// Compares with a golden file; `KILN_BLESS=1` writes it.
+/// Compares with a golden file; `KILN_TEST_BLESS=1` writes it.
 #[track_caller]
 pub(crate) fn golden(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/golden").join(name);
-    if std::env::var_os("KILN_BLESS").is_some() {
+    if std::env::var_os("KILN_TEST_BLESS").is_some() {
         fs::write(&path, text).unwrap();
         return;
     }
     let want = fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(text, want, "{} (KILN_BLESS=1 accepts the new text)", path.display());
+    assert_eq!(text, want, "{} (KILN_TEST_BLESS=1 accepts the new text)", path.display());
 }

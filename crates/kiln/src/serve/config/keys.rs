@@ -18,7 +18,7 @@ const fn list(path: &'static str) -> Key {
 }
 
 /// All of them.
-pub(crate) const KEYS: [Key; 19] = [
+pub(crate) const KEYS: [Key; 21] = [
     value("account"),
     value("region"),
     value("listen"),
@@ -36,6 +36,8 @@ pub(crate) const KEYS: [Key; 19] = [
     value("engine"),
     value("runtime"),
     value("keep_budget"),
+    value("retention.build_days"),
+    value("retention.source_days"),
     value("max_log_bytes"),
     value("allow_host_image"),
 ];
@@ -47,9 +49,15 @@ impl Key {
     }
 }
 
-/// Variables `KILN_*` that are no keys: those of every command, and of tests.
-pub(crate) const OTHER_VARIABLES: [&str; 5] =
-    ["KILN_DATA", "KILN_RUNNER", "KILN_CONFIG", "KILN_CRASH_POINT", "KILN_SOAK"];
+/// Variables `KILN_*` of every command.
+const COMMON: [&str; 4] = ["KILN_DATA", "KILN_RUNNER", "KILN_CONFIG", "KILN_CRASH_POINT"];
+/// What the scripts and tests of Kiln's repository read begins with one of these; no key ever does.
+const OF_THE_REPOSITORY: [&str; 4] = ["KILN_TEST_", "KILN_SOAK", "KILN_BENCH_", "KILN_CI_"];
+
+/// Whether a variable `KILN_*` is none of the configuration's.
+pub(crate) fn is_for_others(variable: &str) -> bool {
+    COMMON.contains(&variable) || OF_THE_REPOSITORY.iter().any(|prefix| variable.starts_with(prefix))
+}
 
 /// The path that somebody may have meant, for one that does not exist.
 pub(crate) fn nearest(path: &str) -> Option<&'static str> {

@@ -9,7 +9,7 @@ use toml::{
 
 use super::{
     Problem,
-    keys::{self, KEYS, OTHER_VARIABLES},
+    keys::{self, KEYS},
 };
 
 /// Where something was said.
@@ -119,7 +119,7 @@ impl Raw {
             .into_iter()
             .filter(|(_, value)| !value.is_empty())
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-            .filter(|(name, _)| name.starts_with("KILN_") && !OTHER_VARIABLES.contains(&name.as_str()))
+            .filter(|(name, _)| name.starts_with("KILN_") && !keys::is_for_others(name))
             .collect();
         said.sort();
         for (name, value) in said {

@@ -49,6 +49,9 @@ queue_limit = 10
 [network]
 mode = "none"
 allow = ["10.1.0.0/16", "fd00::/8"]
+[retention]
+build_days = 30
+source_days = 1
 "#;
     let settings = read(text, &[]).unwrap();
     let wanted = Settings {
@@ -63,6 +66,10 @@ allow = ["10.1.0.0/16", "fd00::/8"]
         network_allow: vec!["10.1.0.0/16".into(), "fd00::/8".into()],
         engine: EngineChoice::Oci { runtime: "/usr/sbin/runc".into() },
         keep_budget: 0,
+        retention: Retention {
+            builds: Duration::from_secs(30 * 24 * 60 * 60),
+            sources: Duration::from_secs(24 * 60 * 60),
+        },
         max_log_bytes: 5 << 20,
         allow_host_image: true,
     };
@@ -89,7 +96,8 @@ fn the_later_wins() {
 fn all_mistakes_are_told_at_once() {
     let text = "acount = \"123456789012\"\nlisten = \"5456\"\n\n[capacity]\nmax_builds = 0\nmemory = [1]\nmax_bulds = 3\n\
                 [tls]\ncert = \"c.pem\"\n[console]\ncolour = \"red\"\n";
-    let variables = [("KILN_LOG_FORMAT", "xml"), ("KILN_LISEN", "x"), ("KILN_DATA", "/is/for/others")];
+    let variables =
+        [("KILN_LOG_FORMAT", "xml"), ("KILN_LISEN", "x"), ("KILN_DATA", "/is/for/others"), ("KILN_SOAK_SECONDS", "9")];
     let problems = read(text, &variables).unwrap_err().to_string();
     let lines: Vec<_> = problems.lines().collect();
     assert_eq!(lines[0], "the configuration has 9 mistakes:", "{problems}");
@@ -136,6 +144,7 @@ fn values_that_cannot_be() {
         ("allow_host_image = \"yes\"", "neither true nor false"),
         ("capacity.memory_overcommit = 0.5", "from 1 to 100"),
         ("network.allow = [\"10.0.0.0/33\"]", "range of addresses"),
+        ("retention.build_days = 0", "from 1 to 36500"),
         ("log.level = \"x=y=z\"", "is no level"),
     ] {
         let problems = read(text, &[]).unwrap_err();
@@ -151,5 +160,6 @@ fn every_key_is_documented() {
     for key in keys::KEYS {
         let row = format!("| `{}` | `{}` |", key.path, key.variable());
         assert!(page.contains(&row), "docs/configuration.md has no row {row}");
+        assert!(!keys::is_for_others(&key.variable()), "{} would not be read", key.variable());
     }
 }
