@@ -333,6 +333,7 @@ mod tests {
             previous_try: None,
             next_try: None,
             lifecycle,
+            accepted: None,
             stored: Vec::new(),
             exported: Vec::new(),
             kept_bytes: None,
