@@ -126,6 +126,18 @@ impl Home {
         self.arn("kms", "alias/aws/s3")
     }
 
+    /// `arn:aws:kms:<region>:<account>:key/<uuid>`.
+    #[must_use]
+    pub fn key_arn(&self, id: &str) -> String {
+        self.arn("kms", &format!("key/{id}"))
+    }
+
+    /// `arn:aws:kms:<region>:<account>:<alias>`; `alias` begins with `alias/`.
+    #[must_use]
+    pub fn alias_arn(&self, alias: &str) -> String {
+        self.arn("kms", alias)
+    }
+
     /// ARN of a role of this account; a text that is an ARN already stays as it is.
     #[must_use]
     pub fn role_arn(&self, role: &str) -> String {

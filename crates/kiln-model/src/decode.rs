@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
-    ApiError,
+    ApiError, ErrorCode,
     constraint::{self, Structure},
     error::excerpt,
 };
@@ -13,13 +13,17 @@ use crate::{
 pub trait Input: DeserializeOwned {
     /// Its constraints.
     const SHAPE: &'static Structure;
+
+    /// The error of an input that violates them.
+    const VIOLATED: ErrorCode = ErrorCode::InvalidInput;
 }
 
 /// Reads a body.
 ///
 /// # Errors
-/// `SerializationException` when it is no JSON object or a member has another JSON type; `InvalidInputException` when a
-/// constraint is violated (required members, lengths, patterns, ranges, enumerations, counts).
+/// `SerializationException` when it is no JSON object or a member has another JSON type; the service's error, for example
+/// `InvalidInputException`, when a constraint is violated (required members, lengths, patterns, ranges, enumerations,
+/// counts).
 pub fn decode<T: Input>(body: &[u8]) -> Result<T, ApiError> {
     let value: Value = serde_json::from_slice(body)
         .map_err(|error| ApiError::serialization(format!("the body is not JSON: {}", excerpt(&error.to_string()))))?;
@@ -34,7 +38,7 @@ pub fn from_value<T: Input>(value: Value) -> Result<T, ApiError> {
     if !value.is_object() {
         return Err(ApiError::serialization("the body is not a JSON object"));
     }
-    constraint::check(T::SHAPE, &value).map_err(ApiError::invalid_input)?;
+    constraint::check(T::SHAPE, &value).map_err(|message| ApiError::new(T::VIOLATED, message))?;
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         ApiError::serialization(format!("'{}': {}", excerpt(&path), excerpt(&error.into_inner().to_string())))
@@ -44,10 +48,7 @@ pub fn from_value<T: Input>(value: Value) -> Result<T, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        ErrorCode,
-        codebuild::{BatchGetBuildsInput, CreateProjectInput, ListProjectsInput, StartBuildInput},
-    };
+    use crate::codebuild::{BatchGetBuildsInput, CreateProjectInput, ListProjectsInput, StartBuildInput};
 
     fn error<T: Input>(body: &str) -> (ErrorCode, String) {
         let error = decode::<T>(body.as_bytes()).err().unwrap();

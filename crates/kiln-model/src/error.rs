@@ -7,22 +7,56 @@ enumeration! {
     ErrorCode {
         /// The caller may not do that.
         AccessDenied = "AccessDeniedException",
+        /// There is such a thing of KMS already.
+        AlreadyExists = "AlreadyExistsException",
         /// A quota of the account is reached.
         AccountLimitExceeded = "AccountLimitExceededException",
         /// The account is suspended.
         AccountSuspended = "AccountSuspendedException",
+        /// It contradicts what is going on.
+        Conflict = "ConflictException",
+        /// The key is disabled.
+        Disabled = "DisabledException",
+        /// It would have succeeded.
+        DryRunOperation = "DryRunOperationException",
         /// The session token's time is over.
         ExpiredToken = "ExpiredTokenException",
+        /// Another key encrypted that.
+        IncorrectKey = "IncorrectKeyException",
         /// The signature lacks a part.
         IncompleteSignature = "IncompleteSignatureException",
         /// Kiln itself failed; clients try again.
         InternalFailure = "InternalFailure",
+        /// That cannot be the name of an alias.
+        InvalidAliasName = "InvalidAliasNameException",
+        /// That is not the ARN of a key here.
+        InvalidArn = "InvalidArnException",
+        /// That was not encrypted here, or not with that context.
+        InvalidCiphertext = "InvalidCiphertextException",
+        /// There is no such grant of the key.
+        InvalidGrantId = "InvalidGrantIdException",
+        /// That is not the token of a grant.
+        InvalidGrantToken = "InvalidGrantTokenException",
         /// Something in the request is wrong.
         InvalidInput = "InvalidInputException",
+        /// The key does other things.
+        InvalidKeyUsage = "InvalidKeyUsageException",
+        /// That is not the marker of a page of this list.
+        InvalidMarker = "InvalidMarkerException",
         /// The signature does not match, or its time is off.
         InvalidSignature = "InvalidSignatureException",
+        /// The state of the key does not allow it.
+        KmsInvalidState = "KMSInvalidStateException",
+        /// A quota of KMS is reached.
+        LimitExceeded = "LimitExceededException",
+        /// That is not a policy.
+        MalformedPolicyDocument = "MalformedPolicyDocumentException",
         /// The request is not signed.
         MissingAuthenticationToken = "MissingAuthenticationTokenException",
+        /// Only the service itself may do that.
+        NotAuthorized = "NotAuthorizedException",
+        /// There is no such thing of KMS.
+        NotFound = "NotFoundException",
         /// A git provider refused.
         OAuthProvider = "OAuthProviderException",
         /// There is such a thing already.
@@ -33,12 +67,18 @@ enumeration! {
         Serialization = "SerializationException",
         /// Not now; clients try again.
         ServiceUnavailable = "ServiceUnavailable",
+        /// Tags that cannot be.
+        Tag = "TagException",
         /// Too many requests; clients try again.
         Throttling = "ThrottlingException",
         /// There is no such operation.
         UnknownOperation = "UnknownOperationException",
         /// The access key id or the session token is not known.
         UnrecognizedClient = "UnrecognizedClientException",
+        /// KMS has that, Kiln does not.
+        UnsupportedOperation = "UnsupportedOperationException",
+        /// Something in the request to KMS is wrong.
+        Validation = "ValidationException",
     }
 }
 

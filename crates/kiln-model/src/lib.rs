@@ -29,6 +29,8 @@ mod error;
 #[cfg(feature = "api")]
 pub mod kiln;
 #[cfg(feature = "api")]
+pub mod kms;
+#[cfg(feature = "api")]
 pub mod location;
 #[cfg(feature = "api")]
 pub mod operations;

@@ -6,6 +6,9 @@ pub const CODEBUILD_TARGET: &str = "CodeBuild_20161006";
 /// Target prefix of the Kiln API (DESIGN decision 11).
 pub const KILN_TARGET: &str = "Kiln_20261122";
 
+/// Target prefix of the Key Management Service.
+pub const KMS_TARGET: &str = "TrentService";
+
 /// What a permission of an operation is about (`api.md` 7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ResourceKind {
@@ -21,9 +24,11 @@ pub enum ResourceKind {
     Fleet,
     /// A sandbox.
     Sandbox,
+    /// A key of KMS.
+    Key,
 }
 
-/// An operation of CodeBuild or of the Kiln API.
+/// An operation of one of the services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OperationInfo {
     /// Name, e.g. `StartBuild`.
@@ -32,7 +37,7 @@ pub struct OperationInfo {
     pub action: &'static str,
     /// What the permission is about.
     pub resource: ResourceKind,
-    /// False: the answer is [`crate::ApiError::unsupported`].
+    /// False: the answer says that it is not available.
     pub implemented: bool,
 }
 
@@ -124,6 +129,66 @@ pub const KILN_OPERATIONS: [OperationInfo; 8] = table! { "kiln":
     UploadSource Any implemented,
 };
 
+/// Every operation of KMS's API 2014-11-01, by name.
+pub const KMS_OPERATIONS: [OperationInfo; 56] = table! { "kms":
+    CancelKeyDeletion Key implemented,
+    ConnectCustomKeyStore Any later,
+    CreateAlias Key implemented,
+    CreateCustomKeyStore Any later,
+    CreateGrant Key implemented,
+    CreateKey Any implemented,
+    Decapsulate Key later,
+    Decrypt Key implemented,
+    DeleteAlias Key implemented,
+    DeleteCustomKeyStore Any later,
+    DeleteImportedKeyMaterial Key later,
+    DeriveSharedSecret Key later,
+    DescribeCustomKeyStores Any later,
+    DescribeKey Key implemented,
+    DisableKey Key implemented,
+    DisableKeyRotation Key implemented,
+    DisconnectCustomKeyStore Any later,
+    EnableKey Key implemented,
+    EnableKeyRotation Key implemented,
+    Encapsulate Key later,
+    Encrypt Key implemented,
+    GenerateDataKey Key implemented,
+    GenerateDataKeyPair Key later,
+    GenerateDataKeyPairWithoutPlaintext Key later,
+    GenerateDataKeyWithoutPlaintext Key implemented,
+    GenerateMac Key later,
+    GenerateRandom Any implemented,
+    GetKeyLastUsage Key later,
+    GetKeyPolicy Key implemented,
+    GetKeyRotationStatus Key implemented,
+    GetParametersForImport Key later,
+    GetPublicKey Key later,
+    ImportKeyMaterial Key later,
+    ListAliases Any implemented,
+    ListGrants Key implemented,
+    ListKeyPolicies Key implemented,
+    ListKeyRotations Key implemented,
+    ListKeys Any implemented,
+    ListResourceTags Key implemented,
+    ListRetirableGrants Any implemented,
+    PutKeyPolicy Key implemented,
+    ReEncrypt Key implemented,
+    ReplicateKey Key later,
+    RetireGrant Key implemented,
+    RevokeGrant Key implemented,
+    RotateKeyOnDemand Key implemented,
+    ScheduleKeyDeletion Key implemented,
+    Sign Key later,
+    TagResource Key implemented,
+    UntagResource Key implemented,
+    UpdateAlias Key implemented,
+    UpdateCustomKeyStore Any later,
+    UpdateKeyDescription Key implemented,
+    UpdatePrimaryRegion Key later,
+    Verify Key later,
+    VerifyMac Key later,
+};
+
 /// The operation of CodeBuild with that name.
 #[must_use]
 pub fn codebuild_operation(name: &str) -> Option<&'static OperationInfo> {
@@ -134,6 +199,12 @@ pub fn codebuild_operation(name: &str) -> Option<&'static OperationInfo> {
 #[must_use]
 pub fn kiln_operation(name: &str) -> Option<&'static OperationInfo> {
     find(&KILN_OPERATIONS, name)
+}
+
+/// The operation of KMS with that name.
+#[must_use]
+pub fn kms_operation(name: &str) -> Option<&'static OperationInfo> {
+    find(&KMS_OPERATIONS, name)
 }
 
 fn find(table: &'static [OperationInfo], name: &str) -> Option<&'static OperationInfo> {
@@ -192,13 +263,57 @@ macro_rules! for_each_kiln_operation {
     };
 }
 
+/// Calls a macro with every implemented operation of KMS: its name, the method of [`crate::service::Kms`], and the shapes
+/// of input and output in [`crate::kms`].
+#[macro_export]
+macro_rules! for_each_kms_operation {
+    ($callback:ident) => {
+        $callback! {
+            CancelKeyDeletion cancel_key_deletion CancelKeyDeletionRequest CancelKeyDeletionResponse,
+            CreateAlias create_alias CreateAliasRequest Empty,
+            CreateGrant create_grant CreateGrantRequest CreateGrantResponse,
+            CreateKey create_key CreateKeyRequest CreateKeyResponse,
+            Decrypt decrypt DecryptRequest DecryptResponse,
+            DeleteAlias delete_alias DeleteAliasRequest Empty,
+            DescribeKey describe_key DescribeKeyRequest DescribeKeyResponse,
+            DisableKey disable_key DisableKeyRequest Empty,
+            DisableKeyRotation disable_key_rotation DisableKeyRotationRequest Empty,
+            EnableKey enable_key EnableKeyRequest Empty,
+            EnableKeyRotation enable_key_rotation EnableKeyRotationRequest Empty,
+            Encrypt encrypt EncryptRequest EncryptResponse,
+            GenerateDataKey generate_data_key GenerateDataKeyRequest GenerateDataKeyResponse,
+            GenerateDataKeyWithoutPlaintext generate_data_key_without_plaintext GenerateDataKeyWithoutPlaintextRequest GenerateDataKeyWithoutPlaintextResponse,
+            GenerateRandom generate_random GenerateRandomRequest GenerateRandomResponse,
+            GetKeyPolicy get_key_policy GetKeyPolicyRequest GetKeyPolicyResponse,
+            GetKeyRotationStatus get_key_rotation_status GetKeyRotationStatusRequest GetKeyRotationStatusResponse,
+            ListAliases list_aliases ListAliasesRequest ListAliasesResponse,
+            ListGrants list_grants ListGrantsRequest ListGrantsResponse,
+            ListKeyPolicies list_key_policies ListKeyPoliciesRequest ListKeyPoliciesResponse,
+            ListKeyRotations list_key_rotations ListKeyRotationsRequest ListKeyRotationsResponse,
+            ListKeys list_keys ListKeysRequest ListKeysResponse,
+            ListResourceTags list_resource_tags ListResourceTagsRequest ListResourceTagsResponse,
+            ListRetirableGrants list_retirable_grants ListRetirableGrantsRequest ListGrantsResponse,
+            PutKeyPolicy put_key_policy PutKeyPolicyRequest Empty,
+            ReEncrypt re_encrypt ReEncryptRequest ReEncryptResponse,
+            RetireGrant retire_grant RetireGrantRequest Empty,
+            RevokeGrant revoke_grant RevokeGrantRequest Empty,
+            RotateKeyOnDemand rotate_key_on_demand RotateKeyOnDemandRequest RotateKeyOnDemandResponse,
+            ScheduleKeyDeletion schedule_key_deletion ScheduleKeyDeletionRequest ScheduleKeyDeletionResponse,
+            TagResource tag_resource TagResourceRequest Empty,
+            UntagResource untag_resource UntagResourceRequest Empty,
+            UpdateAlias update_alias UpdateAliasRequest Empty,
+            UpdateKeyDescription update_key_description UpdateKeyDescriptionRequest Empty,
+        }
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn tables_are_sorted_and_found_by_name() {
-        for table in [OPERATIONS.as_slice(), KILN_OPERATIONS.as_slice()] {
+        for table in [OPERATIONS.as_slice(), KILN_OPERATIONS.as_slice(), KMS_OPERATIONS.as_slice()] {
             assert!(table.is_sorted_by(|a, b| a.name < b.name));
         }
         let start = codebuild_operation("StartBuild").unwrap();
@@ -219,5 +334,8 @@ mod tests {
         let implemented: Vec<_> = OPERATIONS.iter().filter(|o| o.implemented).map(|o| o.name).collect();
         assert_eq!(listed, implemented);
         assert!(for_each_kiln_operation!(names).into_iter().all(|name| kiln_operation(name).is_some()));
+        let listed: Vec<_> = for_each_kms_operation!(names).into_iter().collect();
+        let implemented: Vec<_> = KMS_OPERATIONS.iter().filter(|o| o.implemented).map(|o| o.name).collect();
+        assert_eq!(listed, implemented);
     }
 }

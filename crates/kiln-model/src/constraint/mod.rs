@@ -1,13 +1,16 @@
 //! Constraints of inputs, as the service model states them (`api.md` 2.2): which members are required, lengths,
 //! patterns, ranges, enumerations, counts.
 //!
-//! [`shapes`] writes them down as data, so that a test compares them with the published model.
+//! [`shapes`] and [`kms`] write them down as data, so that a test compares them with the published model.
 
+mod kms;
+mod pattern;
 mod shapes;
 
 use serde_json::Value;
 
-use crate::error::excerpt;
+pub use self::pattern::Pattern;
+use crate::{error::excerpt, kms::decoded_length};
 
 /// Constraints of a structure. Members without any are left out.
 #[derive(Debug)]
@@ -43,6 +46,13 @@ pub enum Rule {
         /// Form.
         pattern: Option<Pattern>,
     },
+    /// So many bytes, in base64. What is no base64 passes: decoding refuses it.
+    Blob {
+        /// Fewest bytes.
+        min: usize,
+        /// Most bytes.
+        max: usize,
+    },
     /// An integer in that range.
     Number {
         /// Smallest.
@@ -68,41 +78,6 @@ pub enum Rule {
     },
     /// An object.
     Structure(&'static Structure),
-}
-
-/// A form of strings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pattern {
-    /// `[A-Za-z0-9][A-Za-z0-9\-_]{1,149}`. Every violation has AWS's text for names (`api.md` 2.4).
-    ProjectName,
-    /// Keys and values of tags: `[\p{L}\p{Z}\p{N}_.:/=@+\-]*`.
-    Tag,
-}
-
-impl Pattern {
-    /// The regular expression of the model.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ProjectName => r"[A-Za-z0-9][A-Za-z0-9\-_]{1,149}",
-            Self::Tag => r"^([\p{L}\p{Z}\p{N}_.:/=@+\-]*)$",
-        }
-    }
-
-    fn matches(self, text: &str) -> bool {
-        match self {
-            Self::ProjectName => crate::arn::is_project_name(text),
-            // `is_alphabetic` also takes the vowel signs that Indic scripts write their words with.
-            Self::Tag => {
-                text.chars().all(|c| c.is_alphabetic() || c.is_numeric() || is_separator(c) || "_.:/=@+-".contains(c))
-            }
-        }
-    }
-}
-
-/// `\p{Z}`: spaces and separators, but not control characters such as tab and line feed.
-fn is_separator(c: char) -> bool {
-    c.is_whitespace() && !c.is_control()
 }
 
 /// Something that is wrong with an input.
@@ -142,7 +117,7 @@ fn check_structure(structure: &Structure, value: &Value, path: &str, violations:
         if !path.is_empty() {
             path.push('.');
         }
-        path.push_str(member.name);
+        push_member(&mut path, member.name);
         match object.get(member.name) {
             None | Some(Value::Null) => {
                 if member.required {
@@ -152,6 +127,13 @@ fn check_structure(structure: &Structure, value: &Value, path: &str, violations:
             Some(value) => check_rule(&member.rule, value, &path, violations),
         }
     }
+}
+
+/// AWS names members with a small first letter here, whatever they are called in JSON.
+fn push_member(path: &mut String, name: &str) {
+    let mut letters = name.chars();
+    path.extend(letters.next().map(|first| first.to_ascii_lowercase()));
+    path.push_str(letters.as_str());
 }
 
 fn check_rule(rule: &Rule, value: &Value, path: &str, violations: &mut Vec<Violation>) {
@@ -172,6 +154,14 @@ fn check_rule(rule: &Rule, value: &Value, path: &str, violations: &mut Vec<Viola
         }
         (Rule::Text { min, max, pattern }, Value::String(text)) => {
             check_text(text, (*min, *max), *pattern, path, violations);
+        }
+        (Rule::Blob { min, max }, Value::String(text)) => {
+            // The value is not repeated: it is a secret, or longer than anybody wants to read.
+            let sentence = decoded_length(text).and_then(|length| length_violation(length, *min, *max));
+            violations.extend(sentence.map(|sentence| Violation {
+                text: format!("Value at '{path}' failed to satisfy constraint: {sentence}"),
+                whole: false,
+            }));
         }
         (Rule::Number { min, max }, Value::Number(number)) => {
             // A number that is no i64 is no value of any integer member: decoding refuses it.

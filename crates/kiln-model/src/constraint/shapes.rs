@@ -21,19 +21,19 @@ use crate::{
     },
 };
 
-const fn required(name: &'static str, rule: Rule) -> Member {
+pub(super) const fn required(name: &'static str, rule: Rule) -> Member {
     Member { name, required: true, rule }
 }
 
-const fn optional(name: &'static str, rule: Rule) -> Member {
+pub(super) const fn optional(name: &'static str, rule: Rule) -> Member {
     Member { name, required: false, rule }
 }
 
-const fn one_of(names: &'static [&'static str]) -> Rule {
+pub(super) const fn one_of(names: &'static [&'static str]) -> Rule {
     Rule::OneOf { names, called: None }
 }
 
-const fn list(min: usize, max: usize, item: &'static Rule) -> Rule {
+pub(super) const fn list(min: usize, max: usize, item: &'static Rule) -> Rule {
     Rule::List { min, max, item }
 }
 

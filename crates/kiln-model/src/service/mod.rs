@@ -5,6 +5,7 @@
 
 mod codebuild;
 mod kiln;
+mod kms;
 mod s3;
 
 use std::{future::Future, io};
@@ -14,6 +15,7 @@ use crate::arn::Home;
 pub use self::{
     codebuild::CodeBuild,
     kiln::{ArtifactContent, DebugConnection, KilnService},
+    kms::Kms,
     s3::Objects,
 };
 

@@ -1,0 +1,85 @@
+//! Forms of strings.
+
+/// A form of strings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pattern {
+    /// `[A-Za-z0-9][A-Za-z0-9\-_]{1,149}`. Every violation has AWS's text for names (`api.md` 2.4).
+    ProjectName,
+    /// Keys and values of tags of CodeBuild: `[\p{L}\p{Z}\p{N}_.:/=@+\-]*`.
+    Tag,
+    /// Names of aliases and grants of KMS.
+    KmsName,
+    /// Policies of keys.
+    KeyPolicy,
+    /// Markers of pages of KMS.
+    Marker,
+    /// Letters, digits, underscores.
+    Word,
+    /// Who is meant by a grant.
+    Principal,
+    /// A service that is meant by a grant.
+    ServicePrincipal,
+    /// A resource on whose behalf a service uses a grant.
+    SourceArn,
+    /// Keys outside of AWS.
+    XksKeyId,
+}
+
+impl Pattern {
+    /// The regular expression of the model.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ProjectName => r"[A-Za-z0-9][A-Za-z0-9\-_]{1,149}",
+            Self::Tag => r"^([\p{L}\p{Z}\p{N}_.:/=@+\-]*)$",
+            Self::KmsName => "^[a-zA-Z0-9:/_-]+$",
+            Self::KeyPolicy => r"[\u0009\u000A\u000D\u0020-\u00FF]+",
+            Self::Marker => r"[\u0020-\u00FF]*",
+            Self::Word => r"[\w]+",
+            Self::Principal => r"^[\w+=,.@:/-]+$",
+            Self::ServicePrincipal => r"^([A-Za-z0-9\-]+)\.([A-Za-z0-9\-]+)(\.[A-Za-z0-9\-]+)+$",
+            Self::SourceArn => "^arn:aws[a-z0-9-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:.+$",
+            Self::XksKeyId => "^[a-zA-Z0-9-_.]+$",
+        }
+    }
+
+    /// Whether the whole text has the form. Lengths are stated apart from it.
+    pub(super) fn matches(self, text: &str) -> bool {
+        let only = |others: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c));
+        let latin = |c: char| ('\u{20}'..='\u{ff}').contains(&c);
+        match self {
+            Self::ProjectName => crate::arn::is_project_name(text),
+            // `is_alphabetic` also takes the vowel signs that Indic scripts write their words with.
+            Self::Tag => {
+                text.chars().all(|c| c.is_alphabetic() || c.is_numeric() || is_separator(c) || "_.:/=@+-".contains(c))
+            }
+            Self::KmsName => only(":/_-"),
+            Self::KeyPolicy => text.chars().all(|c| latin(c) || "\t\n\r".contains(c)),
+            Self::Marker => text.chars().all(latin),
+            Self::Word => only("_"),
+            Self::Principal => only("_+=,.@:/-"),
+            Self::ServicePrincipal => {
+                only("-.") && text.split('.').count() >= 3 && text.split('.').all(|part| !part.is_empty())
+            }
+            Self::SourceArn => is_source_arn(text),
+            Self::XksKeyId => only("-_."),
+        }
+    }
+}
+
+/// `\p{Z}`: spaces and separators, but not control characters such as tab and line feed.
+fn is_separator(c: char) -> bool {
+    c.is_whitespace() && !c.is_control()
+}
+
+fn is_source_arn(text: &str) -> bool {
+    let plain = |part: &str| part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    let mut parts = text.splitn(6, ':');
+    let mut part = || parts.next().unwrap_or_default();
+    part() == "arn"
+        && part().strip_prefix("aws").is_some_and(plain)
+        && Some(part()).is_some_and(|service| !service.is_empty() && plain(service))
+        && plain(part())
+        && Some(part()).is_some_and(|account| account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()))
+        && Some(part()).is_some_and(|rest| !rest.is_empty() && !rest.contains(['\n', '\r']))
+}

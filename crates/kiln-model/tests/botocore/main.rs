@@ -1,0 +1,8 @@
+//! Our shapes and constraints are those of the published service models, as the Python package botocore carries them
+//! (`scripts/botocore`).
+
+#![allow(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
+
+mod codebuild;
+mod kms;
+mod model;

@@ -1,0 +1,285 @@
+//! The models, and what is compared with them whatever the service.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Command,
+    sync::{LazyLock, Mutex},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use kiln_model::ErrorCode;
+use serde::{Deserialize, de};
+use serde_json::{Value, json};
+
+/// The model of a service; `None` where it cannot be had, said in the form that `scripts/test` counts.
+pub(crate) fn model(service: &str) -> Option<&'static Value> {
+    static MODELS: LazyLock<Mutex<BTreeMap<String, Result<&'static Value, String>>>> = LazyLock::new(Mutex::default);
+    let mut models = MODELS.lock().unwrap();
+    let model = models.entry(service.to_owned()).or_insert_with(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let script = root.join("scripts/botocore");
+        let output = Command::new(script).arg(service).output().map_err(|error| format!("skipped: {error}"))?;
+        let text = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+        assert!(output.status.success(), "scripts/botocore: {}", String::from_utf8_lossy(&output.stderr));
+        if text.starts_with("skipped:") {
+            Err(text)
+        } else {
+            Ok(Box::leak(Box::new(serde_json::from_slice(&fs::read(text).unwrap()).unwrap())))
+        }
+    });
+    model.as_ref().inspect_err(|reason| println!("{reason}")).ok().copied()
+}
+
+pub(crate) fn shape<'a>(model: &'a Value, name: &str) -> &'a Value {
+    let shape = &model["shapes"][name];
+    assert!(shape.is_object(), "the model has no shape {name}");
+    shape
+}
+
+pub(crate) fn names(list: &Value) -> BTreeSet<&str> {
+    list.as_array().into_iter().flatten().map(|name| name.as_str().unwrap()).collect()
+}
+
+/// A value of a shape with every member, as small as the constraints allow but for one item in each list.
+pub(crate) fn sample(model: &Value, name: &str) -> Value {
+    let shape = shape(model, name);
+    match shape["type"].as_str().unwrap() {
+        "structure" => members(shape)
+            .map(|(member, of)| match member {
+                // A plain string in the model, but what it says is the name of a phase.
+                "currentPhase" => (member.to_owned(), json!("COMPLETED")),
+                _ => (member.to_owned(), sample(model, of)),
+            })
+            .collect(),
+        "list" => json!([sample(model, shape["member"]["shape"].as_str().unwrap())]),
+        "string" => match shape["enum"].as_array() {
+            Some(values) => values[0].clone(),
+            None => json!(text(shape, smallest(shape).max(1), "a")),
+        },
+        "blob" => json!(BASE64.encode("a")),
+        "map" => json!({ "a": "b" }),
+        "integer" | "long" => json!(shape["min"].as_i64().unwrap_or(0).max(1)),
+        "boolean" => json!(true),
+        "timestamp" => json!(1_556_839_783.274),
+        other => panic!("{name} has the type {other}"),
+    }
+}
+
+pub(crate) fn members(shape: &Value) -> impl Iterator<Item = (&str, &str)> {
+    shape["members"].as_object().unwrap().iter().map(|(name, of)| (name.as_str(), of["shape"].as_str().unwrap()))
+}
+
+fn smallest(shape: &Value) -> usize {
+    usize::try_from(shape["min"].as_u64().unwrap_or(0)).unwrap()
+}
+
+/// A text of about that length, longer where the form of the shape begins with more.
+fn text(shape: &Value, length: usize, letter: &str) -> String {
+    let begin = match shape["pattern"].as_str() {
+        Some(SOURCE_ARN) => "arn:aws:s3:us-east-1:000000000000:",
+        Some(SERVICE_PRINCIPAL) => "a.b.",
+        _ => "",
+    };
+    format!("{begin}{}", letter.repeat(length.saturating_sub(begin.len()).max(usize::from(!begin.is_empty()))))
+}
+
+const SOURCE_ARN: &str = r"^arn:aws[a-z0-9-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:.+$";
+const SERVICE_PRINCIPAL: &str = r"^([A-Za-z0-9\-]+)\.([A-Za-z0-9\-]+)(\.[A-Za-z0-9\-]+)+$";
+
+/// A place in a value: JSON pointer.
+type Pointer = String;
+
+/// Every place in the sample of a structure, with the name of the shape that is there.
+pub(crate) fn places(model: &Value, name: &str, at: &str, found: &mut Vec<(Pointer, String)>) {
+    let shape = shape(model, name);
+    found.push((at.to_owned(), name.to_owned()));
+    match shape["type"].as_str().unwrap() {
+        "structure" => members(shape).for_each(|(member, of)| places(model, of, &format!("{at}/{member}"), found)),
+        "list" => places(model, shape["member"]["shape"].as_str().unwrap(), &format!("{at}/0"), found),
+        _ => {}
+    }
+}
+
+/// Tells how an input is taken: what it is when written again, or the code of the error.
+pub(crate) type Decode = fn(Value) -> Result<Value, ErrorCode>;
+
+/// Each implemented operation's name with what decodes its input and writes it again.
+pub(crate) type Inputs = Vec<(&'static str, Decode)>;
+
+/// Learns the names of a structure's members from what serde derived for it.
+struct MemberNames(Option<&'static [&'static str]>);
+
+impl<'de> de::Deserializer<'de> for &mut MemberNames {
+    type Error = de::value::Error;
+
+    fn deserialize_struct<V: de::Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Self::Error> {
+        self.0 = Some(fields);
+        Err(de::Error::custom("only the names are wanted"))
+    }
+
+    fn deserialize_any<V: de::Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+        Err(de::Error::custom("not a structure"))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+pub(crate) fn member_names<T: for<'de> Deserialize<'de>>() -> BTreeSet<&'static str> {
+    let mut names = MemberNames(None);
+    assert!(T::deserialize(&mut names).is_err());
+    names.0.unwrap().iter().copied().collect()
+}
+
+/// Leaves out each member of each input; returns how often. `violated` is the error of a missing one.
+pub(crate) fn check_required(model: &Value, inputs: &Inputs, violated: ErrorCode) -> usize {
+    let mut checked = 0;
+    for_each_place(model, inputs, |decode, full, pointer, name| {
+        let shape = shape(model, name);
+        if shape["type"] != "structure" {
+            return;
+        }
+        let required = names(&shape["required"]);
+        for (member, _) in members(shape) {
+            for without in [None, Some(Value::Null)] {
+                let mut input = full.clone();
+                let object = input.pointer_mut(pointer).unwrap().as_object_mut().unwrap();
+                match without {
+                    None => object.remove(member),
+                    Some(null) => object.insert(member.to_owned(), null),
+                };
+                let result = decode(input).err();
+                let expected = required.contains(member).then_some(violated);
+                assert_eq!(result, expected, "without {pointer}/{member}");
+                checked += 1;
+            }
+        }
+    });
+    checked
+}
+
+/// Tries values of each place of each input at its bounds and beyond; returns how many. `violated` is the error of a bad
+/// one.
+pub(crate) fn check_bounds(model: &Value, inputs: &Inputs, violated: ErrorCode) -> usize {
+    let mut checked = 0;
+    for_each_place(model, inputs, |decode, full, pointer, name| {
+        for (value, good) in boundaries(model, name, full.pointer(pointer).unwrap()) {
+            let mut input = full.clone();
+            *input.pointer_mut(pointer).unwrap() = value.clone();
+            let expected = (!good).then_some(violated);
+            let shown: String = value.to_string().chars().take(100).collect();
+            assert_eq!(decode(input).err(), expected, "{name} at {pointer}: {shown}");
+            checked += 1;
+        }
+    });
+    checked
+}
+
+/// Calls with every place of every implemented operation's input: what decodes it, the full input, where, which shape.
+fn for_each_place(model: &Value, inputs: &Inputs, mut check: impl FnMut(Decode, &Value, &str, &str)) {
+    for &(operation, decode) in inputs {
+        let Some(name) = model["operations"][operation]["input"]["shape"].as_str() else { continue };
+        let full = sample(model, name);
+        let mut found = Vec::new();
+        places(model, name, "", &mut found);
+        for (pointer, name) in found {
+            check(decode, &full, &pointer, &name);
+        }
+    }
+}
+
+/// Values of a shape at its bounds and just beyond, and whether they are good. `item` is the sample's value there.
+fn boundaries(model: &Value, name: &str, item: &Value) -> Vec<(Value, bool)> {
+    let shape = shape(model, name);
+    let mut values = Vec::new();
+    match shape["type"].as_str().unwrap() {
+        "string" if shape["enum"].is_array() => {
+            values.extend(names(&shape["enum"]).into_iter().map(|value| (json!(value), true)));
+            values.extend(["", "NOT_A_VALUE", "none"].map(|value| (json!(value), false)));
+        }
+        "string" => {
+            let text = |length: usize, letter: &str| json!(text(shape, length, letter));
+            let min = smallest(shape);
+            values.push((text(min, "a"), true));
+            if min > 0 {
+                values.push((json!("a".repeat(min - 1)), false));
+            }
+            let pattern = shape["pattern"].as_str();
+            // Names are ASCII; policies and markers Latin-1, which has an ä.
+            let ascii = pattern.is_some_and(|pattern| !pattern.contains("u00FF") && !pattern.contains(r"\p{L}"));
+            let ascii = ascii && pattern != Some(SOURCE_ARN);
+            if let Some(max) = shape["max"].as_u64() {
+                let max = usize::try_from(max).unwrap();
+                values.extend([(text(max, "a"), true), (text(max + 1, "a"), false)]);
+                // Lengths are counted in characters.
+                values.push((text(max, "ä"), !ascii));
+            }
+            let (good, bad): (&[&str], &[&str]) = match pattern {
+                None => (&[], &[]),
+                Some(r"[A-Za-z0-9][A-Za-z0-9\-_]{1,149}") => {
+                    (&["a-b_C9", "9a"], &["-ab", "_ab", "a b", "a/b", "a:b", "ab\n"])
+                }
+                Some(r"^([\p{L}\p{Z}\p{N}_.:/=@+\-]*)$") => (
+                    &["a b", "_.:/=@+-", "Größe", "键", "½", "\u{a0}"],
+                    &["a!", "a\tb", "a\n", "{}", "a;b", "\u{1f600}"],
+                ),
+                Some("^[a-zA-Z0-9:/_-]+$") => (&["alias/a-b_C:9"], &["a b", "a.b", "a\n", "é", "a@b"]),
+                Some(r"[\u0009\u000A\u000D\u0020-\u00FF]+") => (&["{\r\n\t}", "é"], &["a\u{0}", "键", "\u{b}"]),
+                Some(r"[\u0020-\u00FF]*") => (&["a b=", "é"], &["a\tb", "键", "a\n"]),
+                Some(r"[\w]+") => (&["default", "a_9"], &["a-b", "a b", "é"]),
+                Some(r"^[\w+=,.@:/-]+$") => {
+                    (&["arn:aws:iam::000000000000:role/a+b=c,d.e@f_g-h"], &["a b", "a*", "é", "a\n"])
+                }
+                Some("^[a-zA-Z0-9-_.]+$") => (&["a-b_C.9"], &["a b", "a/b", "é"]),
+                Some(SERVICE_PRINCIPAL) => (
+                    &["s3.amazonaws.com", "s3.cn-north-1.amazonaws.com.cn"],
+                    &["a", "a.b", "a..b", ".a.b", "a.b.", "a.b.é"],
+                ),
+                Some(SOURCE_ARN) => (
+                    &["arn:aws-cn:s3::000000000000:a"],
+                    &["arn:aws:s3::00000000000:abc", "arn:aws:s3::000000000000:", "arn:azure:s3::000000000000:a"],
+                ),
+                Some(other) => panic!("{name} has the pattern {other}"),
+            };
+            values.extend(good.iter().map(|value| (json!(value), true)));
+            values.extend(bad.iter().map(|value| (json!(value), false)));
+        }
+        "blob" => {
+            let blob = |length: u64| json!(BASE64.encode(vec![b'a'; usize::try_from(length).unwrap()]));
+            for (bound, beyond) in [("min", -1), ("max", 1)] {
+                let bound = shape[bound].as_u64().unwrap();
+                values.extend([(blob(bound), true), (blob(bound.saturating_add_signed(beyond)), false)]);
+            }
+        }
+        "integer" | "long" => {
+            for (bound, beyond) in [("min", -1), ("max", 1)] {
+                if let Some(bound) = shape[bound].as_i64() {
+                    values.extend([(json!(bound), true), (json!(bound + beyond), false)]);
+                }
+            }
+        }
+        "list" => {
+            let list = |length: usize| json!(vec![item[0].clone(); length]);
+            let min = smallest(shape);
+            values.push((list(min), true));
+            if min > 0 {
+                values.push((list(min - 1), false));
+            }
+            if let Some(max) = shape["max"].as_u64() {
+                let max = usize::try_from(max).unwrap();
+                values.extend([(list(max), true), (list(max + 1), false)]);
+            }
+        }
+        _ => {}
+    }
+    values
+}
