@@ -7,7 +7,9 @@ use std::sync::{
 };
 
 /// Every name of this crate.
-pub const POINTS: [&str; 10] = [
+pub const POINTS: [&str; 12] = [
+    "schema_applied",
+    "schema_committed",
     "store_before_commit",
     "store_committed",
     "store_sequenced",

@@ -20,6 +20,7 @@ mod access;
 mod builds;
 mod check;
 mod error;
+mod listing;
 mod objects;
 mod open;
 mod projects;
@@ -29,9 +30,12 @@ mod rowsum;
 mod schema;
 mod sequence;
 mod snapshot;
+mod uploads;
 mod view;
 mod writer;
 
+#[cfg(test)]
+mod migration_tests;
 #[cfg(test)]
 mod tests;
 
@@ -40,10 +44,11 @@ use std::{future::Future, path::Path, sync::Arc};
 pub(crate) use self::snapshot::snapshot;
 pub use self::{
     error::OpenError,
+    listing::ListQuery,
     records::{
-        AccessKeyRecord, ActiveBuilds, BucketRecord, BuildKey, BuildRecord, BuildState, KeyVersionRecord,
-        KeyVersionState, ObjectRecord, Order, ProjectKey, ProjectRecord, ProjectSort, SourceCredentialRecord,
-        TokenRecord,
+        AccessKeyRecord, ActiveBuilds, BucketRecord, BucketUsage, BuildKey, BuildRecord, BuildState, KeyVersionRecord,
+        KeyVersionState, ListedVersionRecord, Listing, ObjectRecord, Order, PartRecord, ProjectKey, ProjectRecord,
+        ProjectSort, SourceCredentialRecord, TokenRecord, UploadRecord,
     },
     view::{Tx, View},
 };

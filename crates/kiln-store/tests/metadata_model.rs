@@ -195,6 +195,7 @@ impl Model {
                     key: KEYS[usize::from(k)].to_owned(),
                     version: format!("v{v}"),
                     blob: (b % 4 > 0).then(|| format!("blob{b}")),
+                    upload: None,
                     size: i64::from(b),
                     etag: "e".to_owned(),
                     sha256: vec![b],

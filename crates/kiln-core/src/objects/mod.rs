@@ -48,6 +48,7 @@ fn record<R: Runners>(
         key: key.to_owned(),
         version: NO_VERSION.to_owned(),
         blob: Some(blob.id),
+        upload: None,
         size: i64::try_from(blob.size).unwrap_or(i64::MAX),
         etag: hex(&blob.md5),
         sha256: blob.sha256.to_vec(),

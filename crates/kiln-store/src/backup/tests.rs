@@ -50,6 +50,7 @@ impl World {
             key: key.to_owned(),
             version: "null".to_owned(),
             blob: Some(info.id),
+            upload: None,
             size: i64::try_from(info.size).unwrap(),
             etag: String::new(),
             sha256: info.sha256.to_vec(),

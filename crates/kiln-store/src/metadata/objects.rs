@@ -12,7 +12,7 @@ use super::{
 use crate::StoreError;
 
 const BUCKET_COLUMNS: &str = "name, created_ms, doc, sum";
-const OBJECT_COLUMNS: &str = "bucket, key, version, blob, size, etag, sha256, created_ms, doc, sum";
+pub(super) const OBJECT_COLUMNS: &str = "bucket, key, version, blob, size, etag, sha256, created_ms, doc, sum, upload";
 
 fn bucket_sum(b: &BucketRecord) -> RowSum {
     RowSum::of("buckets").text(&b.name).int(b.created_ms).text(&b.doc)
@@ -23,7 +23,7 @@ fn map_bucket(row: &Row<'_>) -> rusqlite::Result<(BucketRecord, i64)> {
 }
 
 fn object_sum(o: &ObjectRecord) -> RowSum {
-    RowSum::of("objects")
+    let sum = RowSum::of("objects")
         .text(&o.bucket)
         .text(&o.key)
         .text(&o.version)
@@ -33,15 +33,21 @@ fn object_sum(o: &ObjectRecord) -> RowSum {
         .text(&o.etag)
         .bytes(&o.sha256)
         .int(o.created_ms)
-        .text(&o.doc)
+        .text(&o.doc);
+    // Rows of version 1 of the tables have none, and keep their sums.
+    match &o.upload {
+        Some(upload) => sum.text(upload),
+        None => sum,
+    }
 }
 
-fn map_object(row: &Row<'_>) -> rusqlite::Result<(ObjectRecord, i64)> {
+pub(super) fn map_object(row: &Row<'_>) -> rusqlite::Result<(ObjectRecord, i64)> {
     let object = ObjectRecord {
         bucket: row.get(0)?,
         key: row.get(1)?,
         version: row.get(2)?,
         blob: row.get(3)?,
+        upload: row.get(10)?,
         size: row.get(4)?,
         etag: row.get(5)?,
         sha256: row.get(6)?,
@@ -51,7 +57,7 @@ fn map_object(row: &Row<'_>) -> rusqlite::Result<(ObjectRecord, i64)> {
     Ok((object, row.get(9)?))
 }
 
-fn bucket_name(name: &str) -> String {
+pub(super) fn bucket_name(name: &str) -> String {
     format!("bucket {name}")
 }
 
@@ -133,34 +139,15 @@ impl View<'_> {
         rows.into_iter().map(|row| self.verified_object(row)).collect()
     }
 
-    fn verified_object(&self, (object, stored): (ObjectRecord, i64)) -> Result<ObjectRecord, StoreError> {
+    pub(super) fn verified_object(&self, (object, stored): (ObjectRecord, i64)) -> Result<ObjectRecord, StoreError> {
         self.verify(object_sum(&object), stored, || object_name(&object))?;
         Ok(object)
-    }
-
-    /// Whether an object has this blob.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn is_blob_used(&self, blob: &str) -> Result<bool, StoreError> {
-        Ok(self.row("SELECT 1 FROM objects WHERE blob = ?1 LIMIT 1", [blob], |_| Ok(()))?.is_some())
-    }
-
-    /// Calls `see` with every blob that an object has; one that several have comes several times.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn each_blob(&self, mut see: impl FnMut(&str)) -> Result<(), StoreError> {
-        self.each("SELECT blob FROM objects INDEXED BY objects_by_blob WHERE blob IS NOT NULL", |row| {
-            see(&row.get::<_, String>(0)?);
-            Ok(())
-        })
     }
 }
 
 /// A text above every key that begins with `prefix`, and below every other that is above those: keys have up to 1,024
 /// bytes.
-fn end_of_prefix(prefix: &str) -> String {
+pub(super) fn end_of_prefix(prefix: &str) -> String {
     format!("{prefix}{}", "\u{10ffff}".repeat(257))
 }
 
@@ -202,13 +189,14 @@ impl Tx<'_> {
     }
 
     /// Stores a version of an object, as the newest of its key, in place of the same version id. Returns the version
-    /// that it replaced, whose blob may now be without use.
+    /// that it replaced; its blob or parts are the caller's to give up.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the bucket is not there.
     pub fn put_object(&mut self, object: &ObjectRecord) -> Result<Option<ObjectRecord>, StoreError> {
         let before = self.delete_object(&object.bucket, &object.key, &object.version)?;
-        let sql = format!("INSERT INTO objects ({OBJECT_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
+        let sql =
+            format!("INSERT INTO objects ({OBJECT_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
         let inserted = self.prepare(&sql)?.execute(params![
             object.bucket,
             object.key,
@@ -219,13 +207,39 @@ impl Tx<'_> {
             object.sha256,
             object.created_ms,
             object.doc,
-            object_sum(object).finish()
+            object_sum(object).finish(),
+            object.upload
         ]);
         match inserted {
             Ok(_) => Ok(before),
             Err(e) if error::is_reference(&e) => Err(StoreError::NotFound(bucket_name(&object.bucket))),
             Err(e) => Err(self.fail(&e)),
         }
+    }
+
+    /// Changes what is known about a version of an object; bytes and place among the versions stay.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when it is not there.
+    pub fn update_object(&mut self, object: &ObjectRecord) -> Result<(), StoreError> {
+        let changed = self.change(
+            "UPDATE objects SET size = ?4, etag = ?5, created_ms = ?6, doc = ?7, sum = ?8 \
+             WHERE bucket = ?1 AND key = ?2 AND version = ?3 AND blob IS ?9 AND upload IS ?10 AND sha256 = ?11",
+            params![
+                object.bucket,
+                object.key,
+                object.version,
+                object.size,
+                object.etag,
+                object.created_ms,
+                object.doc,
+                object_sum(object).finish(),
+                object.blob,
+                object.upload,
+                object.sha256
+            ],
+        )?;
+        if changed == 1 { Ok(()) } else { Err(StoreError::NotFound(object_name(object))) }
     }
 
     /// Deletes a version of an object; returns what it was.

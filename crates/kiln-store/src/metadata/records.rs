@@ -236,16 +236,95 @@ pub struct ObjectRecord {
     pub key: String,
     /// Version id; `null` in a bucket without versions.
     pub version: String,
-    /// The blob that holds its bytes; none for a delete marker.
+    /// The blob that holds its bytes; none for a delete marker, and when they are in parts.
     pub blob: Option<String>,
+    /// The upload whose parts are its bytes.
+    pub upload: Option<String>,
     /// Length of its bytes in plain.
     pub size: i64,
     /// As S3 shows it, without quotes.
     pub etag: String,
-    /// SHA-256 of its bytes in plain.
+    /// SHA-256 of its bytes in plain; empty when they are in parts.
     pub sha256: Vec<u8>,
     /// When this version was made.
     pub created_ms: i64,
     /// Everything else.
     pub doc: String,
+}
+
+impl ObjectRecord {
+    /// True when it says that the object is deleted.
+    #[must_use]
+    pub fn is_delete_marker(&self) -> bool {
+        self.blob.is_none() && self.upload.is_none()
+    }
+}
+
+/// An upload that is neither completed nor given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadRecord {
+    /// Its id.
+    pub id: String,
+    /// Bucket of the object, which must exist.
+    pub bucket: String,
+    /// Key of the object.
+    pub key: String,
+    /// When it was begun.
+    pub created_ms: i64,
+    /// Everything else.
+    pub doc: String,
+}
+
+/// A part of an upload, or of an object that was one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartRecord {
+    /// The upload's id.
+    pub upload: String,
+    /// Its number, from 1; gaps are allowed.
+    pub number: i64,
+    /// The blob that holds its bytes.
+    pub blob: String,
+    /// Length of its bytes in plain.
+    pub size: i64,
+    /// As S3 shows it, without quotes.
+    pub etag: String,
+    /// When it was stored.
+    pub created_ms: i64,
+    /// Everything else.
+    pub doc: String,
+}
+
+/// A page of a list whose keys are summed up at a delimiter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing<T> {
+    /// What is listed by itself, in order.
+    pub items: Vec<T>,
+    /// Keys up to and with the first delimiter behind the list's prefix, sorted.
+    pub prefixes: Vec<String>,
+    /// There is more behind the last item or prefix.
+    pub truncated: bool,
+}
+
+/// A version of an object in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedVersionRecord {
+    /// The version.
+    pub object: ObjectRecord,
+    /// It is the newest of its key.
+    pub newest: bool,
+}
+
+/// What a bucket holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BucketUsage {
+    /// Its name.
+    pub name: String,
+    /// Versions of objects, delete markers not counted.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Uploads that are not completed.
+    pub uploads: u64,
+    /// Bytes of their parts.
+    pub upload_bytes: u64,
 }

@@ -5,11 +5,13 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use crate::crash;
+
 /// Marks a file as Kiln's ("KILN").
 pub(super) const APPLICATION_ID: i64 = 0x4b49_4c4e;
 
 /// Version 1, 2, …: the number of a migration is its place.
-pub(super) const MIGRATIONS: [&str; 1] = [include_str!("v1.sql")];
+pub(super) const MIGRATIONS: [&str; 2] = [include_str!("v1.sql"), include_str!("v2.sql")];
 
 /// The version that this program reads and writes.
 pub(super) const NEWEST: i64 = MIGRATIONS.len() as i64;
@@ -27,7 +29,9 @@ pub(super) fn migrate(db: &mut Connection, to: i64) -> rusqlite::Result<()> {
         tx.execute_batch(sql)?;
         tx.pragma_update(None, "application_id", APPLICATION_ID)?;
         tx.pragma_update(None, "user_version", number)?;
+        crash::point("schema_applied");
         tx.commit()?;
+        crash::point("schema_committed");
     }
     Ok(())
 }

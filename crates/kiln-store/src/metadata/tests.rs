@@ -151,6 +151,7 @@ fn queries_are_flat() {
                         key: format!("k{n}"),
                         version: "null".to_owned(),
                         blob: None,
+                        upload: None,
                         size: 0,
                         etag: String::new(),
                         sha256: Vec::new(),

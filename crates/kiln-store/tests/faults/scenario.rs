@@ -63,6 +63,7 @@ pub(crate) fn run(data: &Path) {
             key: n.to_string(),
             version: "null".to_owned(),
             blob: Some(info.id),
+            upload: None,
             size: 40_000,
             etag: String::new(),
             sha256: info.sha256.to_vec(),
