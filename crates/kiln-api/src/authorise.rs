@@ -32,9 +32,43 @@ fn denied(caller: &Caller, action: &str) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use kiln_model::operations::codebuild_operation;
+    use kiln_iam::policy::table::table;
+    use kiln_model::operations::{KILN_OPERATIONS, KMS_OPERATIONS, OPERATIONS, ResourceKind, codebuild_operation};
 
     use super::*;
+
+    /// What permissions need and what the table of permissions says is one thing.
+    #[test]
+    fn every_operation_has_a_row_in_the_table_of_permissions() {
+        for (service, operations) in [
+            ("codebuild", OPERATIONS.as_slice()),
+            ("kiln", KILN_OPERATIONS.as_slice()),
+            ("kms", KMS_OPERATIONS.as_slice()),
+        ] {
+            for operation in operations {
+                let row = table().operation(service, operation.name).expect(operation.name);
+                let permission = row.when(None).expect(operation.name);
+                let resources: &[&str] = match operation.resource {
+                    ResourceKind::Any => &[],
+                    ResourceKind::Project => &["codebuild-project"],
+                    ResourceKind::ReportGroup => &["codebuild-report-group"],
+                    ResourceKind::ProjectOrReportGroup => &["codebuild-project", "codebuild-report-group"],
+                    ResourceKind::Fleet => &["codebuild-fleet"],
+                    ResourceKind::Sandbox => &["codebuild-sandbox"],
+                    // Calls about an alias need the permission on the key as well.
+                    ResourceKind::Key if operation.name.ends_with("Alias") => &["kms-alias", "kms-key"],
+                    ResourceKind::Key => &["kms-key"],
+                };
+                assert_eq!(permission.resources, resources, "{}", operation.name);
+                // Of two keys each has an action of its own.
+                let action = if operation.name == "ReEncrypt" { "kms:ReEncryptTo" } else { operation.action };
+                assert_eq!(permission.action, action);
+            }
+        }
+        for name in ["GetCallerIdentity", "AssumeRole", "GetSessionToken"] {
+            assert!(table().operation("sts", name).is_some(), "{name}");
+        }
+    }
 
     #[test]
     fn root_may_and_others_may_not() {

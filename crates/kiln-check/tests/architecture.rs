@@ -19,7 +19,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("kiln-runner", &["kiln-buildspec", "kiln-engine", "kiln-model", "kiln-wire"]),
     ("kiln-iam", &["kiln-model"]),
     ("kiln-store", &["kiln-model", "kiln-wire"]),
-    ("kiln-core", &["kiln-buildspec", "kiln-model", "kiln-runner", "kiln-store", "kiln-wire"]),
+    ("kiln-core", &["kiln-buildspec", "kiln-iam", "kiln-model", "kiln-runner", "kiln-store", "kiln-wire"]),
     ("kiln-api", &["kiln-iam", "kiln-model"]),
     (
         "kiln",
