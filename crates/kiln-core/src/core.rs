@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use crate::{
     config::Config,
     document::Document,
-    job,
+    finish, job,
     lifecycle::{Event, Millis, State},
     live::{Live, LiveBuilds},
     queue::{Queue, Waiting},
@@ -349,7 +349,7 @@ impl<R: Runners> Inner<R> {
     }
 
     /// Directories of builds that are over, or that nothing is known of.
-    fn close_others(&self, active: &[String]) -> Result<(), StartError> {
+    fn close_others(self: &Arc<Self>, active: &[String]) -> Result<(), StartError> {
         let known = self
             .runners
             .known()
@@ -363,7 +363,18 @@ impl<R: Runners> Inner<R> {
                     false
                 }
             };
-            if !kept && !self.runners.alive(&uuid) {
+            if kept {
+                continue;
+            }
+            if self.runners.alive(&uuid) {
+                // A server that died recorded the end; the runner is just letting go.
+                let inner = Arc::clone(self);
+                self.spawn("kiln-close", move || {
+                    if finish::has_let_go(&inner, &uuid, thread::sleep) {
+                        inner.discard(&uuid);
+                    }
+                });
+            } else {
                 self.discard(&uuid);
             }
         }

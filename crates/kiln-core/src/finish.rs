@@ -30,6 +30,8 @@ pub(crate) const TIMELINE_FILE: &str = "timeline.json";
 
 /// How long a runner may take from its last word to its end, and how often that is looked at beside being told.
 const LETTING_GO: Duration = Duration::from_secs(30);
+/// The same when the service stops; the next one clears up what stays.
+const LETTING_GO_AT_THE_END: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Ends a build whose runner is gone.
@@ -170,6 +172,20 @@ fn commit_document<R: Runners>(
     }
 }
 
+/// Waits until a runner that has said its last word has let go of the directory: that word is in the journal before, and
+/// a busy machine lets the runner wait for its turn. `wait` waits at most so long. False: it still holds on.
+pub(crate) fn has_let_go<R: Runners>(inner: &Inner<R>, uuid: &str, wait: impl Fn(Duration)) -> bool {
+    let began = inner.clock.monotonic();
+    while inner.runners.alive(uuid) {
+        let limit = if inner.is_stopping() { LETTING_GO_AT_THE_END } else { LETTING_GO };
+        if inner.clock.monotonic().saturating_sub(began) >= limit {
+            return false;
+        }
+        wait(LOOK);
+    }
+    true
+}
+
 /// Removes what is left of the build, or keeps its file system.
 fn close<R: Runners>(inner: &Arc<Inner<R>>, live: &Live) {
     let (kept, status) = live.with(|k| (k.document.kept_bytes.is_some(), k.document.lifecycle.status));
@@ -179,14 +195,8 @@ fn close<R: Runners>(inner: &Arc<Inner<R>>, live: &Live) {
         tracing::warn!(build.id = %live.uuid, error = %e, "a build left something behind");
     }
     crate::sources::unstage(inner, &live.uuid);
-    // Its last word is in the journal before it has let go of the directory; a busy machine lets it wait for its turn.
-    let began = inner.clock.monotonic();
-    while inner.runners.alive(&live.uuid)
-        && !inner.is_stopping()
-        && inner.clock.monotonic().saturating_sub(began) < LETTING_GO
-    {
-        live.wait(LOOK);
-    }
+    // A runner that takes its time has been waited for; what stays says so.
+    has_let_go(inner, &live.uuid, |limit| live.wait(limit));
     match inner.runners.close(&live.uuid, kept) {
         Ok(Some(bytes)) => keep::keep(inner, &live.uuid, bytes),
         Ok(None) if kept => keep::forget(inner, &live.uuid),
