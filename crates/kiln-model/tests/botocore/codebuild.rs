@@ -11,12 +11,13 @@ use kiln_model::{
 };
 use serde_json::{Value, json};
 
-use crate::model::{
-    self, Decode, Inputs, check_bounds, check_required, member_names, members, names, places, sample, shape,
+use crate::{
+    model::{Decode, Inputs, check_bounds, check_required, member_names, names},
+    samples::{self, members, places, sample, shape},
 };
 
 fn model() -> Option<&'static Value> {
-    model::model("codebuild")
+    samples::model("codebuild")
 }
 
 /// Each implemented operation's name with what decodes its input and writes it again.

@@ -6,3 +6,4 @@
 mod codebuild;
 mod kms;
 mod model;
+mod samples;

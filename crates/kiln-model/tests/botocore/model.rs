@@ -1,105 +1,16 @@
-//! The models, and what is compared with them whatever the service.
+//! What is compared with the models whatever the service.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::Path,
-    process::Command,
-    sync::{LazyLock, Mutex},
-};
+use std::collections::BTreeSet;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use kiln_model::ErrorCode;
 use serde::{Deserialize, de};
 use serde_json::{Value, json};
 
-/// The model of a service; `None` where it cannot be had, said in the form that `scripts/test` counts.
-pub(crate) fn model(service: &str) -> Option<&'static Value> {
-    static MODELS: LazyLock<Mutex<BTreeMap<String, Result<&'static Value, String>>>> = LazyLock::new(Mutex::default);
-    let mut models = MODELS.lock().unwrap();
-    let model = models.entry(service.to_owned()).or_insert_with(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let script = root.join("scripts/botocore");
-        let output = Command::new(script).arg(service).output().map_err(|error| format!("skipped: {error}"))?;
-        let text = String::from_utf8(output.stdout).unwrap().trim().to_owned();
-        assert!(output.status.success(), "scripts/botocore: {}", String::from_utf8_lossy(&output.stderr));
-        if text.starts_with("skipped:") {
-            Err(text)
-        } else {
-            Ok(Box::leak(Box::new(serde_json::from_slice(&fs::read(text).unwrap()).unwrap())))
-        }
-    });
-    model.as_ref().inspect_err(|reason| println!("{reason}")).ok().copied()
-}
-
-pub(crate) fn shape<'a>(model: &'a Value, name: &str) -> &'a Value {
-    let shape = &model["shapes"][name];
-    assert!(shape.is_object(), "the model has no shape {name}");
-    shape
-}
+use crate::samples::{SERVICE_PRINCIPAL, SOURCE_ARN, members, places, sample, shape, smallest, text};
 
 pub(crate) fn names(list: &Value) -> BTreeSet<&str> {
     list.as_array().into_iter().flatten().map(|name| name.as_str().unwrap()).collect()
-}
-
-/// A value of a shape with every member, as small as the constraints allow but for one item in each list.
-pub(crate) fn sample(model: &Value, name: &str) -> Value {
-    let shape = shape(model, name);
-    match shape["type"].as_str().unwrap() {
-        "structure" => members(shape)
-            .map(|(member, of)| match member {
-                // A plain string in the model, but what it says is the name of a phase.
-                "currentPhase" => (member.to_owned(), json!("COMPLETED")),
-                _ => (member.to_owned(), sample(model, of)),
-            })
-            .collect(),
-        "list" => json!([sample(model, shape["member"]["shape"].as_str().unwrap())]),
-        "string" => match shape["enum"].as_array() {
-            Some(values) => values[0].clone(),
-            None => json!(text(shape, smallest(shape).max(1), "a")),
-        },
-        "blob" => json!(BASE64.encode("a")),
-        "map" => json!({ "a": "b" }),
-        "integer" | "long" => json!(shape["min"].as_i64().unwrap_or(0).max(1)),
-        "boolean" => json!(true),
-        "timestamp" => json!(1_556_839_783.274),
-        other => panic!("{name} has the type {other}"),
-    }
-}
-
-pub(crate) fn members(shape: &Value) -> impl Iterator<Item = (&str, &str)> {
-    shape["members"].as_object().unwrap().iter().map(|(name, of)| (name.as_str(), of["shape"].as_str().unwrap()))
-}
-
-fn smallest(shape: &Value) -> usize {
-    usize::try_from(shape["min"].as_u64().unwrap_or(0)).unwrap()
-}
-
-/// A text of about that length, longer where the form of the shape begins with more.
-fn text(shape: &Value, length: usize, letter: &str) -> String {
-    let begin = match shape["pattern"].as_str() {
-        Some(SOURCE_ARN) => "arn:aws:s3:us-east-1:000000000000:",
-        Some(SERVICE_PRINCIPAL) => "a.b.",
-        _ => "",
-    };
-    format!("{begin}{}", letter.repeat(length.saturating_sub(begin.len()).max(usize::from(!begin.is_empty()))))
-}
-
-const SOURCE_ARN: &str = r"^arn:aws[a-z0-9-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:.+$";
-const SERVICE_PRINCIPAL: &str = r"^([A-Za-z0-9\-]+)\.([A-Za-z0-9\-]+)(\.[A-Za-z0-9\-]+)+$";
-
-/// A place in a value: JSON pointer.
-type Pointer = String;
-
-/// Every place in the sample of a structure, with the name of the shape that is there.
-pub(crate) fn places(model: &Value, name: &str, at: &str, found: &mut Vec<(Pointer, String)>) {
-    let shape = shape(model, name);
-    found.push((at.to_owned(), name.to_owned()));
-    match shape["type"].as_str().unwrap() {
-        "structure" => members(shape).for_each(|(member, of)| places(model, of, &format!("{at}/{member}"), found)),
-        "list" => places(model, shape["member"]["shape"].as_str().unwrap(), &format!("{at}/0"), found),
-        _ => {}
-    }
 }
 
 /// Tells how an input is taken: what it is when written again, or the code of the error.

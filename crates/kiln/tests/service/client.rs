@@ -19,6 +19,10 @@ pub(crate) struct Client {
     address: SocketAddr,
     id: String,
     secret: String,
+    /// Seconds by which its clock differs from the machine's.
+    ahead: i64,
+    /// Tries again also when the server says that it failed.
+    stubborn: bool,
 }
 
 /// Why there is no answer.
@@ -49,7 +53,17 @@ impl Fault {
 
 impl Client {
     pub(crate) fn new(address: SocketAddr, id: &str, secret: &str) -> Self {
-        Self { address, id: id.to_owned(), secret: secret.to_owned() }
+        Self { address, id: id.to_owned(), secret: secret.to_owned(), ahead: 0, stubborn: false }
+    }
+
+    /// The same with a clock that differs from the machine's by so many seconds.
+    pub(crate) fn ahead(&self, seconds: i64) -> Self {
+        Self { ahead: seconds, ..self.clone() }
+    }
+
+    /// One that tries again also when the server says that it failed, as SDKs do.
+    pub(crate) fn stubborn(&self) -> Self {
+        Self { stubborn: true, ..self.clone() }
     }
 
     /// One operation of CodeBuild, once.
@@ -63,7 +77,8 @@ impl Client {
     }
 
     fn send(&self, service: &str, target: &str, input: &Value) -> Result<Value, Fault> {
-        let (status, body) = self.exchange(service, target, input).map_err(Fault::Lost)?;
+        let (status, body) =
+            self.exchange(service, target, &serde_json::to_vec(input).unwrap()).map_err(Fault::Lost)?;
         let value: Value = serde_json::from_slice(&body).unwrap_or_default();
         if status == 200 {
             return Ok(value);
@@ -74,27 +89,9 @@ impl Client {
         Err(Fault::Refused { status, code, message: text(["message", "Message"]) })
     }
 
-    fn exchange(&self, service: &str, target: &str, input: &Value) -> io::Result<(u16, Vec<u8>)> {
-        let body = serde_json::to_vec(input)?;
-        let host = self.address.to_string();
-        let sent = [("host", host.as_str()), ("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target)];
-        let request =
-            ToSign { method: "POST", path: "/", query: None, headers: &sent, body: Sha256::digest(&body).into() };
-        let key = Credentials {
-            access_key_id: self.id.clone(),
-            secret: SecretKey::new(self.secret.clone()),
-            session_token: None,
-        };
-        let signed = sign(&key, "us-east-1", service, &request, time::OffsetDateTime::now_utc());
-        let mut head = "POST / HTTP/1.1\r\n".to_owned();
-        for (name, value) in sent.iter().map(|(n, v)| (*n, (*v).to_owned())).chain(signed) {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        head.push_str(&format!("content-length: {}\r\nconnection: close\r\n\r\n", body.len()));
-        let mut socket = TcpStream::connect(self.address)?;
-        socket.set_read_timeout(Some(Duration::from_secs(60)))?;
-        socket.write_all(head.as_bytes())?;
-        socket.write_all(&body)?;
+    /// Status and body of the answer to a body that may be anything.
+    pub(crate) fn exchange(&self, service: &str, target: &str, body: &[u8]) -> io::Result<(u16, Vec<u8>)> {
+        let mut socket = self.open(service, target, "application/x-amz-json-1.1", body, body.len())?;
         let mut answer = Vec::new();
         socket.read_to_end(&mut answer)?;
         let cut = || io::Error::new(io::ErrorKind::UnexpectedEof, "the answer was cut");
@@ -109,6 +106,39 @@ impl Client {
         }
     }
 
+    /// Sends a request whose body is said to be this long, of which only what is there is sent; what comes back is read by
+    /// the caller, or not.
+    pub(crate) fn open(
+        &self,
+        service: &str,
+        target: &str,
+        content_type: &str,
+        body: &[u8],
+        length: usize,
+    ) -> io::Result<TcpStream> {
+        let host = self.address.to_string();
+        let sent = [("host", host.as_str()), ("content-type", content_type), ("x-amz-target", target)];
+        let request =
+            ToSign { method: "POST", path: "/", query: None, headers: &sent, body: Sha256::digest(body).into() };
+        let key = Credentials {
+            access_key_id: self.id.clone(),
+            secret: SecretKey::new(self.secret.clone()),
+            session_token: None,
+        };
+        let now = time::OffsetDateTime::now_utc() + time::Duration::seconds(self.ahead);
+        let signed = sign(&key, "us-east-1", service, &request, now);
+        let mut head = "POST / HTTP/1.1\r\n".to_owned();
+        for (name, value) in sent.iter().map(|(n, v)| (*n, (*v).to_owned())).chain(signed) {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str(&format!("content-length: {length}\r\nconnection: close\r\n\r\n"));
+        let mut socket = TcpStream::connect(self.address)?;
+        socket.set_read_timeout(Some(Duration::from_secs(60)))?;
+        socket.write_all(head.as_bytes())?;
+        socket.write_all(body)?;
+        Ok(socket)
+    }
+
     /// One operation; tries again while the server is away or busy, as the AWS SDKs do.
     #[track_caller]
     pub(crate) fn retried(&self, operation: &str, input: &Value) -> Value {
@@ -116,6 +146,7 @@ impl Client {
             Ok(value) => Some(value),
             Err(Fault::Lost(_)) => None,
             Err(fault) if fault.code() == "ThrottlingException" => None,
+            Err(Fault::Refused { status: 500.., .. }) if self.stubborn => None,
             Err(fault) => panic!("{operation}: {fault:?}"),
         })
     }

@@ -3,7 +3,9 @@
 
 use std::{
     collections::HashSet,
-    fs, thread,
+    fs,
+    process::ExitStatus,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -137,7 +139,7 @@ const POINTS: [&str; 14] = [
 
 /// A whole life: a project, a build with an artifact, one that is stopped. The client tries again when nobody answers;
 /// that its builds are not made twice is what tokens are for.
-fn scenario(client: &Client) -> Vec<Accepted> {
+pub(crate) fn scenario(client: &Client) -> Vec<Accepted> {
     let mut input = project("crash", &format!("{}artifacts:\n  files: [f]\n", buildspec(&["echo once", "echo x > f"])));
     input["artifacts"] = json!({ "type": "S3", "location": "out", "packaging": "ZIP", "name": "f.zip" });
     wait_for("CreateProject", || match client.call("CreateProject", &input) {
@@ -163,27 +165,44 @@ fn scenario(client: &Client) -> Vec<Accepted> {
     vec![first, second]
 }
 
-/// Runs the scenario on a server that dies at a point, is started again, and not told to die once more. False: it never
-/// got there.
-fn crash_at(point: &str) -> bool {
+/// Runs the scenario on a server that was told to die, or to fail, and is started again without being told so. How it
+/// ended; `None`: it never did.
+pub(crate) fn scenario_survives(
+    what: &str,
+    tell: impl FnOnce(&mut Server),
+    untell: impl FnOnce(&mut Server),
+) -> Option<(ExitStatus, String)> {
     let mut server = Server::start();
-    let client = server.client();
+    let client = server.client().stubborn();
     server.stop();
-    server.set("KILN_CRASH_POINT", Some(point));
+    tell(&mut server);
     server.launch();
     let driver = thread::spawn(move || scenario(&client));
-    let status = wait_for(&format!("the server to die at {point}"), || match server.exited() {
+    let status = wait_for(&format!("the server to die at {what}"), || match server.exited() {
         Some(status) => Some(Some(status)),
         None => driver.is_finished().then_some(None),
     });
-    if let Some(status) = status {
-        assert_eq!(status.code(), None, "{point}: the server ended with {status}");
-        server.set("KILN_CRASH_POINT", None);
+    let said = server.log();
+    untell(&mut server);
+    if status.is_some() {
         server.run();
     }
-    let builds = driver.join().unwrap_or_else(|_| panic!("the scenario failed after a death at {point}"));
+    let builds = driver.join().unwrap_or_else(|_| panic!("the scenario failed after a death at {what}"));
     server.check(&builds);
-    status.is_some()
+    status.map(|status| (status, said))
+}
+
+/// False: the server never got to this point.
+fn crash_at(point: &str) -> bool {
+    let ended = scenario_survives(
+        point,
+        |server| server.set("KILN_CRASH_POINT", Some(point)),
+        |server| server.set("KILN_CRASH_POINT", None),
+    );
+    if let Some((status, said)) = &ended {
+        assert_eq!(status.code(), None, "{point}: the server ended with {status}: {said}");
+    }
+    ended.is_some()
 }
 
 #[test]

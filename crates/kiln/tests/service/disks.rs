@@ -15,14 +15,14 @@ use crate::{
 };
 
 /// A small file system in a file; unmounted at the end.
-struct SmallDisk {
+pub(crate) struct SmallDisk {
     _work: TempDir,
     mount: PathBuf,
 }
 
 impl SmallDisk {
     /// With this many MiB, and an inode for each so many bytes.
-    fn new(mib: u32, bytes_per_inode: u32) -> Self {
+    pub(crate) fn new(mib: u32, bytes_per_inode: u32) -> Self {
         let work = TempDir::new().unwrap();
         let (image, mount) = (work.path().join("image"), work.path().join("mount"));
         fs::create_dir(&mount).unwrap();
@@ -35,12 +35,12 @@ impl SmallDisk {
         Self { _work: work, mount }
     }
 
-    fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.mount.join("data")
     }
 
     /// Takes all space that is left.
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let free = rustix::fs::statvfs(&self.mount).unwrap();
         let ballast = self.mount.join("ballast");
         // In the end by single blocks.
@@ -68,7 +68,7 @@ impl SmallDisk {
         }
     }
 
-    fn free(&self) {
+    pub(crate) fn free(&self) {
         fs::remove_dir_all(self.mount.join("names")).ok();
         for entry in fs::read_dir(&self.mount).unwrap().filter_map(Result::ok) {
             if entry.file_name().to_string_lossy().starts_with("ballast") {

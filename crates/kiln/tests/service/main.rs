@@ -3,11 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
+mod calls;
+mod chaos;
 mod client;
 mod clients;
+mod clocks;
 mod contract;
 mod crashes;
+mod damage;
 mod disks;
 mod journeys;
 mod load;
+mod malformed;
 mod server;

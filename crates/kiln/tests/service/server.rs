@@ -43,6 +43,7 @@ pub(crate) struct Server {
     data: PathBuf,
     address: SocketAddr,
     variables: BTreeMap<String, String>,
+    wrapper: Vec<String>,
     secrets: Vec<String>,
 }
 
@@ -66,7 +67,8 @@ impl Server {
         // The same address after each start, as clients know it; nobody else is given it meanwhile.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self { child: None, own_data: None, data: data.to_owned(), address, variables, secrets: Vec::new() }
+        let (wrapper, secrets) = (Vec::new(), Vec::new());
+        Self { child: None, own_data: None, data: data.to_owned(), address, variables, wrapper, secrets }
     }
 
     /// A value that the checker looks for everywhere.
@@ -82,11 +84,22 @@ impl Server {
         };
     }
 
+    /// From the next start on: the command behind which it runs, and which becomes it.
+    pub(crate) fn wrap(&mut self, wrapper: &[&str]) {
+        self.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
+    }
+
     /// `kiln` for this data directory.
     pub(crate) fn kiln(&self, args: &[&str]) -> Command {
+        self.kiln_behind(&[], args)
+    }
+
+    fn kiln_behind(&self, wrapper: &[String], args: &[&str]) -> Command {
         let mut command = Command::new("env");
         command
-            .args(["--default-signal=HUP,INT", env!("CARGO_BIN_EXE_kiln")])
+            .arg("--default-signal=HUP,INT")
+            .args(wrapper)
+            .arg(env!("CARGO_BIN_EXE_kiln"))
             .args(args)
             .env("KILN_DATA", &self.data)
             .env("KILN_LISTEN", self.address.to_string())
@@ -101,7 +114,7 @@ impl Server {
     pub(crate) fn launch(&mut self) {
         assert!(self.child.is_none(), "it runs already");
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
-        let mut command = self.kiln(&["serve"]);
+        let mut command = self.kiln_behind(&self.wrapper, &["serve"]);
         command.envs(&self.variables).stdout(Stdio::null()).stderr(log);
         self.child = Some(command.spawn().unwrap());
     }
@@ -119,7 +132,7 @@ impl Server {
     }
 
     /// Whether it says that it is. It listens before it has looked at its data.
-    fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         let ask = || -> std::io::Result<Vec<u8>> {
             let mut socket = TcpStream::connect(self.address)?;
             socket.set_read_timeout(Some(PATIENCE))?;
@@ -258,11 +271,36 @@ pub(crate) fn processes(words: &[&str]) -> Vec<i32> {
         .collect()
 }
 
+/// Kills the runner of a build, whichever `dice` means.
+pub(crate) fn kill_a_runner(server: &Server, dice: u8) {
+    let runners = processes(&["runner", &server.data().to_string_lossy()]);
+    if let Some(pid) = runners.get(usize::from(dice) % runners.len().max(1)) {
+        // It may have ended by itself meanwhile.
+        kill_process(Pid::from_raw(*pid).unwrap(), Signal::KILL).ok();
+    }
+}
+
 /// Resident memory of a process, KiB.
 pub(crate) fn resident_kib(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+}
+
+/// Files that a process has open.
+pub(crate) fn open_files(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+/// Whether system calls can be traced here; says so when not.
+pub(crate) fn has_strace() -> bool {
+    match Command::new("strace").args(["-D", "-qq", "-o", "/dev/null", "true"]).status() {
+        Ok(status) if status.success() => true,
+        other => {
+            println!("skipped: strace is needed to make system calls fail ({other:?})");
+            false
+        }
+    }
 }
 
 /// How much to do: the quick form, or the long one of `scripts/soak`.
