@@ -13,6 +13,7 @@
 //!
 //! Sealed form: version byte 1, length of the key's id, the id, version u32 LE, then the sealed message.
 
+mod material;
 mod root;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
+pub use self::material::{Change, Sealed};
 use self::root::Roots;
 use crate::{
     Metadata, StoreError,
@@ -172,6 +174,8 @@ struct Shared {
     metadata: Metadata,
     roots: RwLock<Roots>,
     versions: RwLock<BTreeMap<(String, i64), Version>>,
+    /// Held from before a change is stored until it is in `versions`: they change in the same order.
+    changes: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone)]
@@ -204,7 +208,12 @@ impl Keys {
             };
             versions.insert((record.key, record.version), Version { key, state: record.state });
         }
-        let shared = Shared { metadata: metadata.clone(), roots: RwLock::new(roots), versions: RwLock::new(versions) };
+        let shared = Shared {
+            metadata: metadata.clone(),
+            roots: RwLock::new(roots),
+            versions: RwLock::new(versions),
+            changes: tokio::sync::Mutex::default(),
+        };
         let keys = Self { shared: Arc::new(shared) };
         let mut made = Vec::new();
         for key in [DEFAULT_KEY, SECRETS_KEY] {
@@ -228,24 +237,7 @@ impl Keys {
     /// # Errors
     /// When it cannot be stored.
     pub async fn rotate(&self, key: &str, now_ms: i64) -> Result<i64, KeyError> {
-        if key.is_empty() || key.len() > MAX_KEY_ID {
-            return Err(KeyError::BadId(key.to_owned()));
-        }
-        let number = self.highest(key) + 1;
-        let (record, version) = self.new_version(key, number, now_ms)?;
-        let what = format!("version {number} of key {key}");
-        self.shared
-            .metadata
-            .write(move |tx| {
-                // Two rotations at once: one of them has lost.
-                if tx.key_versions(&record.key)?.iter().any(|v| v.version == record.version) {
-                    return Err(StoreError::Conflict(what));
-                }
-                tx.put_key_version(&record)
-            })
-            .await?;
-        self.keep(key, number, version);
-        Ok(number)
+        self.change(key, Change::NewVersion { now_ms }, |_| Ok(())).await.map(|((), number)| number)
     }
 
     /// Enables or disables a version of a key, or destroys it, which cannot be taken back.
@@ -253,6 +245,7 @@ impl Keys {
     /// # Errors
     /// [`KeyError::NotFound`], [`KeyError::Destroyed`], or when it cannot be stored.
     pub async fn set_state(&self, key: &str, version: i64, state: KeyVersionState) -> Result<(), KeyError> {
+        let _ordered = self.shared.changes.lock().await;
         let found = self.version(key, version)?;
         if found.state == KeyVersionState::Destroyed {
             return Err(KeyError::Destroyed { key: key.to_owned(), version });
@@ -284,6 +277,7 @@ impl Keys {
     /// # Errors
     /// When the file or the database cannot be written.
     pub async fn rotate_root(&self) -> Result<(), KeyError> {
+        let _ordered = self.shared.changes.lock().await;
         let roots = self.shared.roots.read().unwrap_or_else(PoisonError::into_inner).with_new()?;
         roots.write()?;
         let (roots, records) = (Arc::new(roots), self.shared.metadata.read(|view| view.all_key_versions())?);
@@ -400,6 +394,7 @@ impl Keys {
     }
 }
 
+/// Purpose of data keys of blobs.
 const DATA_KEY: &str = "data key";
 
 fn usable<'a>(key: &str, version: i64, found: &'a Version) -> Result<&'a Arc<Key>, KeyError> {

@@ -20,6 +20,7 @@ mod access;
 mod builds;
 mod check;
 mod error;
+mod kms;
 mod listing;
 mod objects;
 mod open;
@@ -41,18 +42,19 @@ mod tests;
 
 use std::{future::Future, path::Path, sync::Arc};
 
-pub(crate) use self::snapshot::snapshot;
 pub use self::{
     error::OpenError,
     listing::ListQuery,
     records::{
         AccessKeyRecord, ActiveBuilds, BucketRecord, BucketUsage, BuildKey, BuildRecord, BuildState, KeyVersionRecord,
-        KeyVersionState, ListedVersionRecord, Listing, ObjectRecord, Order, PartRecord, ProjectKey, ProjectRecord,
-        ProjectSort, SourceCredentialRecord, TokenRecord, UploadRecord,
+        KeyVersionState, KmsAliasRecord, KmsGrantRecord, KmsKeyRecord, KmsKeyState, ListedVersionRecord, Listing,
+        ObjectRecord, Order, PartRecord, ProjectKey, ProjectRecord, ProjectSort, SourceCredentialRecord, TokenRecord,
+        UploadRecord,
     },
     view::{Tx, View},
 };
 use self::{readers::Readers, writer::Writer};
+pub(crate) use self::{snapshot::snapshot, writer::wait};
 use crate::StoreError;
 
 /// Name of the database in the data directory.

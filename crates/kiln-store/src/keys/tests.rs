@@ -114,6 +114,77 @@ fn a_lost_or_open_or_damaged_root_key_is_refused() {
     open(dir.path()).unwrap();
 }
 
+#[test]
+fn what_callers_encrypt_opens_with_the_same_context_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = open(dir.path()).unwrap();
+    wait(keys.rotate("k", 1)).unwrap();
+    let context = Context::new().with("a", "b").with("c", "d");
+    let (sealed, version) = keys.encrypt("k", &context, b"plain").unwrap();
+    assert_eq!(version, 1);
+    let open = |bytes: &[u8], context: &Context| {
+        let sealed = Sealed::parse(bytes)?;
+        keys.decrypt(sealed, context).ok().map(|plain| plain.to_vec())
+    };
+    let parsed = Sealed::parse(&sealed).unwrap();
+    assert_eq!((parsed.key, parsed.version), ("k", 1));
+    assert_eq!(open(&sealed, &context).unwrap(), b"plain");
+    for other in [
+        Context::new(),
+        Context::new().with("a", "b"),
+        Context::new().with("a", "b").with("c", "D"),
+        Context::new().with("a", "b").with("c", "d").with("e", ""),
+        Context::new().with("ab", "").with("c", "d"),
+    ] {
+        assert_eq!(open(&sealed, &other), None);
+    }
+    for at in 0..sealed.len() {
+        let mut changed = sealed.clone();
+        changed[at] ^= 1;
+        assert_eq!(open(&changed, &context), None, "byte {at}");
+        assert_eq!(open(&sealed[..at], &context), None, "cut at {at}");
+    }
+    assert_eq!(open(&[sealed.as_slice(), b"x"].concat(), &context), None);
+    // Kiln's own data keys and secrets are no ciphertexts of callers, whoever gets at their bytes.
+    let own = keys.new_data_key("k", &context).unwrap();
+    assert_eq!(open(&own.wrapped, &context), None);
+    assert!(keys.data_key(&sealed, &context).is_err());
+    let secret = keys.seal_small("p", "r", b"secret").unwrap();
+    assert_eq!(open(&secret, &Context::new().with("row", "r")), None);
+    assert_eq!(Keys::material_id("k", 1).len(), 64);
+    assert_ne!(Keys::material_id("k", 1), Keys::material_id("k", 2));
+}
+
+#[test]
+fn all_versions_of_a_key_change_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = open(dir.path()).unwrap();
+    let context = Context::new();
+    wait(keys.rotate("k", 1)).unwrap();
+    let (old, _) = keys.encrypt("k", &context, b"old").unwrap();
+    wait(keys.rotate("k", 2)).unwrap();
+    let (new, _) = keys.encrypt("k", &context, b"new").unwrap();
+    let decrypt = |keys: &Keys, bytes: &[u8]| keys.decrypt(Sealed::parse(bytes).unwrap(), &context).map(|p| p.to_vec());
+    let set = |keys: &Keys, state| keys.change_blocking::<(), KeyError, _>("k", Change::State(state), |_| Ok(()));
+    assert_eq!(set(&keys, KeyVersionState::Disabled).unwrap(), ((), 2));
+    for sealed in [&old, &new] {
+        assert!(matches!(decrypt(&keys, sealed), Err(KeyError::Disabled { .. })));
+    }
+    set(&keys, KeyVersionState::Enabled).unwrap();
+    assert_eq!(decrypt(&keys, &old).unwrap(), b"old");
+    set(&keys, KeyVersionState::Destroyed).unwrap();
+    drop(keys);
+    let keys = open(dir.path()).unwrap();
+    for sealed in [&old, &new] {
+        assert!(matches!(decrypt(&keys, sealed), Err(KeyError::Destroyed { .. })));
+    }
+    // Nothing of a destroyed key comes back.
+    set(&keys, KeyVersionState::Enabled).unwrap();
+    assert!(matches!(decrypt(&keys, &old), Err(KeyError::Destroyed { .. })));
+    let versions = keys.shared.metadata.read(|view| view.key_versions("k")).unwrap();
+    assert!(versions.iter().all(|v| v.wrapped.is_empty() && v.state == KeyVersionState::Destroyed));
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {

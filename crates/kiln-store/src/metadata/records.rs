@@ -216,6 +216,83 @@ pub struct KeyVersionRecord {
     pub created_ms: i64,
 }
 
+/// What can be done with a key of KMS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KmsKeyState {
+    /// Everything.
+    Enabled,
+    /// Nothing, until it is enabled.
+    Disabled,
+    /// Nothing; it is deleted at its time.
+    PendingDeletion,
+}
+
+impl KmsKeyState {
+    pub(super) const fn column(self) -> i64 {
+        match self {
+            Self::Enabled => 0,
+            Self::Disabled => 1,
+            Self::PendingDeletion => 2,
+        }
+    }
+
+    pub(super) const fn from_column(value: i64) -> Option<Self> {
+        match value {
+            0 => Some(Self::Enabled),
+            1 => Some(Self::Disabled),
+            2 => Some(Self::PendingDeletion),
+            _ => None,
+        }
+    }
+}
+
+/// A key of KMS. Its bytes are versions of a key ([`KeyVersionRecord`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KmsKeyRecord {
+    /// Its id, a UUID.
+    pub id: String,
+    /// What its versions are stored under.
+    pub material: String,
+    /// What can be done with it.
+    pub state: KmsKeyState,
+    /// Creation.
+    pub created_ms: i64,
+    /// When it is deleted; only while that waits.
+    pub delete_ms: Option<i64>,
+    /// When it is rotated by itself, if it is.
+    pub rotate_ms: Option<i64>,
+    /// Everything else.
+    pub doc: String,
+}
+
+/// A name for a key of KMS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KmsAliasRecord {
+    /// `alias/…`.
+    pub name: String,
+    /// Id of its key.
+    pub key: String,
+    /// Creation.
+    pub created_ms: i64,
+    /// When it was last pointed to a key.
+    pub updated_ms: i64,
+}
+
+/// A grant on a key of KMS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KmsGrantRecord {
+    /// Its id.
+    pub id: String,
+    /// Id of its key.
+    pub key: String,
+    /// Who may retire it.
+    pub retiring: Option<String>,
+    /// Creation.
+    pub created_ms: i64,
+    /// Everything else.
+    pub doc: String,
+}
+
 /// A bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BucketRecord {

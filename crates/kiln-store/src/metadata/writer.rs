@@ -330,7 +330,7 @@ fn is_io(e: &rusqlite::Error) -> bool {
 }
 
 /// Waits for a future of this module on the calling thread.
-pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
