@@ -2,7 +2,7 @@
 
 use http::{Method, Request, header};
 use kiln_iam::Style;
-use kiln_model::operations::{CODEBUILD_TARGET, KILN_TARGET};
+use kiln_model::operations::{CODEBUILD_TARGET, KILN_TARGET, KMS_TARGET};
 
 /// A service that is served here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub(crate) enum Service {
     CodeBuild,
     /// What AWS has no call for, JSON 1.1.
     Kiln,
+    /// Key Management Service, JSON 1.1.
+    Kms,
     /// Security Token Service: who am I.
     Sts,
 }
@@ -21,6 +23,7 @@ impl Service {
         match self {
             Self::CodeBuild => "codebuild",
             Self::Kiln => "kiln",
+            Self::Kms => "kms",
             Self::Sts => "sts",
         }
     }
@@ -61,7 +64,7 @@ impl Route {
     /// How errors are written on this route.
     pub(crate) fn style(&self) -> Style {
         match self {
-            Self::Service(Service::CodeBuild | Service::Kiln) | Self::Page(_) => Style::Json,
+            Self::Service(Service::CodeBuild | Service::Kiln | Service::Kms) | Self::Page(_) => Style::Json,
             Self::Service(Service::Sts) => Style::Query,
             Self::Foreign { style, .. } => *style,
         }
@@ -76,12 +79,14 @@ pub(crate) fn find<B>(request: &Request<B>) -> Route {
     match prefix {
         Some(CODEBUILD_TARGET) => return Route::Service(Service::CodeBuild),
         Some(KILN_TARGET) => return Route::Service(Service::Kiln),
+        Some(KMS_TARGET) => return Route::Service(Service::Kms),
         _ => {}
     }
     if let Some(scope) = scope_service(request) {
         return match scope.as_str() {
             "codebuild" => Route::Service(Service::CodeBuild),
             "kiln" => Route::Service(Service::Kiln),
+            "kms" => Route::Service(Service::Kms),
             "sts" => Route::Service(Service::Sts),
             "s3" | "s3express" | "s3-object-lambda" => foreign(&scope, Style::S3),
             "iam" | "sns" | "cloudformation" | "elasticloadbalancing" | "autoscaling" => foreign(&scope, Style::Query),
@@ -160,6 +165,7 @@ mod tests {
         for (target, expected) in [
             ("CodeBuild_20161006.ListBuilds", Route::Service(Service::CodeBuild)),
             ("Kiln_20261122.DescribeQueue", Route::Service(Service::Kiln)),
+            ("TrentService.ListKeys", Route::Service(Service::Kms)),
             ("Logs_20140328.GetLogEvents", foreign("Logs_20140328", Style::Json)),
             ("nonsense", foreign("nonsense", Style::Json)),
         ] {
@@ -178,6 +184,7 @@ mod tests {
         for (service, expected) in [
             ("sts", Route::Service(Service::Sts)),
             ("codebuild", Route::Service(Service::CodeBuild)),
+            ("kms", Route::Service(Service::Kms)),
             ("s3", foreign("s3", Style::S3)),
             ("iam", foreign("iam", Style::Query)),
             ("logs", foreign("logs", Style::Json)),

@@ -6,15 +6,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use kiln_model::codebuild::ProjectArtifacts;
-use kiln_store::{StoreError, Tx, metadata::ObjectRecord};
+use kiln_model::{ApiError, BuildStatus, PhaseContext, codebuild::ProjectArtifacts};
+use kiln_store::{StoreError, Tx, blobs::Sealing, metadata::ObjectRecord};
 use kiln_wire::event::Artifact;
 
 use crate::{
     artifact,
     core::Inner,
     document::{Document, StoredArtifact},
-    objects,
+    kms, objects,
     runners::Runners,
 };
 
@@ -25,19 +25,63 @@ pub(crate) struct Adopted {
     pub(crate) objects: Vec<ObjectRecord>,
 }
 
-/// Seals the artifacts of a build. The error is a sentence for the build's record.
+/// Why artifacts are not stored, for the build's record.
+#[derive(Debug)]
+pub(crate) struct NotStored {
+    /// What becomes of a build that had succeeded.
+    pub(crate) status: BuildStatus,
+    /// What its phase UPLOAD_ARTIFACTS says.
+    pub(crate) context: PhaseContext,
+}
+
+/// Of one artifact.
+enum Cause {
+    /// The key that the project names cannot be used.
+    Key(ApiError),
+    /// Something of Kiln's own.
+    Own(String),
+}
+
+impl From<String> for Cause {
+    fn from(what: String) -> Self {
+        Self::Own(what)
+    }
+}
+
+impl Cause {
+    fn tell(self, name: &str) -> NotStored {
+        match self {
+            // What the storage service answers when it may not use the key (`buildspec.md` 4.4).
+            Self::Key(error) => NotStored {
+                status: BuildStatus::Failed,
+                context: PhaseContext::new(
+                    "CLIENT_ERROR",
+                    format!("Error in UPLOAD_ARTIFACTS phase: KMS.{}: {}", error.code, error.message),
+                ),
+            },
+            Self::Own(what) => NotStored {
+                status: BuildStatus::Fault,
+                context: PhaseContext::new(
+                    "INTERNAL_ERROR",
+                    format!("The {name} artifact could not be stored: {what}"),
+                ),
+            },
+        }
+    }
+}
+
+/// Seals the artifacts of a build, with the key that its project names.
 pub(crate) fn adopt<R: Runners>(
     inner: &Inner<R>,
     document: &Document,
     artifacts: &[Artifact],
-) -> Result<Adopted, String> {
+) -> Result<Adopted, NotStored> {
     let mut adopted = Adopted::default();
     for artifact in artifacts {
         if let Err(e) = adopt_one(inner, document, artifact, &mut adopted) {
             // Nothing refers to what was stored so far.
             remove(inner, &adopted.objects.iter().filter_map(|o| o.blob.clone()).collect::<Vec<_>>());
-            let name = artifact.identifier.as_deref().unwrap_or("primary");
-            return Err(format!("The {name} artifact could not be stored: {e}"));
+            return Err(e.tell(artifact.identifier.as_deref().unwrap_or("primary")));
         }
     }
     Ok(adopted)
@@ -48,14 +92,19 @@ fn adopt_one<R: Runners>(
     document: &Document,
     artifact: &Artifact,
     adopted: &mut Adopted,
-) -> Result<(), String> {
+) -> Result<(), Cause> {
     let identifier = artifact.identifier.as_deref();
     let Some(settings) = settings(document, identifier) else { return Ok(()) };
     let project = &document.build.project_name;
     let Some((bucket, key)) = artifact::location(settings, project, document.uuid(), artifact.name.as_deref()) else {
         return Ok(());
     };
-    let plain = settings.encryption_disabled == Some(true);
+    let key_text = document.build.encryption_key.clone().unwrap_or_else(|| inner.config.home.default_key_arn());
+    let material = match settings.encryption_disabled {
+        Some(true) => None,
+        _ => Some(kms::usable(inner, &key_text).map_err(Cause::Key)?.material),
+    };
+    let sealing = material.as_deref().map_or(Sealing::Plain, Sealing::Key);
     let path = Path::new(&artifact.path);
     let zip = artifact::is_zip(settings);
     let meta = serde_json::json!({
@@ -65,12 +114,12 @@ fn adopt_one<R: Runners>(
     });
     let mut store = |key: &str, path: &Path| -> Result<(), String> {
         let file = fs::File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        adopted.objects.push(objects::store(inner, &bucket, key, file, plain, &meta).map_err(|e| e.to_string())?);
+        adopted.objects.push(objects::store(inner, &bucket, key, file, sealing, &meta).map_err(|e| e.to_string())?);
         Ok(())
     };
     if zip {
         if key.is_empty() {
-            return Err("its name is empty: a ZIP needs one".to_owned());
+            return Err("its name is empty: a ZIP needs one".to_owned().into());
         }
         store(&key, path)?;
     } else {

@@ -12,13 +12,13 @@ use std::{
 
 use kiln_model::ApiError;
 use kiln_runner::{clock::Clock, job::Control};
-use kiln_store::{Metadata, StoreError, Tx, blobs::Blobs, keys::Keys, logs::Logs, metadata::BuildState};
+use kiln_store::{Metadata, StoreError, Tx, View, blobs::Blobs, keys::Keys, logs::Logs, metadata::BuildState};
 use tokio::sync::watch;
 
 use crate::{
     config::Config,
     document::Document,
-    finish, job,
+    finish, job, kms,
     lifecycle::{Event, Millis, State},
     live::{Live, LiveBuilds},
     queue::{Queue, Waiting},
@@ -129,6 +129,7 @@ impl<R: Runners> Core<R> {
                 live.nudge();
             }
         }));
+        kms::ensure_managed_keys(&inner)?;
         inner.recover()?;
         if !inner.metadata.was_checked() {
             let with = Arc::clone(&inner);
@@ -199,6 +200,16 @@ impl<R: Runners> Inner<R> {
         T: Send + 'static,
     {
         self.metadata.transact(work).await.map_err(ApiError::from)
+    }
+
+    /// Reads from a snapshot; the client's request may be refused.
+    pub(crate) fn look<T>(&self, work: impl FnOnce(&View<'_>) -> Result<T, Refused>) -> Result<T, ApiError> {
+        let found = self.metadata.read(|view| match work(view) {
+            Ok(value) => Ok(Ok(value)),
+            Err(Refused::Api(error)) => Ok(Err(error)),
+            Err(Refused::Store(error)) => Err(error),
+        });
+        found.map_err(|error| records::refuse(&error))?
     }
 
     pub(crate) fn queue(&self) -> MutexGuard<'_, Queue> {

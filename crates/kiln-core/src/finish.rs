@@ -3,7 +3,7 @@
 
 use std::{fs, sync::Arc, time::Duration};
 
-use kiln_model::{BuildStatus, PhaseContext, PhaseType};
+use kiln_model::{BuildStatus, PhaseType};
 use kiln_store::{
     StoreError,
     logs::{LogError, LogWriter},
@@ -48,12 +48,12 @@ pub(crate) fn finish<R: Runners>(inner: &Arc<Inner<R>>, live: &Live, log: &mut O
             document.stored = adopted.stored;
             objects = adopted.objects;
         }
-        Err(message) => {
+        Err(why) => {
+            let message = &why.context.message;
             tracing::error!(build.id = %document.build.id, error = %message, "artifacts could not be stored");
-            let context = PhaseContext::new("INTERNAL_ERROR", message);
-            document.lifecycle.blame(PhaseType::UploadArtifacts, BuildStatus::Fault, context);
+            document.lifecycle.blame(PhaseType::UploadArtifacts, why.status, why.context);
             if let Event::Over { status: status @ BuildStatus::Succeeded, .. } = &mut event {
-                *status = BuildStatus::Fault;
+                *status = why.status;
             }
         }
     }

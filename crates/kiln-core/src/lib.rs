@@ -22,6 +22,7 @@ mod finish;
 mod job;
 mod keep;
 mod kiln_service;
+mod kms;
 pub mod lifecycle;
 mod live;
 mod objects;

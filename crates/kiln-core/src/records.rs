@@ -4,6 +4,7 @@ use kiln_model::ApiError;
 use kiln_runner::clock::BootTime;
 use kiln_store::{
     StoreError, Tx, View,
+    keys::KeyError,
     metadata::{BuildRecord, BuildState},
 };
 
@@ -27,6 +28,12 @@ pub(crate) fn refuse(error: &StoreError) -> ApiError {
     }
 }
 
+/// What a client is told when a key of Kiln's own cannot be used.
+pub(crate) fn keys_failed(error: &KeyError) -> ApiError {
+    tracing::error!(error = %error, "a key cannot be used");
+    ApiError::internal("Kiln's keys cannot be used; its log says why")
+}
+
 /// An error of a transaction: the client's, or the store's.
 #[derive(Debug)]
 pub(crate) enum Refused {
@@ -37,6 +44,15 @@ pub(crate) enum Refused {
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<KeyError> for Refused {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Store(error) => Self::Store(error),
+            error => Self::Api(keys_failed(&error)),
+        }
     }
 }
 

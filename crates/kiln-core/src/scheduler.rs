@@ -1,9 +1,9 @@
-//! Gives builds to runners as room allows, ends those that waited too long, and has what is kept for a time only looked
-//! through.
+//! Gives builds to runners as room allows, ends those that waited too long, and has what is kept for a time only, and
+//! keys, looked through.
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{core::Inner, lifecycle::Event, queue::Waiting, records, retention, runners::Runners, supervise};
+use crate::{core::Inner, kms, lifecycle::Event, queue::Waiting, records, retention, runners::Runners, supervise};
 
 /// How long the scheduler sleeps when nothing is due.
 const IDLE: Duration = Duration::from_secs(60);
@@ -14,7 +14,10 @@ pub(crate) fn run<R: Runners>(inner: &Arc<Inner<R>>) {
     while !inner.is_stopping() {
         if rounds.is_due(inner.now(), inner.clock.monotonic()) {
             let with = Arc::clone(inner);
-            inner.spawn("kiln-retention", move || retention::sweep(&with));
+            inner.spawn("kiln-retention", move || {
+                retention::sweep(&with);
+                kms::look(&with);
+            });
         }
         let (late, next) = {
             let mut queue = inner.queue();

@@ -26,7 +26,7 @@ use crate::{
     core::Inner,
     document::{Document, StoredArtifact},
     job::Archives,
-    objects,
+    kms, objects,
     records::refuse,
     runners::Runners,
     supervise::Failure,
@@ -150,7 +150,8 @@ pub(crate) fn artifact<R: Runners>(
     let Some(object) = found else {
         return Err(ApiError::not_found(format!("there is no object {}/{key}", stored.bucket)));
     };
-    let content = objects::open(inner, &object).map_err(|e| ApiError::internal(format!("{key}: {e}")))?;
+    let content = objects::open(inner, &object)
+        .map_err(|e| kms::refused(inner, &e).unwrap_or_else(|| ApiError::internal(format!("{key}: {e}"))))?;
     Ok(ArtifactContent {
         file_name: file_name(&key),
         content_length: Some(object.size.unsigned_abs()),

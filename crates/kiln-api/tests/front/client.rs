@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use kiln_iam::sigv4::{Credentials, SecretKey, ToSign, sha256, sign};
+use kiln_model::operations;
 use time::OffsetDateTime;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -42,11 +43,16 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// An operation of CodeBuild or of the Kiln API, by root.
+    /// An operation of CodeBuild, of the Kiln API or of KMS, by root.
     pub(crate) fn call(operation: &str, body: impl Into<Vec<u8>>) -> Self {
-        let is_codebuild = kiln_model::operations::kiln_operation(operation).is_none();
-        let (service, prefix) =
-            if is_codebuild { ("codebuild", "CodeBuild_20161006") } else { ("kiln", "Kiln_20261122") };
+        let (service, prefix) = if operations::kiln_operation(operation).is_some() {
+            ("kiln", "Kiln_20261122")
+        } else if operations::kms_operation(operation).is_some() && operations::codebuild_operation(operation).is_none()
+        {
+            ("kms", "TrentService")
+        } else {
+            ("codebuild", "CodeBuild_20161006")
+        };
         let mut message = Self {
             service,
             region: "us-east-1",

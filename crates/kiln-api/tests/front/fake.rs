@@ -10,9 +10,10 @@ use std::{
 use kiln_model::{
     ApiError,
     codebuild::*,
-    for_each_codebuild_operation, for_each_kiln_operation,
+    for_each_codebuild_operation, for_each_kiln_operation, for_each_kms_operation,
     kiln::*,
-    service::{ArtifactContent, ByteSink, ByteSource, CodeBuild, Context, DebugConnection, KilnService},
+    kms::*,
+    service::{ArtifactContent, ByteSink, ByteSource, CodeBuild, Context, DebugConnection, KilnService, Kms},
 };
 use serde::Serialize;
 use tokio::sync::{Semaphore, mpsc};
@@ -94,6 +95,21 @@ macro_rules! codebuild {
     };
 }
 for_each_codebuild_operation!(codebuild);
+
+macro_rules! kms {
+    ($($name:ident $method:ident $input:ident $output:ident,)+) => {
+        impl Kms for Fake {
+            $(fn $method(
+                &self,
+                _: &Context,
+                input: $input,
+            ) -> impl Future<Output = Result<$output, ApiError>> + Send {
+                async move { self.call(stringify!($name), input).await.map(|()| $output::default()) }
+            })+
+        }
+    };
+}
+for_each_kms_operation!(kms);
 
 /// Bytes that come over time.
 pub(crate) struct Source {

@@ -44,6 +44,27 @@ async fn errors_of_the_service_reach_the_client() {
 }
 
 #[tokio::test]
+async fn keys_are_a_service_of_their_own() {
+    let world = World::start().await;
+    let reply = world.ask(Message::call("EnableKey", r#"{"KeyId":"x"}"#)).await;
+    assert_eq!((reply.status, reply.text().as_str()), (200, "{}"));
+    world.ask(Message::call("EnableKey", "{}")).await.refused("ValidationException", "Value null at 'keyId'");
+    world.ask(Message::call("GetPublicKey", "{}")).await.refused("UnsupportedOperationException", "GetPublicKey");
+    let long = format!(r#"{{"KeyId":"x","Plaintext":"{}"}}"#, "AAAA".repeat(1366));
+    let reply = world.ask(Message::call("Encrypt", long)).await;
+    reply.refused("ValidationException", "Value at 'plaintext' failed to satisfy constraint: Member must have length");
+    assert!(!reply.text().contains("AAAA"), "what was to be encrypted is not repeated");
+    world
+        .ask(Message::call("Encrypt", r#"{"KeyId":"x","Plaintext":"?"}"#))
+        .await
+        .refused("SerializationException", "base64");
+    assert_eq!(world.service.calls(), ["EnableKey"]);
+    let mut foreign = Message::call("EnableKey", r#"{"KeyId":"x"}"#);
+    foreign.service = "codebuild";
+    world.ask(foreign).await.refused("InvalidSignatureException", "correct service: 'kms'");
+}
+
+#[tokio::test]
 async fn requests_follow_each_other_on_one_connection() {
     let world = World::start().await;
     let mut connection = world.connect().await;

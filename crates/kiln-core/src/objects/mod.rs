@@ -24,10 +24,6 @@ fn context(bucket: &str, key: &str) -> Context {
     Context::new().with("aws:s3:arn", format!("arn:aws:s3:::{bucket}/{key}"))
 }
 
-fn sealing(plain: bool) -> Sealing<'static> {
-    if plain { Sealing::Plain } else { Sealing::Key(DEFAULT_KEY) }
-}
-
 /// Bytes in hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -69,7 +65,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// Begins an object.
     pub(crate) fn new<R: Runners>(inner: &Inner<R>, bucket: &str, key: &str) -> Result<Self, BlobError> {
-        let blob = inner.blobs.create(sealing(false), &context(bucket, key))?;
+        let blob = inner.blobs.create(Sealing::Key(DEFAULT_KEY), &context(bucket, key))?;
         Ok(Self { bucket: bucket.to_owned(), key: key.to_owned(), blob, bytes: 0 })
     }
 
@@ -93,16 +89,16 @@ impl Writer {
     }
 }
 
-/// Stores the bytes of an object; returns its record, which is yet to be stored. `plain`: they are not encrypted.
+/// Stores the bytes of an object; returns its record, which is yet to be stored.
 pub(crate) fn store<R: Runners>(
     inner: &Inner<R>,
     bucket: &str,
     key: &str,
     mut from: impl Read,
-    plain: bool,
+    sealing: Sealing<'_>,
     meta: &serde_json::Value,
 ) -> Result<ObjectRecord, BlobError> {
-    let blob = inner.blobs.store(&mut from, sealing(plain), &context(bucket, key))?;
+    let blob = inner.blobs.store(&mut from, sealing, &context(bucket, key))?;
     Ok(record(inner, bucket, key, blob, meta))
 }
 

@@ -4,6 +4,7 @@
 
 mod builds;
 mod fake;
+mod keys;
 mod place;
 mod projects;
 mod restart;

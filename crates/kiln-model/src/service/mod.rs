@@ -64,6 +64,6 @@ pub trait ByteSink: Send + 'static {
 }
 
 /// Everything that a front end needs of the service.
-pub trait Service: CodeBuild + KilnService + Objects {}
+pub trait Service: CodeBuild + KilnService + Objects + Kms {}
 
-impl<S: CodeBuild + KilnService + Objects> Service for S {}
+impl<S: CodeBuild + KilnService + Objects + Kms> Service for S {}

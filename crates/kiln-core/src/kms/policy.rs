@@ -1,0 +1,138 @@
+//! Key policies. They are kept and answered; who may do what is decided elsewhere.
+
+use kiln_model::{
+    ApiError, ErrorCode,
+    arn::Home,
+    kms::{
+        Empty, GetKeyPolicyRequest, GetKeyPolicyResponse, ListKeyPoliciesRequest, ListKeyPoliciesResponse,
+        PutKeyPolicyRequest,
+    },
+    service::Context,
+};
+
+use super::{
+    document::Document,
+    edit::edit,
+    list::{Page, page},
+    resolve::{Names, check_stays, error, find},
+};
+use crate::{core::Inner, runners::Runners};
+
+/// The one policy that a key has.
+const NAME: &str = "default";
+/// Bytes of a policy (AWS's quota).
+const LONGEST: usize = 32 << 10;
+
+/// What a key has when nothing else is said: the account decides.
+pub(super) fn default(home: &Home) -> String {
+    let root = format!("arn:{}:iam::{}:root", home.partition(), home.account);
+    format!(
+        r#"{{
+  "Version" : "2012-10-17",
+  "Id" : "key-default-1",
+  "Statement" : [ {{
+    "Sid" : "Enable IAM User Permissions",
+    "Effect" : "Allow",
+    "Principal" : {{
+      "AWS" : "{root}"
+    }},
+    "Action" : "kms:*",
+    "Resource" : "*"
+  }} ]
+}}"#
+    )
+}
+
+/// What keys of the service have: only its own services use them.
+pub(super) fn managed(home: &Home) -> String {
+    let (account, region) = (&home.account, &home.region);
+    format!(
+        r#"{{
+  "Version" : "2012-10-17",
+  "Id" : "auto-s3-2",
+  "Statement" : [ {{
+    "Sid" : "Allow access through S3 for all principals in the account that are authorized to use S3",
+    "Effect" : "Allow",
+    "Principal" : {{
+      "AWS" : "*"
+    }},
+    "Action" : [ "kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey" ],
+    "Resource" : "*",
+    "Condition" : {{
+      "StringEquals" : {{
+        "kms:CallerAccount" : "{account}",
+        "kms:ViaService" : "s3.{region}.amazonaws.com"
+      }}
+    }}
+  }}, {{
+    "Sid" : "Allow direct access to key metadata to the account",
+    "Effect" : "Allow",
+    "Principal" : {{
+      "AWS" : "arn:{}:iam::{account}:root"
+    }},
+    "Action" : [ "kms:Describe*", "kms:Get*", "kms:List*" ],
+    "Resource" : "*"
+  }} ]
+}}"#,
+        home.partition()
+    )
+}
+
+/// The policy, if it can be one.
+pub(super) fn checked(text: String) -> Result<String, ApiError> {
+    if text.len() > LONGEST {
+        let message = format!("the policy has {} bytes; at most {LONGEST} are taken", text.len());
+        return Err(error(ErrorCode::LimitExceeded, message));
+    }
+    let malformed = |what: &str| error(ErrorCode::MalformedPolicyDocument, format!("the policy {what}"));
+    let json: serde_json::Value = serde_json::from_str(&text).map_err(|e| malformed(&format!("is not JSON: {e}")))?;
+    let statements = json.get("Statement").ok_or_else(|| malformed("has no Statement"))?;
+    let objects = match statements {
+        serde_json::Value::Array(list) => !list.is_empty() && list.iter().all(serde_json::Value::is_object),
+        one => one.is_object(),
+    };
+    if objects { Ok(text) } else { Err(malformed("has something else than statements in Statement")) }
+}
+
+fn check_name(name: Option<&str>) -> Result<(), ApiError> {
+    match name {
+        None | Some(NAME) => Ok(()),
+        Some(_) => Err(error(ErrorCode::NotFound, "No such policy exists")),
+    }
+}
+
+pub(super) fn get<R: Runners>(inner: &Inner<R>, input: &GetKeyPolicyRequest) -> Result<GetKeyPolicyResponse, ApiError> {
+    check_name(input.policy_name.as_deref())?;
+    let home = &inner.config.home;
+    inner.look(|view| {
+        let document = Document::of(&find(view, home, &input.key_id, Names::Keys)?)?;
+        Ok(GetKeyPolicyResponse { policy: Some(document.policy), policy_name: Some(NAME.to_owned()) })
+    })
+}
+
+pub(super) async fn put<R: Runners>(
+    inner: &Inner<R>,
+    context: &Context,
+    input: PutKeyPolicyRequest,
+) -> Result<Empty, ApiError> {
+    check_name(input.policy_name.as_deref())?;
+    let policy = checked(input.policy)?;
+    edit(inner, context, "PutKeyPolicy", &input.key_id, None, |key| {
+        check_stays(key.home, key.record)?;
+        key.document.policy = policy;
+        Ok(Empty {})
+    })
+    .await
+}
+
+pub(super) fn list<R: Runners>(
+    inner: &Inner<R>,
+    input: &ListKeyPoliciesRequest,
+) -> Result<ListKeyPoliciesResponse, ApiError> {
+    let home = &inner.config.home;
+    inner.look(|view| find(view, home, &input.key_id, Names::Keys))?;
+    let read = |after: Option<&str>, _| Ok(if after.is_none() { vec![NAME.to_owned()] } else { Vec::new() });
+    let page = page("policies", input.limit, input.marker.as_deref(), 100, read, |name: &String| name)?;
+    let Page { items, truncated, next_marker } = page;
+    Ok(ListKeyPoliciesResponse { policy_names: items, truncated, next_marker })
+}
