@@ -60,7 +60,7 @@ impl Fault {
             Self::Auth(error) => error.answer(style),
             Self::Api(error) | Self::Framing(error) => {
                 let (code, status) = api_code(error.code, style);
-                Denial { code, status, message: error.message.clone(), region: None }
+                Denial { code, status, message: shortened(&error.message), region: None }
             }
             Self::UnknownHost(host) => {
                 let (code, status) = api_code(ErrorCode::AccessDenied, style);
@@ -80,6 +80,16 @@ impl Fault {
                 Denial { code, status, message, region: None }
             }
         }
+    }
+}
+
+/// Characters of a message, at most: it may quote what the client sent.
+const LONGEST_MESSAGE: usize = 4000;
+
+fn shortened(message: &str) -> String {
+    match message.char_indices().nth(LONGEST_MESSAGE) {
+        Some((end, _)) => format!("{} …", message.get(..end).unwrap_or_default()),
+        None => message.to_owned(),
     }
 }
 
@@ -173,6 +183,12 @@ mod tests {
     #[test]
     fn xml_cannot_be_left() {
         assert_eq!(xml_text("a<b>&\"\u{0}\u{1b}ä"), "a&lt;b&gt;&amp;&quot;\u{fffd}\u{fffd}ä");
+    }
+
+    #[test]
+    fn what_a_client_sent_does_not_come_back_whole() {
+        assert_eq!(shortened("short"), "short");
+        assert_eq!(shortened(&"ä".repeat(5000)), format!("{} …", "ä".repeat(LONGEST_MESSAGE)));
     }
 
     #[test]
