@@ -55,18 +55,18 @@ pub(crate) fn claim(
     Ok(claim)
 }
 
-/// The checks that need them. Afterwards the body may be read, and the caller believed.
+/// The checks that need them. Afterwards the body may be read, and the key's caller believed.
 pub(crate) async fn verify(
     keys: &impl Keys,
     claim: &Claim,
     request: &Request<'_>,
     now: OffsetDateTime,
     body: Body,
-) -> Result<Caller, Fault> {
+) -> Result<KnownKey, Fault> {
     let known = keys.lookup(claim.access_key_id()).await?;
     claim.verify(request, known.as_ref().map(|known| &known.key), now, body)?;
     // A key that is unknown has not come this far.
-    known.map(|known| known.caller).ok_or(Fault::Auth(AuthError::UnknownKey))
+    known.ok_or(Fault::Auth(AuthError::UnknownKey))
 }
 
 /// The time of the server's clock as signatures take it.

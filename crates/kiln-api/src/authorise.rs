@@ -2,13 +2,44 @@
 
 use kiln_model::{ApiError, operations::OperationInfo, service::Caller};
 
-/// Decides on requests whose sender is known.
+/// What somebody wants to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// E.g. `s3:GetObject`.
+    pub action: &'a str,
+    /// ARN of what it is done to; `None` for nothing in particular.
+    pub resource: Option<&'a str>,
+    /// The policy of the bucket that the resource is of.
+    pub bucket_policy: Option<&'a str>,
+    /// The account that the resource is of.
+    pub account: &'a str,
+    /// The account's root may do it whatever the bucket's policy says.
+    pub is_management: bool,
+    /// Condition keys with their values.
+    pub keys: &'a [(&'static str, String)],
+}
+
+impl<'a> Question<'a> {
+    /// An operation that has no resource of its own yet.
+    pub(crate) fn about(operation: &'a OperationInfo, caller: &'a Caller) -> Self {
+        Self {
+            action: operation.action,
+            resource: None,
+            bucket_policy: None,
+            account: &caller.account,
+            is_management: false,
+            keys: &[],
+        }
+    }
+}
+
+/// Decides on requests whose sender is known, or who has none.
 pub trait Authorizer: Send + Sync + 'static {
-    /// Lets the caller do the operation or says why not.
+    /// Lets the caller do it or says why not. `None` is nobody: the request is not signed.
     ///
     /// # Errors
     /// `AccessDeniedException`, in AWS's words (`security.md` 1.5).
-    fn authorise(&self, caller: &Caller, operation: &OperationInfo) -> Result<(), ApiError>;
+    fn authorise(&self, caller: Option<&Caller>, question: &Question<'_>) -> Result<(), ApiError>;
 }
 
 /// The rule until there are policies: the account's root may do everything, anybody else nothing.
@@ -16,16 +47,20 @@ pub trait Authorizer: Send + Sync + 'static {
 pub struct RootOnly;
 
 impl Authorizer for RootOnly {
-    fn authorise(&self, caller: &Caller, operation: &OperationInfo) -> Result<(), ApiError> {
+    fn authorise(&self, caller: Option<&Caller>, question: &Question<'_>) -> Result<(), ApiError> {
+        let Some(caller) = caller else { return Err(ApiError::access_denied("Access Denied")) };
         let root = format!(":iam::{}:root", caller.account);
-        if caller.arn.ends_with(&root) { Ok(()) } else { Err(denied(caller, operation.action)) }
+        if caller.arn.ends_with(&root) { Ok(()) } else { Err(denied(caller, question)) }
     }
 }
 
-/// The text that tools and people match on (`security.md` 1.5), for an operation on nothing in particular.
-fn denied(caller: &Caller, action: &str) -> ApiError {
+/// The text that tools and people match on (`security.md` 1.5).
+fn denied(caller: &Caller, question: &Question<'_>) -> ApiError {
+    let action = question.action;
+    let resource = question.resource.map(|resource| format!(" on resource: {resource}")).unwrap_or_default();
     ApiError::access_denied(format!(
-        "User: {} is not authorized to perform: {action} because no identity-based policy allows the {action} action",
+        "User: {} is not authorized to perform: {action}{resource} because no identity-based policy allows the {action} \
+         action",
         caller.arn
     ))
 }
@@ -79,15 +114,21 @@ mod tests {
             name: "x".to_owned(),
             access_key_id: "AKID".to_owned(),
         };
-        RootOnly.authorise(&caller("arn:aws:iam::000000000000:root"), operation).unwrap();
+        let anybody = caller("");
+        let ask = |caller: Option<&Caller>| {
+            let question = Question::about(operation, &anybody);
+            RootOnly.authorise(caller, &question)
+        };
+        ask(Some(&caller("arn:aws:iam::000000000000:root"))).unwrap();
+        assert_eq!(ask(None).unwrap_err().message, "Access Denied");
         let other = "arn:aws:iam::000000000000:user/alice";
         assert_eq!(
-            RootOnly.authorise(&caller(other), operation).unwrap_err().message,
+            ask(Some(&caller(other))).unwrap_err().message,
             "User: arn:aws:iam::000000000000:user/alice is not authorized to perform: codebuild:StartBuild because no \
              identity-based policy allows the codebuild:StartBuild action"
         );
         for other in ["arn:aws:iam::111122223333:root", "arn:aws:iam::000000000000:user/root", ""] {
-            assert!(RootOnly.authorise(&caller(other), operation).is_err());
+            assert!(ask(Some(&caller(other))).is_err());
         }
     }
 }

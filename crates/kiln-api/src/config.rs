@@ -19,6 +19,8 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// Settings of the front end.
 #[derive(Clone)]
 pub struct Config {
+    /// The account that all resources are of, twelve digits.
+    pub account: String,
     /// The one region that requests are signed for. STS takes `us-east-1` as well.
     pub region: String,
     /// Host names and addresses that clients may call this server by, beside the address that they connected to and
@@ -39,6 +41,7 @@ impl Config {
     #[must_use]
     pub fn new(region: impl Into<String>, clock: Clock) -> Self {
         Self {
+            account: "000000000000".to_owned(),
             region: region.into(),
             domains: Vec::new(),
             tls: None,

@@ -1,8 +1,8 @@
 //! Errors as each kind of service writes them (`api.md` 1.3, `security.md` 1.5).
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use kiln_iam::{AuthError, Denial, Style};
-use kiln_model::{ApiError, ErrorCode};
+use kiln_model::{ApiError, ErrorCode, s3::S3Error};
 use serde_json::json;
 
 use crate::body::Answer;
@@ -14,6 +14,8 @@ pub(crate) enum Fault {
     Auth(AuthError),
     /// What the service says, or the front end in its place.
     Api(ApiError),
+    /// The same for S3.
+    S3(S3Error),
     /// The bytes on the connection are not to be trusted any further: answer, then close.
     Framing(ApiError),
     /// It names a host that this is not.
@@ -34,6 +36,12 @@ impl From<ApiError> for Fault {
     }
 }
 
+impl From<S3Error> for Fault {
+    fn from(error: S3Error) -> Self {
+        Self::S3(error)
+    }
+}
+
 impl Fault {
     /// The error's code in that style, for logs.
     pub(crate) fn code(&self, style: Style) -> &'static str {
@@ -46,17 +54,35 @@ impl Fault {
         let mut response = match style {
             Style::Json => json_error(&denial),
             Style::Query => xml_error(query_body(&denial, request_id)),
-            Style::S3 => xml_error(s3_body(&denial, request_id)),
+            Style::S3 if denial.status == 304 => Response::new(Answer::default()),
+            Style::S3 => xml_error(s3_body(&denial, self.resource(), request_id)),
         };
         *response.status_mut() = StatusCode::from_u16(denial.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if let Self::S3(error) = self {
+            s3_headers(error, response.headers_mut());
+        }
         if matches!(self, Self::Framing(_)) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
 
+    /// What an error of S3 is about.
+    fn resource(&self) -> Option<&str> {
+        match self {
+            Self::S3(error) => error.resource.as_deref(),
+            _ => None,
+        }
+    }
+
     fn denial(&self, style: Style) -> Denial {
         match self {
+            Self::S3(error) => Denial {
+                code: error.code.as_str(),
+                status: error.code.http_status(),
+                message: error.message.clone(),
+                region: None,
+            },
             Self::Auth(error) => error.answer(style),
             Self::Api(error) | Self::Framing(error) => {
                 let (code, status) = api_code(error.code, style);
@@ -147,12 +173,29 @@ fn query_body(denial: &Denial, request_id: &str) -> String {
     )
 }
 
-fn s3_body(denial: &Denial, request_id: &str) -> String {
+/// What an error of S3 says beside its body: readers of delete markers and of what they have already get it from there.
+fn s3_headers(error: &S3Error, headers: &mut HeaderMap) {
+    let mut set = |name: &'static str, value: Option<String>| {
+        headers.extend(
+            value
+                .and_then(|value| HeaderValue::try_from(value).ok())
+                .map(|value| (HeaderName::from_static(name), value)),
+        );
+    };
+    set("x-amz-delete-marker", error.delete_marker.then(|| "true".to_owned()));
+    set("x-amz-version-id", error.version_id.clone());
+    set("etag", error.etag.as_ref().map(|etag| format!("\"{etag}\"")));
+    let modified = error.last_modified.and_then(|time| crate::pipeline::http_date(crate::authenticate::time_of(time)));
+    headers.extend(modified.map(|date| (header::LAST_MODIFIED, date)));
+}
+
+fn s3_body(denial: &Denial, resource: Option<&str>, request_id: &str) -> String {
+    let resource = resource.map(|text| format!("<Resource>{}</Resource>", xml_text(text))).unwrap_or_default();
     let region =
         denial.region.as_deref().map(|region| format!("<Region>{}</Region>", xml_text(region))).unwrap_or_default();
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{}</Message>{region}\
-         <RequestId>{request_id}</RequestId></Error>\n",
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{}</Message>{region}{resource}\
+         <RequestId>{request_id}</RequestId><HostId>{request_id}</HostId></Error>\n",
         denial.code,
         xml_text(&denial.message)
     )

@@ -6,13 +6,22 @@
 
 use std::net::IpAddr;
 
+/// What a host says that is a name of this server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// The server.
+    Server,
+    /// A bucket of it.
+    Bucket(String),
+}
+
 /// Whether `host` (with or without port) is a name of this server. `local` is the address that the client connected to,
 /// `None` over a Unix socket.
-pub(crate) fn is_known(host: &str, local: Option<IpAddr>, domains: &[String]) -> bool {
-    let Some(name) = name_of(host) else { return false };
+pub(crate) fn known(host: &str, local: Option<IpAddr>, domains: &[String]) -> Option<Known> {
+    let name = name_of(host)?;
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     // AWS's SDKs prepend these to the host of some operations of Logs, even to an address (`api.md` 1.4).
-    let name = ["stream-", "streaming-"].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(&name);
+    let bare = ["stream-", "streaming-"].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(&name);
     let is_local = |address: IpAddr| {
         // IPv4 clients of a socket for both families have mapped addresses.
         let address = address.to_canonical();
@@ -21,15 +30,19 @@ pub(crate) fn is_known(host: &str, local: Option<IpAddr>, domains: &[String]) ->
             None => address.is_loopback(),
         }
     };
-    if name.parse().is_ok_and(is_local) {
-        return true;
+    if bare.parse().is_ok_and(is_local) {
+        return Some(Known::Server);
     }
     let local = local.map(|local| local.to_canonical().to_string());
     let own = domains.iter().map(String::as_str).chain(["localhost"]).chain(local.as_deref());
-    own.into_iter().any(|own| {
-        let own = own.to_ascii_lowercase();
-        name == own || name.strip_suffix(&own).is_some_and(|bucket| bucket.len() > 1 && bucket.ends_with('.'))
-    })
+    let own: Vec<String> = own.map(str::to_ascii_lowercase).collect();
+    if own.iter().any(|own| bare == own) {
+        return Some(Known::Server);
+    }
+    // The longest name that fits: `a.b.example` is a bucket of `b.example` rather than of `example`.
+    let buckets = own.iter().filter_map(|own| name.strip_suffix(own.as_str())?.strip_suffix('.'));
+    let bucket = buckets.filter(|bucket| !bucket.is_empty()).min_by_key(|bucket| bucket.len());
+    bucket.map(|bucket| Known::Bucket(bucket.to_owned()))
 }
 
 /// The name or address of `name:port`, `1.2.3.4:port` or `[::1]:port`; `None` when it is neither.
@@ -49,8 +62,25 @@ fn name_of(host: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn known(host: &str) -> bool {
-        is_known(host, Some([10, 1, 2, 3].into()), &["kiln.example".to_owned(), "169.254.170.2".to_owned()])
+    fn found(host: &str) -> Option<Known> {
+        let domains = ["kiln.example", "s3.kiln.example", "169.254.170.2"].map(str::to_owned);
+        known(host, Some([10, 1, 2, 3].into()), &domains)
+    }
+
+    #[test]
+    fn names_of_buckets() {
+        for (host, bucket) in [
+            ("bucket.kiln.example", Some("bucket")),
+            ("Bucket.S3.kiln.example:5456", Some("bucket")),
+            ("my.bucket.localhost:5456", Some("my.bucket")),
+            ("stream-1.localhost", Some("stream-1")),
+            ("s3.kiln.example", None),
+            ("stream-kiln.example", None),
+            ("localhost", None),
+        ] {
+            let expected = bucket.map_or(Known::Server, |bucket| Known::Bucket(bucket.to_owned()));
+            assert_eq!(found(host), Some(expected), "{host}");
+        }
     }
 
     #[test]
@@ -69,7 +99,7 @@ mod tests {
             "streaming-10.1.2.3:5456",
             "stream-localhost",
         ] {
-            assert!(known(host), "{host}");
+            assert!(found(host).is_some(), "{host}");
         }
     }
 
@@ -92,17 +122,18 @@ mod tests {
             "[kiln.example",
             "0.0.0.0",
         ] {
-            assert!(!known(host), "{host}");
+            assert_eq!(found(host), None, "{host}");
         }
     }
 
     #[test]
     fn addresses_of_both_families() {
+        let is_ours = |host: &str, local, domains: &[String]| known(host, local, domains).is_some();
         let mapped: IpAddr = "::ffff:127.0.0.1".parse().unwrap();
-        assert!(is_known("127.0.0.1:5456", Some(mapped), &[]));
-        assert!(is_known("[::1]:5456", Some("::1".parse().unwrap()), &[]));
-        assert!(!is_known("[::2]:5456", Some("::1".parse().unwrap()), &[]));
-        assert!(is_known("127.0.0.1", None, &[]), "over a Unix socket");
-        assert!(!is_known("10.1.2.3", None, &[]));
+        assert!(is_ours("127.0.0.1:5456", Some(mapped), &[]));
+        assert!(is_ours("[::1]:5456", Some("::1".parse().unwrap()), &[]));
+        assert!(!is_ours("[::2]:5456", Some("::1".parse().unwrap()), &[]));
+        assert!(is_ours("127.0.0.1", None, &[]), "over a Unix socket");
+        assert!(!is_ours("10.1.2.3", None, &[]));
     }
 }

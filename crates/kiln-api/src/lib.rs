@@ -1,4 +1,4 @@
-//! The HTTP front end: one request pipeline, AWS JSON 1.1, the Kiln API.
+//! The HTTP front end: one request pipeline, AWS JSON 1.1, S3, the Kiln API.
 //!
 //! A request's way, in the order of the modules:
 //!
@@ -7,7 +7,9 @@
 //!    call → answer;
 //! 3. `route`: which service and operation a request is for, and so how its errors are written;
 //! 4. `authenticate`: who sent it (`kiln-iam`), `authorise`: whether they may;
-//! 5. `operations`: the service's traits ([`kiln_model::service`]) are called, apart from the connection, so that a client
+//! 5. `s3`: requests of S3 leave the pipeline after the route, for their bodies, errors and permissions are of their own
+//!    kind; all others go on to
+//! 6. `operations`: the service's traits ([`kiln_model::service`]) are called, apart from the connection, so that a client
 //!    that hangs up cancels nothing.
 //!
 //! Facts: `api.md` section 1, `security.md` section 1, `reliability.md` tests 22 and 23.
@@ -26,10 +28,11 @@ mod pages;
 mod pipeline;
 mod replay;
 mod route;
+mod s3;
 pub mod server;
 
 pub use authenticate::{Keys, KnownKey};
-pub use authorise::{Authorizer, RootOnly};
+pub use authorise::{Authorizer, Question, RootOnly};
 pub use config::{Clock, Config, Limits, Readiness, State};
 pub use connection::tls::{Tls, TlsError};
 pub use server::{Api, Listener, serve};

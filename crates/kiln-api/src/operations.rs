@@ -96,7 +96,7 @@ pub(crate) enum Content {
     /// All of it.
     Whole(bytes::Bytes),
     /// As it arrives.
-    Upload { body: Upload, length: u64, sha256: [u8; 32] },
+    Upload { body: Box<Upload>, length: u64, sha256: [u8; 32] },
 }
 
 /// The connection that a request came over.
@@ -155,7 +155,7 @@ pub(crate) async fn call<S: service::Service>(
             Content::Upload { body, length, sha256 },
         ) => {
             let input = UploadSourceInput { content_length: Some(length), sha256: Some(hex::encode(sha256)) };
-            json(&service.upload_source(context, input, body).await?)
+            json(&service.upload_source(context, input, *body).await?)
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A request's way from its head to its answer, in one function.
 
+use std::sync::Arc;
+
 use http::{HeaderName, HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use kiln_iam::{
@@ -8,20 +10,21 @@ use kiln_iam::{
 };
 use kiln_model::{
     ApiError,
-    service::{Context, Service},
+    service::{self, Context},
 };
 use time::{OffsetDateTime, macros::format_description};
 
 use crate::{
     authenticate::{self, Keys},
-    authorise::Authorizer,
+    authorise::{Authorizer, Question},
     body::{Answer, Pace, Upload, read_whole},
     connection::{Peer, pulse::Busy},
     fault::Fault,
-    framing,
+    framing::{self, Framing},
     operations::{self, Content, Line, Operation},
     pages,
-    route::{self, Route},
+    route::{self, Route, Service},
+    s3,
     server::Server,
 };
 
@@ -33,12 +36,13 @@ pub(crate) struct Arrival {
     pub(crate) busy: Busy,
 }
 
-impl<S: Service, K: Keys, A: Authorizer> Server<S, K, A> {
+impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
     /// Answers a request, whatever it is.
-    pub(crate) async fn answer(&self, arrival: Arrival) -> Response<Answer> {
+    pub(crate) async fn answer(self: &Arc<Self>, arrival: Arrival) -> Response<Answer> {
         let Arrival { mut request, request_id, peer, busy } = arrival;
         let upgrade = hyper::upgrade::on(&mut request);
-        let route = route::find(&request);
+        let bucket = framing::bucket_of(request.headers(), &peer, &self.config.domains);
+        let route = route::find(&request, bucket.as_deref());
         let style = route.style();
         let line = Line { upgrade, busy: busy.clone(), stopping: self.stopping.clone() };
         let answer = self.handle(request, route, &request_id, &peer, line).await;
@@ -51,7 +55,7 @@ impl<S: Service, K: Keys, A: Authorizer> Server<S, K, A> {
 
     /// Limits → route → authenticate → authorise → decode → call.
     async fn handle(
-        &self,
+        self: &Arc<Self>,
         request: Request<Incoming>,
         route: Route,
         request_id: &str,
@@ -60,13 +64,19 @@ impl<S: Service, K: Keys, A: Authorizer> Server<S, K, A> {
     ) -> Result<Response<Answer>, Fault> {
         let (parts, body) = request.into_parts();
         let config = &self.config;
-        let length = framing::check(&parts, peer, &config.domains)?;
+        let asked = if let Route::Service(service) = route { Some(service) } else { None };
+        let Framing { length, bucket } = framing::check(&parts, peer, &config.domains, asked)?;
 
         let service = match route {
             Route::Page(page) => return Ok(pages::answer(page, &parts, &config.readiness, self.service.as_ref()).await),
             Route::Foreign { name, .. } => return Err(Fault::Foreign(name)),
+            Route::Service(Service::S3) => {
+                let arrival = s3::Arrival { parts, body, length, bucket, request_id, peer };
+                return self.s3(arrival).await;
+            }
             Route::Service(service) => service,
         };
+        let length = length.unwrap_or_default();
 
         let now = authenticate::time_of((config.clock)());
         let headers = authenticate::headers(&parts);
@@ -87,7 +97,7 @@ impl<S: Service, K: Keys, A: Authorizer> Server<S, K, A> {
         let (hash, content, _share) = match announced {
             Some(sha256) => {
                 self.check_upload(length)?;
-                let body = Upload::new(body, length, sha256, pace);
+                let body = Box::new(Upload::new(body, length, sha256, pace));
                 (Body::Later, Content::Upload { body, length, sha256 }, None)
             }
             None if is_upload => {
@@ -99,13 +109,14 @@ impl<S: Service, K: Keys, A: Authorizer> Server<S, K, A> {
                 (Body::Hash(sha256(&whole.bytes)), Content::Whole(whole.bytes.clone()), Some(whole))
             }
         };
-        let caller =
+        let known =
             authenticate::verify(self.keys.as_ref(), &claim, &signed, now, hash).await.inspect_err(|fault| {
                 if let Fault::Auth(error) = fault {
                     refuse(Some(&claim), error);
                 }
             })?;
 
+        let caller = known.caller;
         // Only now: whoever has no key cannot take the room of those who have one.
         let _slot = self.requests.try_acquire().map_err(|_| ApiError::throttling())?;
 
@@ -115,7 +126,7 @@ impl<S: Service, K: Keys, A: Authorizer> Server<S, K, A> {
             (None, Content::Upload { .. }) => return Err(ApiError::unknown_operation("").into()),
         };
         if let Some(info) = operation.info() {
-            self.authorizer.authorise(&caller, info)?;
+            self.authorizer.authorise(Some(&caller), &Question::about(info, &caller))?;
         }
         if operation.changes() && !peer.is_private() {
             self.replays.check(&claim)?;
@@ -141,6 +152,12 @@ impl<S: Service, K: Keys, A: Authorizer> Server<S, K, A> {
             Style::S3 => HeaderName::from_static("x-amz-request-id"),
         };
         let headers = response.headers_mut();
+        if style == Style::S3 {
+            // What a build has put there must not reach the console's keys, nor be taken for something else than it says.
+            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+            headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            headers.extend(HeaderValue::try_from(request_id).map(|id| (HeaderName::from_static("x-amz-id-2"), id)));
+        }
         if let Ok(value) = HeaderValue::try_from(request_id) {
             headers.insert(name, value);
         }
@@ -151,7 +168,7 @@ impl<S: Service, K: Keys, A: Authorizer> Server<S, K, A> {
     }
 }
 
-fn http_date(time: OffsetDateTime) -> Option<HeaderValue> {
+pub(crate) fn http_date(time: OffsetDateTime) -> Option<HeaderValue> {
     let format =
         format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
     HeaderValue::try_from(time.format(format).ok()?).ok()

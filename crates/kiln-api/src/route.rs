@@ -15,6 +15,8 @@ pub(crate) enum Service {
     Kms,
     /// Security Token Service: who am I.
     Sts,
+    /// Simple Storage Service.
+    S3,
 }
 
 impl Service {
@@ -25,6 +27,7 @@ impl Service {
             Self::Kiln => "kiln",
             Self::Kms => "kms",
             Self::Sts => "sts",
+            Self::S3 => "s3",
         }
     }
 }
@@ -66,14 +69,15 @@ impl Route {
         match self {
             Self::Service(Service::CodeBuild | Service::Kiln | Service::Kms) | Self::Page(_) => Style::Json,
             Self::Service(Service::Sts) => Style::Query,
+            Self::Service(Service::S3) => Style::S3,
             Self::Foreign { style, .. } => *style,
         }
     }
 }
 
 /// Finds the route. Nothing is believed yet: a scope that does not fit the target is for the signature check to refuse,
-/// which names the right one.
-pub(crate) fn find<B>(request: &Request<B>) -> Route {
+/// which names the right one. `bucket`: the host is `<bucket>.` before a name of this server, and all paths are keys.
+pub(crate) fn find<B>(request: &Request<B>, bucket: Option<&str>) -> Route {
     let target = request.headers().get("x-amz-target").map(|value| value.to_str().unwrap_or_default());
     let prefix = target.map(|target| target.rsplit_once('.').map_or(target, |(prefix, _)| prefix));
     match prefix {
@@ -88,7 +92,8 @@ pub(crate) fn find<B>(request: &Request<B>) -> Route {
             "kiln" => Route::Service(Service::Kiln),
             "kms" => Route::Service(Service::Kms),
             "sts" => Route::Service(Service::Sts),
-            "s3" | "s3express" | "s3-object-lambda" => foreign(&scope, Style::S3),
+            "s3" => Route::Service(Service::S3),
+            "s3express" | "s3-object-lambda" => foreign(&scope, Style::S3),
             "iam" | "sns" | "cloudformation" | "elasticloadbalancing" | "autoscaling" => foreign(&scope, Style::Query),
             // CloudWatch speaks JSON with a target and query without; so may services to come.
             _ if prefix.is_none() && is_form(request) => foreign(&scope, Style::Query),
@@ -98,7 +103,7 @@ pub(crate) fn find<B>(request: &Request<B>) -> Route {
     if let Some(prefix) = prefix {
         return foreign(prefix, Style::Json);
     }
-    by_path(request)
+    if bucket.is_some() { Route::Service(Service::S3) } else { by_path(request) }
 }
 
 fn foreign(name: &str, style: Style) -> Route {
@@ -115,7 +120,7 @@ fn by_path<B>(request: &Request<B>) -> Route {
         path if path.starts_with("/-/") => Route::Page(Page::Nothing),
         "/" if is_read && is_browser(request) => Route::Page(Page::ToIndex),
         _ if is_form(request) => Route::Service(Service::Sts),
-        _ => foreign("s3", Style::S3),
+        _ => Route::Service(Service::S3),
     }
 }
 
@@ -153,7 +158,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        find(&request.body(()).unwrap())
+        find(&request.body(()).unwrap(), None)
     }
 
     fn signed_for(service: &str) -> String {
@@ -185,7 +190,8 @@ mod tests {
             ("sts", Route::Service(Service::Sts)),
             ("codebuild", Route::Service(Service::CodeBuild)),
             ("kms", Route::Service(Service::Kms)),
-            ("s3", foreign("s3", Style::S3)),
+            ("s3", Route::Service(Service::S3)),
+            ("s3express", foreign("s3express", Style::S3)),
             ("iam", foreign("iam", Style::Query)),
             ("logs", foreign("logs", Style::Json)),
         ] {
@@ -207,11 +213,15 @@ mod tests {
     fn then_the_path() {
         let browser = [("accept", "text/html,application/xhtml+xml")];
         assert_eq!(route("GET", "/", &browser), Route::Page(Page::ToIndex));
-        assert_eq!(route("GET", "/", &[]), foreign("s3", Style::S3));
+        assert_eq!(route("GET", "/", &[]), Route::Service(Service::S3));
         assert_eq!(route("GET", "/-/", &[]), Route::Page(Page::Index));
         assert_eq!(route("GET", "/-/health?x", &[]), Route::Page(Page::Health));
         assert_eq!(route("GET", "/badges?uuid=x", &[]), Route::Page(Page::Badge));
-        assert_eq!(route("PUT", "/badges", &[]), foreign("s3", Style::S3), "a bucket may have that name");
+        assert_eq!(route("PUT", "/badges", &[]), Route::Service(Service::S3), "a bucket may have that name");
+        for path in ["/", "/-/", "/-/health", "/badges?uuid=x"] {
+            let request = Request::get(path).header("accept", "text/html").body(()).unwrap();
+            assert_eq!(find(&request, Some("bucket")), Route::Service(Service::S3), "keys of a bucket: {path}");
+        }
         assert_eq!(route("GET", "/-/x", &[]), Route::Page(Page::Nothing));
         let form = [("content-type", "application/x-www-form-urlencoded")];
         assert_eq!(route("POST", "/", &form), Route::Service(Service::Sts));

@@ -26,6 +26,7 @@ use crate::{
         tls,
     },
     fault::Fault,
+    framing,
     pipeline::Arrival,
     replay::Replays,
     route,
@@ -193,7 +194,8 @@ impl<S: Service, K: Keys, A: Authorizer> Server<S, K, A> {
         alive: Alive,
     ) -> Result<Response<Answer>, Infallible> {
         let request_id = Uuid::new_v4().to_string();
-        let style = route::find(&request).style();
+        let bucket = framing::bucket_of(request.headers(), &peer, &self.config.domains);
+        let style = route::find(&request, bucket.as_deref()).style();
         let arrival = Arrival { request, request_id: request_id.clone(), peer, busy: busy.clone() };
         let server = Arc::clone(&self);
         let handled = tokio::spawn(async move {

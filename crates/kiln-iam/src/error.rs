@@ -151,7 +151,11 @@ impl AuthError {
             Self::MalformedHeader { .. } => (INCOMPLETE, ("AuthorizationHeaderMalformed", 400)),
             Self::MalformedQuery { .. } => (INCOMPLETE, ("AuthorizationQueryParametersError", 400)),
             Self::UnsupportedAlgorithm { .. } => (INCOMPLETE, ("InvalidRequest", 400)),
-            Self::UnsupportedPayload { .. } => (SIGNATURE, ("NotImplemented", 501)),
+            // Forms of S3 that are not there, e.g. signed with elliptic curves; anything else was never one.
+            Self::UnsupportedPayload { announced } if announced.starts_with("STREAMING-") => {
+                (SIGNATURE, ("NotImplemented", 501))
+            }
+            Self::UnsupportedPayload { .. } => (SIGNATURE, ("InvalidArgument", 400)),
             Self::Region { .. } | Self::Service { .. } | Self::Terminator { .. } | Self::Day { .. } => {
                 (SIGNATURE, ("AuthorizationHeaderMalformed", 400))
             }
@@ -180,6 +184,11 @@ impl AuthError {
                 "The authorization mechanism you have provided ({algorithm}) is not supported. Please use {ALGORITHM}\
                  {}",
                 if algorithm == SIGV2 { "; with boto3: Config(signature_version='s3v4')." } else { "." }
+            ),
+            Self::UnsupportedPayload { announced } if style == Style::S3 => format!(
+                "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, \
+                 STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 \
+                 value, not '{announced}'; in presigned links it cannot be a streaming form."
             ),
             Self::UnsupportedPayload { announced } => {
                 format!("The header 'x-amz-content-sha256' must be the SHA-256 of the body in hex, not '{announced}'.")

@@ -12,6 +12,7 @@
 //! Only then is the body worth parsing.
 
 mod canonical;
+mod chunks;
 mod claim;
 mod date;
 mod key;
@@ -20,9 +21,11 @@ mod request;
 mod sign;
 mod verify;
 
-pub use claim::{Claim, Payload, Scope};
+pub use chunks::ChunkVerifier;
+pub use claim::{Chunking, Claim, Payload, Scope};
 pub use date::{DATE_FORMAT_EXAMPLE, amz_date};
 pub use key::{Key, PayloadHasher, SecretKey, Session, sha256};
+pub use query::{decoded_pairs as query_pairs, encode as percent_encode};
 pub use request::Request;
 pub use sign::{Credentials, ToSign, sign};
 pub use verify::{Body, Expected};

@@ -236,6 +236,7 @@ fn api_config(settings: &Settings, app: &App) -> kiln_api::Config {
     let clock = app.clock.clone();
     let now = move || Timestamp::from_millis(i64::try_from(clock.wall_ns() / 1_000_000).unwrap_or(i64::MAX));
     let mut config = kiln_api::Config::new(settings.home.region.clone(), Arc::new(now));
+    config.account = settings.home.account.clone();
     config.domains = settings.domains.clone();
     config
 }

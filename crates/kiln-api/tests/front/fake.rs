@@ -18,6 +18,8 @@ use kiln_model::{
 use serde::Serialize;
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::objects::Shelf;
+
 /// What the service was asked, and what it waits for.
 pub(crate) struct Fake {
     /// Names of operations, in order of their end.
@@ -34,6 +36,8 @@ pub(crate) struct Fake {
     pub(crate) uploads: Mutex<HashMap<String, Vec<u8>>>,
     /// Gains a permit when an upload has ended, well or not.
     pub(crate) upload_ended: Semaphore,
+    /// Buckets and objects.
+    pub(crate) shelf: Mutex<Shelf>,
     /// Length of the artifact that is announced.
     pub(crate) artifact_length: Mutex<Option<u64>>,
 }
@@ -49,6 +53,7 @@ impl Default for Fake {
             dropped: Arc::new(semaphore()),
             uploads: Mutex::default(),
             upload_ended: semaphore(),
+            shelf: Mutex::default(),
             artifact_length: Mutex::default(),
         }
     }
@@ -57,6 +62,10 @@ impl Default for Fake {
 impl Fake {
     pub(crate) fn calls(&self) -> Vec<String> {
         self.calls.lock().unwrap().clone()
+    }
+
+    pub(crate) fn source(&self, pieces: mpsc::Receiver<io::Result<Vec<u8>>>) -> Source {
+        Source { pieces, dropped: Arc::clone(&self.dropped) }
     }
 
     fn called(&self, name: &str) {

@@ -10,6 +10,7 @@ mod limits;
 mod malformed;
 mod objects;
 mod pages;
+mod s3;
 mod shutdown;
 mod streams;
 mod tls;

@@ -59,9 +59,7 @@ async fn badges_need_no_signature() {
 async fn strangers_names_are_refused() {
     let world = World::with(|config| config.domains = vec!["kiln.example".to_owned()]).await;
     let port = world.address.port();
-    for host in
-        [format!("127.0.0.1:{port}"), "localhost".to_owned(), "kiln.example".to_owned(), "b.kiln.example:1".to_owned()]
-    {
+    for host in [format!("127.0.0.1:{port}"), "localhost".to_owned(), "kiln.example".to_owned()] {
         assert_eq!(world.send(&Message::get("/-/").with("Host", &host)).await.status, 200, "{host}");
     }
     for host in ["rebound.evil.example", "127.0.0.2", "kiln.example.evil.example"] {

@@ -55,6 +55,44 @@ pub enum Payload {
     Announced([u8; 32]),
     /// S3's `UNSIGNED-PAYLOAD`.
     Unsigned,
+    /// S3's bodies in chunks.
+    Chunked(Chunking),
+}
+
+/// The forms of S3's bodies in chunks (`security.md` 1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chunking {
+    /// Each chunk carries its signature.
+    Signed,
+    /// The same, and a checksum comes behind the chunks, signed as well.
+    SignedWithTrailer,
+    /// Chunks without signatures, and a checksum behind them.
+    UnsignedWithTrailer,
+}
+
+impl Chunking {
+    const ALL: [Self; 3] = [Self::Signed, Self::SignedWithTrailer, Self::UnsignedWithTrailer];
+
+    /// What stands in place of the body's hash.
+    pub(super) fn literal(self) -> &'static str {
+        match self {
+            Self::Signed => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+            Self::SignedWithTrailer => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+            Self::UnsignedWithTrailer => "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        }
+    }
+
+    /// Whether chunks carry signatures.
+    #[must_use]
+    pub fn is_signed(self) -> bool {
+        self != Self::UnsignedWithTrailer
+    }
+
+    /// Whether something comes behind the chunks.
+    #[must_use]
+    pub fn has_trailer(self) -> bool {
+        self != Self::Signed
+    }
 }
 
 /// Where the signature stands.
@@ -125,6 +163,12 @@ impl Claim {
     #[must_use]
     pub fn signature(&self) -> &[u8; 32] {
         &self.signature
+    }
+
+    /// When the request was signed.
+    #[must_use]
+    pub fn date(&self) -> OffsetDateTime {
+        self.date
     }
 
     /// True for presigned links.
@@ -378,6 +422,11 @@ fn payload(request: &Request<'_>, service: &str, form: Form) -> Result<Payload, 
         None if is_s3 && form != Form::Header => Ok(Payload::Unsigned),
         None => Ok(Payload::Computed),
         Some("UNSIGNED-PAYLOAD") if is_s3 => Ok(Payload::Unsigned),
+        Some(text) if is_s3 && text.starts_with("STREAMING-") => Chunking::ALL
+            .into_iter()
+            .find(|chunking| chunking.literal() == text && form == Form::Header)
+            .map(Payload::Chunked)
+            .ok_or_else(|| AuthError::UnsupportedPayload { announced: repeated(text) }),
         Some(text) => lower_case_hex(text)
             .map(Payload::Announced)
             .ok_or_else(|| AuthError::UnsupportedPayload { announced: repeated(text) }),

@@ -95,15 +95,28 @@ pub(super) fn same_text(left: &str, right: &str) -> bool {
 pub(super) fn signature(secret: &SecretKey, scope: &Scope, date: &str, canonical_request: &[u8]) -> [u8; 32] {
     let string_to_sign =
         format!("{}\n{date}\n{}\n{}", super::ALGORITHM, scope.text(), hex::encode(sha256(canonical_request)));
-    let mut key = hmac_sha256(Zeroizing::new(format!("AWS4{}", secret.expose())).as_bytes(), &scope.day);
-    for part in [scope.region.as_str(), scope.service.as_str(), TERMINATOR] {
-        let next = hmac_sha256(&key, part);
+    SigningKey::derive(secret, scope).sign(&string_to_sign)
+}
+
+/// The key that a secret gives for one day, region and service: `kSigning`.
+pub(super) struct SigningKey(Zeroizing<[u8; 32]>);
+
+impl SigningKey {
+    pub(super) fn derive(secret: &SecretKey, scope: &Scope) -> Self {
+        let mut key = hmac_sha256(Zeroizing::new(format!("AWS4{}", secret.expose())).as_bytes(), &scope.day);
+        for part in [scope.region.as_str(), scope.service.as_str(), TERMINATOR] {
+            let next = hmac_sha256(&key, part);
+            key.zeroize();
+            key = next;
+        }
+        let derived = Self(Zeroizing::new(key));
         key.zeroize();
-        key = next;
+        derived
     }
-    let signature = hmac_sha256(&key, &string_to_sign);
-    key.zeroize();
-    signature
+
+    pub(super) fn sign(&self, string_to_sign: &str) -> [u8; 32] {
+        hmac_sha256(self.0.as_slice(), string_to_sign)
+    }
 }
 
 fn hmac_sha256(key: &[u8], text: &str) -> [u8; 32] {

@@ -15,6 +15,12 @@ pub(super) fn pairs(query: Option<&str>) -> impl Iterator<Item = Pair<'_>> {
     })
 }
 
+/// The pairs of a query, decoded, in order of arrival; without those that have an incomplete escape.
+#[must_use]
+pub fn decoded_pairs(query: Option<&str>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    pairs(query).filter_map(|pair| Some((decode(pair.name)?, decode(pair.value)?))).collect()
+}
+
 /// Decodes percent escapes; `None` when one is incomplete.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = text.bytes();
@@ -33,7 +39,7 @@ fn nibble(digit: u8) -> Option<u8> {
 }
 
 /// Appends bytes with every byte escaped but the unreserved ones (and, in paths, the slash).
-pub(super) fn encode(output: &mut Vec<u8>, bytes: &[u8], slash_is_kept: bool) {
+pub fn encode(output: &mut Vec<u8>, bytes: &[u8], slash_is_kept: bool) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for &byte in bytes {
         match byte {

@@ -146,6 +146,7 @@ impl Claim {
         let payload = match (self.payload, body) {
             (Payload::Announced(hash), _) | (Payload::Computed, Body::Hash(hash)) => hex::encode(hash),
             (Payload::Unsigned, _) => "UNSIGNED-PAYLOAD".to_owned(),
+            (Payload::Chunked(chunking), _) => chunking.literal().to_owned(),
             (Payload::Computed, Body::Later) => {
                 return Err(AuthError::MalformedHeader {
                     problem:

@@ -34,6 +34,7 @@ enumeration! {
         InvalidRequest = "InvalidRequest",
         InvalidStorageClass = "InvalidStorageClass",
         InvalidTag = "InvalidTag",
+        InvalidUri = "InvalidURI",
         KeyTooLong = "KeyTooLongError",
         /// The key that an object is sealed with is disabled.
         KmsDisabled = "KMS.DisabledException",
@@ -41,10 +42,14 @@ enumeration! {
         KmsInvalidState = "KMS.KMSInvalidStateException",
         KmsNotFound = "KMS.NotFoundException",
         MalformedPolicy = "MalformedPolicy",
+        /// What comes behind a body in chunks is not what was announced.
+        MalformedTrailer = "MalformedTrailerError",
         MalformedXml = "MalformedXML",
         MetadataTooLarge = "MetadataTooLarge",
         /// The call does not go with what it is for, e.g. reading a delete marker.
         MethodNotAllowed = "MethodNotAllowed",
+        /// No length was announced where bytes come.
+        MissingContentLength = "MissingContentLength",
         NoSuchBucket = "NoSuchBucket",
         NoSuchBucketPolicy = "NoSuchBucketPolicy",
         NoSuchCorsConfiguration = "NoSuchCORSConfiguration",
@@ -63,6 +68,10 @@ enumeration! {
         PreconditionFailed = "PreconditionFailed",
         ReplicationConfigurationNotFound = "ReplicationConfigurationNotFoundError",
         EncryptionConfigurationNotFound = "ServerSideEncryptionConfigurationNotFoundError",
+        /// Bytes came too slowly, or not at all.
+        RequestTimeout = "RequestTimeout",
+        /// Of a chunk or of what comes behind the chunks.
+        SignatureDoesNotMatch = "SignatureDoesNotMatch",
         /// Not now: too many requests, the disk is full, the server stops. Clients try again.
         SlowDown = "SlowDown",
         ServiceUnavailable = "ServiceUnavailable",
@@ -78,7 +87,7 @@ impl S3Code {
     pub fn http_status(self) -> u16 {
         match self {
             Self::NotModified => 304,
-            Self::AccessDenied => 403,
+            Self::AccessDenied | Self::SignatureDoesNotMatch => 403,
             Self::NoSuchBucket
             | Self::NoSuchBucketPolicy
             | Self::NoSuchCorsConfiguration
@@ -99,6 +108,7 @@ impl S3Code {
             | Self::BucketNotEmpty
             | Self::ConditionalRequestConflict
             | Self::InvalidBucketState => 409,
+            Self::MissingContentLength => 411,
             Self::PreconditionFailed => 412,
             Self::InvalidRange | Self::InvalidPartNumber => 416,
             Self::InternalError => 500,
