@@ -10,6 +10,8 @@ use std::{
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
@@ -30,6 +32,12 @@ mod watcher;
 
 use shell::ServerShell;
 use watcher::Watcher;
+
+/// Whoever looks whether a build is in use holds its lock for an instant, and so does a process that is just being
+/// started, until it executes its own program.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Starts runners below one data directory.
 #[derive(Debug)]
@@ -81,11 +89,15 @@ impl ServerRunners {
     /// Takes the directory of a build whose runner has ended; `None`: there is none.
     fn take(&self, uuid: &str) -> Result<Option<BuildDir>, RunnersError> {
         let dir = self.builds.dir(uuid);
-        match self.builds.lock(uuid) {
-            Ok(Some(build)) => Ok(Some(build)),
-            Ok(None) if !dir.exists() => Ok(None),
-            Ok(None) => Err(failed(&anyhow::anyhow!("{} is in use", dir.display()))),
-            Err(e) => Err(failed(&anyhow::Error::new(e).context(format!("cannot lock {}", dir.display())))),
+        let begun = Instant::now();
+        loop {
+            match self.builds.lock(uuid) {
+                Ok(Some(build)) => return Ok(Some(build)),
+                Ok(None) if !dir.exists() => return Ok(None),
+                Ok(None) if begun.elapsed() < PATIENCE => thread::sleep(PAUSE),
+                Ok(None) => return Err(failed(&anyhow::anyhow!("{} is in use", dir.display()))),
+                Err(e) => return Err(failed(&anyhow::Error::new(e).context(format!("cannot lock {}", dir.display())))),
+            }
         }
     }
 }

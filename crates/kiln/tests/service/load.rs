@@ -108,6 +108,18 @@ fn queued_builds_finish_in_order_with_flat_memory() {
 }
 
 #[test]
+fn as_many_files_may_be_open_as_the_machine_allows() {
+    let data = tempfile::TempDir::new().unwrap();
+    let mut server = Server::prepare(data.path(), &[]);
+    server.wrap(&["prlimit", "--nofile=256:4096"]);
+    server.run();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(files.split_whitespace().filter(|word| *word == "4096").count(), 2, "{files}");
+    server.check(&[]);
+}
+
+#[test]
 fn forty_builds_at_once_leave_nothing() {
     if not_root() {
         return;
