@@ -2,19 +2,21 @@
 //! end, in the same transaction: an artifact that is not complete is not there (`reliability.md` I6).
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
 
 use kiln_model::{ApiError, BuildStatus, PhaseContext, codebuild::ProjectArtifacts};
-use kiln_store::{StoreError, Tx, blobs::Sealing, metadata::ObjectRecord};
+use kiln_store::metadata::ObjectRecord;
 use kiln_wire::event::Artifact;
 
 use crate::{
     artifact,
     core::Inner,
     document::{Document, StoredArtifact},
-    kms, objects,
+    kms,
+    objects::{self, Sealed},
     runners::Runners,
 };
 
@@ -80,7 +82,7 @@ pub(crate) fn adopt<R: Runners>(
     for artifact in artifacts {
         if let Err(e) = adopt_one(inner, document, artifact, &mut adopted) {
             // Nothing refers to what was stored so far.
-            remove(inner, &adopted.objects.iter().filter_map(|o| o.blob.clone()).collect::<Vec<_>>());
+            objects::give_up(inner, &adopted.objects.iter().filter_map(|o| o.blob.clone()).collect::<Vec<_>>());
             return Err(e.tell(artifact.identifier.as_deref().unwrap_or("primary")));
         }
     }
@@ -100,21 +102,24 @@ fn adopt_one<R: Runners>(
         return Ok(());
     };
     let key_text = document.build.encryption_key.clone().unwrap_or_else(|| inner.config.home.default_key_arn());
-    let material = match settings.encryption_disabled {
-        Some(true) => None,
-        _ => Some(kms::usable(inner, &key_text).map_err(Cause::Key)?.material),
+    let sealed = match settings.encryption_disabled {
+        Some(true) => Sealed::plain(),
+        _ => Sealed::with(kms::usable(inner, &key_text).map_err(Cause::Key)?),
     };
-    let sealing = material.as_deref().map_or(Sealing::Plain, Sealing::Key);
     let path = Path::new(&artifact.path);
     let zip = artifact::is_zip(settings);
-    let meta = serde_json::json!({
-        "codebuild-buildarn": document.build.arn,
-        "codebuild-content-md5": artifact.md5,
-        "codebuild-content-sha256": artifact.sha256,
-    });
+    let metadata: BTreeMap<String, String> = [
+        ("codebuild-buildarn", Some(document.build.arn.clone())),
+        ("codebuild-content-md5", artifact.md5.clone()),
+        ("codebuild-content-sha256", artifact.sha256.clone()),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    .collect();
     let mut store = |key: &str, path: &Path| -> Result<(), String> {
         let file = fs::File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        adopted.objects.push(objects::store(inner, &bucket, key, file, sealing, &meta).map_err(|e| e.to_string())?);
+        let object = objects::store_file(inner, &bucket, key, file, sealed.clone(), metadata.clone());
+        adopted.objects.push(object.map_err(|e| e.to_string())?);
         Ok(())
     };
     if zip {
@@ -168,20 +173,4 @@ fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
-}
-
-/// Records an object whose bytes are stored; returns the blob that it replaces. A bucket that is not there is made: until
-/// buckets can be made by their own calls, a project names the one it wants.
-pub(crate) fn put(tx: &mut Tx<'_>, object: &ObjectRecord) -> Result<Option<String>, StoreError> {
-    objects::ensure_bucket(tx, &object.bucket, object.created_ms)?;
-    Ok(tx.put_object(object)?.and_then(|old| old.blob))
-}
-
-/// Removes blobs that nothing refers to any more.
-pub(crate) fn remove<R: Runners>(inner: &Inner<R>, blobs: &[String]) {
-    for blob in blobs {
-        if let Err(e) = objects::remove(inner, blob) {
-            tracing::warn!(blob = %blob, error = %e, "a blob stays that nothing refers to");
-        }
-    }
 }

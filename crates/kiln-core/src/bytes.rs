@@ -9,12 +9,15 @@ use std::{
 use kiln_model::service::ByteSource;
 use kiln_runner::job::JOURNAL_FILE;
 use kiln_store::logs::{JournalReader, LogError};
-use tokio::sync::watch;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 
 use crate::{core::Core, document::Document, live::Progress, runners::Runners};
 
 /// Bytes of one piece.
-const PIECE: usize = 64 << 10;
+const PIECE: usize = 256 << 10;
 
 /// See the module.
 #[derive(Debug)]
@@ -34,44 +37,75 @@ impl ByteSource for Bytes {
     }
 }
 
-/// Something that is read in the background, at most one piece ahead of the client.
+/// Something that is read in the background, at most one piece ahead of the client. A client that does not take its
+/// pieces holds no thread.
 #[derive(Debug)]
-pub struct Content {
-    pieces: tokio::sync::mpsc::Receiver<io::Result<Vec<u8>>>,
+pub struct Content(Pieces);
+
+#[derive(Debug)]
+enum Pieces {
+    /// The next one is being read, or is there.
+    Reading(JoinHandle<Piece>),
+    /// Somebody else sends them.
+    Sent(mpsc::Receiver<io::Result<Vec<u8>>>),
+    Over,
+}
+
+/// What was read, and what reads on.
+struct Piece(Option<io::Result<Vec<u8>>>, Box<dyn Read + Send>);
+
+impl std::fmt::Debug for Piece {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Piece").finish_non_exhaustive()
+    }
+}
+
+/// Reads one piece on a thread for blocking work.
+fn read_piece(mut source: Box<dyn Read + Send>) -> JoinHandle<Piece> {
+    tokio::task::spawn_blocking(move || {
+        let mut piece = vec![0; PIECE];
+        let mut length = 0;
+        while let Some(rest) = piece.get_mut(length..).filter(|rest| !rest.is_empty()) {
+            match source.read(rest) {
+                Ok(0) => break,
+                Ok(n) => length += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Piece(Some(Err(e)), source),
+            }
+        }
+        piece.truncate(length);
+        Piece((length > 0).then_some(Ok(piece)), source)
+    })
 }
 
 impl Content {
-    /// Reads `source` on a thread for blocking work.
-    pub(crate) fn new(mut source: impl Read + Send + 'static) -> Self {
-        let (sender, pieces) = tokio::sync::mpsc::channel(1);
-        tokio::task::spawn_blocking(move || {
-            loop {
-                let mut piece = vec![0; PIECE];
-                let read = match source.read(&mut piece) {
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                    Ok(0) => return,
-                    Ok(n) => {
-                        piece.truncate(n);
-                        Ok(piece)
-                    }
-                    Err(e) => Err(e),
-                };
-                let failed = read.is_err();
-                if sender.blocking_send(read).is_err() || failed {
-                    return;
-                }
-            }
-        });
-        Self { pieces }
+    /// Reads `source` from now on.
+    pub(crate) fn new(source: impl Read + Send + 'static) -> Self {
+        Self(Pieces::Reading(read_piece(Box::new(source))))
     }
 
     /// Pieces that somebody else sends.
-    pub(crate) fn of(pieces: tokio::sync::mpsc::Receiver<io::Result<Vec<u8>>>) -> Self {
-        Self { pieces }
+    pub(crate) fn of(pieces: mpsc::Receiver<io::Result<Vec<u8>>>) -> Self {
+        Self(Pieces::Sent(pieces))
     }
 
     async fn next(&mut self) -> Option<io::Result<Vec<u8>>> {
-        self.pieces.recv().await
+        match &mut self.0 {
+            Pieces::Sent(pieces) => pieces.recv().await,
+            Pieces::Over => None,
+            Pieces::Reading(reading) => {
+                let read = reading.await;
+                self.0 = Pieces::Over;
+                match read {
+                    Ok(Piece(Some(Ok(piece)), source)) => {
+                        self.0 = Pieces::Reading(read_piece(source));
+                        Some(Ok(piece))
+                    }
+                    Ok(Piece(ended, _)) => ended,
+                    Err(e) => Some(Err(io::Error::other(e))),
+                }
+            }
+        }
     }
 }
 

@@ -45,6 +45,8 @@ pub struct Retention {
     pub builds: Duration,
     /// Sources that clients sent along with a build, from their arrival.
     pub sources: Duration,
+    /// Uploads in parts that nobody completes, from their beginning; a bucket's rules may say less.
+    pub uploads: Duration,
 }
 
 impl Config {

@@ -21,6 +21,7 @@ use crate::{
     finish, job, kms,
     lifecycle::{Event, Millis, State},
     live::{Live, LiveBuilds},
+    objects,
     queue::{Queue, Waiting},
     records::{self, Refused},
     runners::Runners,
@@ -325,7 +326,7 @@ impl<R: Runners> Inner<R> {
         self.spawn("kiln-sweep", move || {
             for blob in blobs.into_iter().take_while(|_| !inner.is_stopping()) {
                 match inner.metadata.read(|view| view.is_blob_used(&blob)) {
-                    Ok(false) => crate::adopt::remove(&inner, &[blob]),
+                    Ok(false) => objects::give_up(&inner, &[blob]),
                     Ok(true) => {}
                     Err(e) => {
                         tracing::warn!(error = %e, "blobs cannot be compared with their records");

@@ -1,7 +1,7 @@
-//! The crash points of the service, in the order in which a build passes them ([`kiln_runner::crash`]).
+//! The crash points of the service: those of a build in the order in which it passes them, then those of objects ([`kiln_runner::crash`]).
 
 /// Every name.
-pub const POINTS: [&str; 8] = [
+pub const POINTS: [&str; 14] = [
     "build_accepted",
     "build_given",
     "build_started",
@@ -10,6 +10,12 @@ pub const POINTS: [&str; 8] = [
     "build_log_finished",
     "build_artifacts_stored",
     "build_end_committed",
+    "object_stored",
+    "object_committed",
+    "part_stored",
+    "upload_completed",
+    "objects_deleted",
+    "objects_expired",
 ];
 
 /// Dies here when told to.

@@ -19,7 +19,7 @@ use crate::{
     keep,
     lifecycle::Event,
     live::{Live, Progress},
-    records,
+    objects, records,
     runners::Runners,
     supervise,
 };
@@ -42,11 +42,11 @@ pub(crate) fn finish<R: Runners>(inner: &Arc<Inner<R>>, live: &Live, log: &mut O
     crash::point("build_log_finished");
     let mut event = event;
     let (mut document, timeline) = live.with(|known| (known.document.clone(), known.timeline.clone()));
-    let mut objects = Vec::new();
+    let mut stored = Vec::new();
     match adopt::adopt(inner, &document, &timeline.artifacts) {
         Ok(adopted) => {
             document.stored = adopted.stored;
-            objects = adopted.objects;
+            stored = adopted.objects;
         }
         Err(why) => {
             let message = &why.context.message;
@@ -69,7 +69,7 @@ pub(crate) fn finish<R: Runners>(inner: &Arc<Inner<R>>, live: &Live, log: &mut O
         Ok(Ok(())) => {}
         other => tracing::warn!(build.id = %document.build.id, "the timeline could not be kept: {other:?}"),
     }
-    if commit_document(inner, live, document, objects) {
+    if commit_document(inner, live, document, stored) {
         crash::point("build_end_committed");
         close(inner, live);
     }
@@ -139,7 +139,7 @@ fn commit_document<R: Runners>(
             }
             let mut replaced = Vec::new();
             for object in &objects {
-                replaced.extend(adopt::put(tx, object)?);
+                replaced.extend(objects::put(tx, object)?);
             }
             records::fill(&mut record, &document);
             tx.update_build(&record)?;
@@ -147,7 +147,7 @@ fn commit_document<R: Runners>(
         });
         match committed {
             Ok((document, next, replaced)) => {
-                adopt::remove(inner, &replaced);
+                objects::give_up(inner, &replaced);
                 let bytes = document.journal_bytes;
                 tracing::info!(build.id = %document.build.id, status = %document.lifecycle.status, "build ended");
                 live.with(|known| known.document = document);

@@ -25,7 +25,7 @@ mod kiln_service;
 mod kms;
 pub mod lifecycle;
 mod live;
-mod objects;
+pub mod objects;
 mod page;
 pub mod queue;
 mod records;

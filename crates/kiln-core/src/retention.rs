@@ -1,12 +1,12 @@
-//! What is kept for a time only: records of builds, and the sources that clients sent along with them. The log and the
-//! artifacts of a build stay, as they do when it is deleted (`api.md` 2.5).
+//! What is kept for a time only: records of builds, the sources that clients sent along with them, and what the lifecycle
+//! rules of buckets say. The log and the artifacts of a build stay, as they do when it is deleted (`api.md` 2.5).
 
 use std::{collections::HashSet, time::Duration};
 
 use kiln_model::{codebuild::SourceType, location::S3Location};
 use kiln_store::{StoreError, metadata::BuildState};
 
-use crate::{adopt, core::Inner, lifecycle::Millis, records, runners::Runners, sources::UPLOADS};
+use crate::{core::Inner, lifecycle::Millis, objects, records, runners::Runners, sources::UPLOADS};
 
 /// Between two rounds.
 const EVERY: Duration = Duration::from_secs(60 * 60);
@@ -48,10 +48,15 @@ impl Rounds {
 
 /// Removes what is older than the operator wants it to be.
 pub(crate) fn sweep<R: Runners>(inner: &Inner<R>) {
-    for (what, swept) in [("builds", builds(inner)), ("uploaded sources", sources(inner))] {
+    let rounds = [
+        ("builds", builds(inner)),
+        ("uploaded sources", sources(inner)),
+        ("objects and uploads", objects::sweep(inner)),
+    ];
+    for (what, swept) in rounds {
         match swept {
             Ok(0) => {}
-            Ok(count) => tracing::info!(count, "{what} were removed, as they are older than the configuration says"),
+            Ok(count) => tracing::info!(count, "{what} were removed, as their time is over"),
             Err(e) => tracing::warn!(error = %e, "old {what} could not be removed; tried again in an hour"),
         }
     }
@@ -100,11 +105,13 @@ fn sources<R: Runners>(inner: &Inner<R>) -> Result<usize, StoreError> {
             let mut blobs = Vec::new();
             for object in &old {
                 let gone = tx.delete_object(&object.bucket, &object.key, &object.version)?;
-                blobs.extend(gone.and_then(|object| object.blob));
+                if let Some(gone) = gone {
+                    blobs.extend(tx.give_up_bytes(gone)?);
+                }
             }
             Ok(blobs)
         })?;
-        adopt::remove(inner, &blobs);
+        objects::give_up(inner, &blobs);
     }
     Ok(count)
 }

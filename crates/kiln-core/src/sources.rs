@@ -5,6 +5,7 @@ use std::{
     io::{self, Read as _},
     os::unix::fs::OpenOptionsExt as _,
     path::PathBuf,
+    sync::Arc,
 };
 
 use kiln_model::{
@@ -12,13 +13,14 @@ use kiln_model::{
     codebuild::{ProjectSource, SourceType},
     kiln::{GetBuildArtifactInput, UploadSourceInput, UploadSourceOutput},
     location::S3Location,
+    s3::{S3Code, S3Error},
     service::{ArtifactContent, ByteSource},
 };
 use kiln_runner::{
     entry::{Entry, EntryKind},
     zip::{ZipOptions, ZipWriter},
 };
-use kiln_store::{blobs::BlobError, metadata::ObjectRecord};
+use kiln_store::metadata::ObjectRecord;
 use uuid::Uuid;
 
 use crate::{
@@ -64,7 +66,7 @@ fn stage_one<R: Runners>(inner: &Inner<R>, source: &ProjectSource, name: &str) -
     let object = found.map_err(|e| Failure::fault(e.to_string()))?.ok_or_else(missing)?;
     let path = inner.config.staging().join(name);
     let copy = || -> io::Result<()> {
-        let mut from = objects::open(inner, &object)?;
+        let mut from = objects::open_object(&inner.metadata, &inner.blobs, &object)?;
         let mut options = fs::OpenOptions::new();
         let mut to = options.write(true).create(true).truncate(true).mode(0o600).open(&path)?;
         io::copy(&mut from, &mut to).map(drop)
@@ -87,39 +89,45 @@ pub(crate) fn unstage<R: Runners>(inner: &Inner<R>, uuid: &str) {
 
 /// Keeps an uploaded archive as an object of the default bucket.
 pub(crate) async fn upload<R: Runners>(
-    inner: &Inner<R>,
+    inner: &Arc<Inner<R>>,
     input: UploadSourceInput,
-    mut body: impl ByteSource,
+    body: impl ByteSource,
 ) -> Result<UploadSourceOutput, ApiError> {
     let (bucket, key) = (inner.config.default_bucket.clone(), format!("{UPLOADS}/{}.zip", Uuid::new_v4()));
-    let mut writer = objects::Writer::new(inner, &bucket, &key).map_err(|e| disk_refused(&e))?;
-    while let Some(piece) = body.next().await {
-        let piece = piece.map_err(|e| ApiError::invalid_input(format!("the archive did not arrive whole: {e}")))?;
-        writer.write(&piece).map_err(|e| disk_refused(&e))?;
-    }
-    if input.content_length.is_some_and(|length| length != writer.bytes()) {
-        let (is, said) = (writer.bytes(), input.content_length.unwrap_or_default());
-        return Err(ApiError::invalid_input(format!("the archive has {is} bytes, not {said} as was said")));
-    }
-    let object = writer.finish(inner, &serde_json::json!({})).map_err(|e| disk_refused(&e))?;
-    let sha256 = objects::hex(&object.sha256);
-    if input.sha256.is_some_and(|said| !said.eq_ignore_ascii_case(&sha256)) {
-        crate::adopt::remove(inner, &object.blob.into_iter().collect::<Vec<_>>());
-        return Err(ApiError::invalid_input(format!("the archive's SHA-256 is {sha256}, not as was said")));
-    }
-    let bytes = object.size.unsigned_abs();
-    let stored = inner.metadata.write(move |tx| crate::adopt::put(tx, &object)).await;
-    stored.map_err(|e| refuse(&e))?;
-    Ok(UploadSourceOutput { location: format!("{bucket}/{key}"), version_id: None, sha256, bytes })
+    let sha256 =
+        match &input.sha256 {
+            Some(text) => Some(parse_sha256(text).ok_or_else(|| {
+                ApiError::invalid_input("the SHA-256 that was announced is not 64 hexadecimal digits")
+            })?),
+            None => None,
+        };
+    let object = objects::store_upload(inner, &bucket, &key, input.content_length, sha256, body).await;
+    let object = object.map_err(|e| refused(&e))?;
+    Ok(UploadSourceOutput {
+        location: format!("{bucket}/{key}"),
+        version_id: None,
+        sha256: objects::hex(&object.sha256),
+        bytes: object.size.unsigned_abs(),
+    })
 }
 
-fn disk_refused(error: &BlobError) -> ApiError {
-    if let BlobError::DiskFull { .. } = error {
+fn parse_sha256(text: &str) -> Option<[u8; 32]> {
+    let digits = text.as_bytes().as_chunks::<2>().0;
+    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    digits.iter().map(byte).collect::<Option<Vec<u8>>>()?.try_into().ok().filter(|_| text.len() == 64)
+}
+
+/// An error of the store of objects as clients of the Kiln API are told it.
+fn refused(error: &S3Error) -> ApiError {
+    match error.code {
         // Clients try again (`integrations.md` 1.7).
-        return ApiError::new(ErrorCode::Throttling, error.to_string());
+        S3Code::SlowDown => ApiError::new(ErrorCode::Throttling, error.message.clone()),
+        S3Code::ServiceUnavailable => ApiError::unavailable(error.message.clone()),
+        code if code.http_status() < 500 => {
+            ApiError::invalid_input(format!("the archive is refused: {}", error.message))
+        }
+        _ => ApiError::internal(format!("the archive cannot be kept: {}", error.message)),
     }
-    tracing::error!(error = %error, "an uploaded source cannot be kept");
-    ApiError::internal(format!("the archive cannot be kept: {error}"))
 }
 
 /// An artifact for a client.
@@ -150,7 +158,7 @@ pub(crate) fn artifact<R: Runners>(
     let Some(object) = found else {
         return Err(ApiError::not_found(format!("there is no object {}/{key}", stored.bucket)));
     };
-    let content = objects::open(inner, &object)
+    let content = objects::open_object(&inner.metadata, &inner.blobs, &object)
         .map_err(|e| kms::refused(inner, &e).unwrap_or_else(|| ApiError::internal(format!("{key}: {e}"))))?;
     Ok(ArtifactContent {
         file_name: file_name(&key),
@@ -181,7 +189,7 @@ fn zip<R: Runners>(inner: &Inner<R>, document: &Document, stored: &StoredArtifac
                 size: object.size.unsigned_abs(),
                 mtime_ns: object.created_ms.saturating_mul(1_000_000),
             };
-            let mut content = objects::open(inner, object)?;
+            let mut content = objects::open_object(&inner.metadata, &inner.blobs, object)?;
             zip.entry(&entry, &mut content.by_ref()).map_err(io::Error::other)?;
         }
         match page.last() {

@@ -23,7 +23,7 @@ use kiln_model::{
 };
 
 pub(crate) use self::{
-    resolve::{refusal, refused, usable},
+    resolve::{UsableKey, refusal, refused, usable},
     upkeep::{ensure_managed_keys, look},
 };
 use crate::{core::Core, runners::Runners};

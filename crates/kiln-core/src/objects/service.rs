@@ -1,115 +1,126 @@
-//! The objects of S3's operations, as far as they are there.
+//! The operations of S3, each one's use case.
 
 use kiln_model::{
     s3::*,
     service::{ByteSource, Context, Objects},
 };
 
+use super::{buckets, commit, copy, list, multipart, read, remove, tags};
 use crate::{bytes::Bytes, core::Core, runners::Runners};
 
 impl<R: Runners> Objects for Core<R> {
     type Content = Bytes;
 
-    async fn create_bucket(&self, _: &Context, _: &str) -> Result<(), S3Error> {
-        Err(S3Error::not_implemented("create_bucket"))
+    async fn create_bucket(&self, context: &Context, bucket: &str) -> Result<(), S3Error> {
+        buckets::create(&self.inner, context, bucket).await
     }
 
-    async fn delete_bucket(&self, _: &Context, _: &str) -> Result<(), S3Error> {
-        Err(S3Error::not_implemented("delete_bucket"))
+    async fn delete_bucket(&self, _: &Context, bucket: &str) -> Result<(), S3Error> {
+        buckets::delete(&self.inner, bucket).await
     }
 
-    async fn bucket(&self, _: &Context, _: &str) -> Result<Bucket, S3Error> {
-        Err(S3Error::not_implemented("bucket"))
+    async fn bucket(&self, _: &Context, bucket: &str) -> Result<Bucket, S3Error> {
+        buckets::find(&self.inner, bucket)
     }
 
     async fn list_buckets(&self, _: &Context) -> Result<Vec<Bucket>, S3Error> {
-        Err(S3Error::not_implemented("list_buckets"))
+        buckets::list(&self.inner)
     }
 
-    async fn set_bucket(&self, _: &Context, _: &str, _: BucketSetting) -> Result<(), S3Error> {
-        Err(S3Error::not_implemented("set_bucket"))
+    async fn set_bucket(&self, _: &Context, bucket: &str, setting: BucketSetting) -> Result<(), S3Error> {
+        buckets::set(&self.inner, bucket, setting).await
     }
 
-    async fn put_object(&self, _: &Context, _: PutObjectInput, _: impl ByteSource) -> Result<StoredObject, S3Error> {
-        Err(S3Error::not_implemented("put_object"))
+    async fn put_object(
+        &self,
+        _: &Context,
+        input: PutObjectInput,
+        body: impl ByteSource,
+    ) -> Result<StoredObject, S3Error> {
+        commit::put_object(&self.inner, input, body).await
     }
 
-    async fn get_object(&self, _: &Context, _: GetObjectInput) -> Result<Object<Bytes>, S3Error> {
-        Err(S3Error::not_implemented("get_object"))
+    async fn get_object(&self, _: &Context, input: GetObjectInput) -> Result<Object<Bytes>, S3Error> {
+        read::get_object(&self.inner, input).await
     }
 
-    async fn head_object(&self, _: &Context, _: GetObjectInput) -> Result<Object<()>, S3Error> {
-        Err(S3Error::not_implemented("head_object"))
+    async fn head_object(&self, _: &Context, input: GetObjectInput) -> Result<Object<()>, S3Error> {
+        read::head_object(&self.inner, &input)
     }
 
     async fn object_attributes(
         &self,
         _: &Context,
-        _: ObjectRef,
-        _: u32,
-        _: usize,
+        object: ObjectRef,
+        part_marker: u32,
+        max_parts: usize,
     ) -> Result<ObjectAttributes, S3Error> {
-        Err(S3Error::not_implemented("object_attributes"))
+        read::attributes(&self.inner, &object, part_marker, max_parts)
     }
 
-    async fn copy_object(&self, _: &Context, _: CopyObjectInput) -> Result<CopyOutput, S3Error> {
-        Err(S3Error::not_implemented("copy_object"))
+    async fn copy_object(&self, _: &Context, input: CopyObjectInput) -> Result<CopyOutput, S3Error> {
+        copy::copy_object(&self.inner, input).await
     }
 
-    async fn delete_object(&self, _: &Context, _: DeleteObjectInput) -> Result<DeletedObject, S3Error> {
-        Err(S3Error::not_implemented("delete_object"))
+    async fn delete_object(&self, _: &Context, input: DeleteObjectInput) -> Result<DeletedObject, S3Error> {
+        remove::delete_object(&self.inner, input).await
     }
 
     async fn delete_objects(
         &self,
         _: &Context,
-        _: &str,
-        _: Vec<DeleteObjectInput>,
+        bucket: &str,
+        objects: Vec<DeleteObjectInput>,
     ) -> Result<Vec<Result<DeletedObject, S3Error>>, S3Error> {
-        Err(S3Error::not_implemented("delete_objects"))
+        remove::delete_objects(&self.inner, bucket, objects).await
     }
 
-    async fn list_objects(&self, _: &Context, _: ListObjectsInput) -> Result<ListObjectsOutput, S3Error> {
-        Err(S3Error::not_implemented("list_objects"))
+    async fn list_objects(&self, _: &Context, input: ListObjectsInput) -> Result<ListObjectsOutput, S3Error> {
+        list::objects(&self.inner, input).await
     }
 
-    async fn list_versions(&self, _: &Context, _: ListVersionsInput) -> Result<ListVersionsOutput, S3Error> {
-        Err(S3Error::not_implemented("list_versions"))
+    async fn list_versions(&self, _: &Context, input: ListVersionsInput) -> Result<ListVersionsOutput, S3Error> {
+        list::versions(&self.inner, input).await
     }
 
-    async fn object_tags(&self, _: &Context, _: ObjectRef) -> Result<(Vec<Tag>, Option<String>), S3Error> {
-        Err(S3Error::not_implemented("object_tags"))
+    async fn object_tags(&self, _: &Context, object: ObjectRef) -> Result<(Vec<Tag>, Option<String>), S3Error> {
+        tags::get(&self.inner, &object)
     }
 
-    async fn set_object_tags(&self, _: &Context, _: ObjectRef, _: Vec<Tag>) -> Result<Option<String>, S3Error> {
-        Err(S3Error::not_implemented("set_object_tags"))
+    async fn set_object_tags(&self, _: &Context, object: ObjectRef, tags: Vec<Tag>) -> Result<Option<String>, S3Error> {
+        tags::set(&self.inner, object, tags).await
     }
 
-    async fn create_upload(&self, _: &Context, _: CreateUploadInput) -> Result<Upload, S3Error> {
-        Err(S3Error::not_implemented("create_upload"))
+    async fn create_upload(&self, _: &Context, input: CreateUploadInput) -> Result<Upload, S3Error> {
+        multipart::create(&self.inner, input).await
     }
 
-    async fn upload_part(&self, _: &Context, _: UploadPartInput, _: impl ByteSource) -> Result<StoredPart, S3Error> {
-        Err(S3Error::not_implemented("upload_part"))
+    async fn upload_part(
+        &self,
+        _: &Context,
+        input: UploadPartInput,
+        body: impl ByteSource,
+    ) -> Result<StoredPart, S3Error> {
+        multipart::upload_part(&self.inner, input, body).await
     }
 
-    async fn copy_part(&self, _: &Context, _: CopyPartInput) -> Result<StoredPart, S3Error> {
-        Err(S3Error::not_implemented("copy_part"))
+    async fn copy_part(&self, _: &Context, input: CopyPartInput) -> Result<StoredPart, S3Error> {
+        multipart::copy_part(&self.inner, input).await
     }
 
-    async fn complete_upload(&self, _: &Context, _: CompleteUploadInput) -> Result<StoredObject, S3Error> {
-        Err(S3Error::not_implemented("complete_upload"))
+    async fn complete_upload(&self, _: &Context, input: CompleteUploadInput) -> Result<StoredObject, S3Error> {
+        multipart::complete(&self.inner, input).await
     }
 
-    async fn abort_upload(&self, _: &Context, _: UploadId) -> Result<(), S3Error> {
-        Err(S3Error::not_implemented("abort_upload"))
+    async fn abort_upload(&self, _: &Context, upload: UploadId) -> Result<(), S3Error> {
+        multipart::abort(&self.inner, upload).await
     }
 
-    async fn list_parts(&self, _: &Context, _: ListPartsInput) -> Result<ListPartsOutput, S3Error> {
-        Err(S3Error::not_implemented("list_parts"))
+    async fn list_parts(&self, _: &Context, input: ListPartsInput) -> Result<ListPartsOutput, S3Error> {
+        multipart::list_parts(&self.inner, &input)
     }
 
-    async fn list_uploads(&self, _: &Context, _: ListUploadsInput) -> Result<ListUploadsOutput, S3Error> {
-        Err(S3Error::not_implemented("list_uploads"))
+    async fn list_uploads(&self, _: &Context, input: ListUploadsInput) -> Result<ListUploadsOutput, S3Error> {
+        list::uploads(&self.inner, input).await
     }
 }

@@ -5,6 +5,7 @@
 mod builds;
 mod fake;
 mod keys;
+mod objects;
 mod place;
 mod projects;
 mod restart;

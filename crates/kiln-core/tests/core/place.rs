@@ -95,7 +95,7 @@ impl Place {
             network_allow: vec![],
             max_log_bytes: 1 << 30,
             keep_budget: 0,
-            retention: Retention { builds: YEAR, sources: MONTH },
+            retention: Retention { builds: YEAR, sources: MONTH, uploads: MONTH },
         };
         Core::start(Parts {
             config,

@@ -41,6 +41,8 @@ const MAX_LOG_BYTES: u64 = 10 << 30;
 const BUILD_DAYS: u32 = 365;
 /// Days for which a source that was sent along with a build is kept unless told otherwise.
 const SOURCE_DAYS: u32 = 30;
+/// Days after which an upload in parts is given up that nobody completes, unless told otherwise.
+const UPLOAD_DAYS: u32 = 30;
 
 /// What the operator decided.
 #[derive(Debug, Clone, PartialEq)]
@@ -153,6 +155,7 @@ impl Settings {
         let retention = Retention {
             builds: read.days("retention.build_days", BUILD_DAYS),
             sources: read.days("retention.source_days", SOURCE_DAYS),
+            uploads: read.days("retention.upload_days", UPLOAD_DAYS),
         };
         let max_log_bytes = read.size("max_log_bytes", MAX_LOG_BYTES, 1 << 20);
         // Who reaches loopback has an account on this machine already (DESIGN decision 5).

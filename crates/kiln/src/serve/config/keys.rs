@@ -18,7 +18,7 @@ const fn list(path: &'static str) -> Key {
 }
 
 /// All of them.
-pub(crate) const KEYS: [Key; 21] = [
+pub(crate) const KEYS: [Key; 22] = [
     value("account"),
     value("region"),
     value("listen"),
@@ -38,6 +38,7 @@ pub(crate) const KEYS: [Key; 21] = [
     value("keep_budget"),
     value("retention.build_days"),
     value("retention.source_days"),
+    value("retention.upload_days"),
     value("max_log_bytes"),
     value("allow_host_image"),
 ];

@@ -52,6 +52,7 @@ allow = ["10.1.0.0/16", "fd00::/8"]
 [retention]
 build_days = 30
 source_days = 1
+upload_days = 2
 "#;
     let settings = read(text, &[]).unwrap();
     let wanted = Settings {
@@ -69,6 +70,7 @@ source_days = 1
         retention: Retention {
             builds: Duration::from_secs(30 * 24 * 60 * 60),
             sources: Duration::from_secs(24 * 60 * 60),
+            uploads: Duration::from_secs(2 * 24 * 60 * 60),
         },
         max_log_bytes: 5 << 20,
         allow_host_image: true,
