@@ -1,5 +1,6 @@
 //! Whether a caller may do what they ask for: the one place that says so.
 
+use kiln_iam::policy::{self, Kind, Policy, Principal};
 use kiln_model::{ApiError, operations::OperationInfo, service::Caller};
 
 /// What somebody wants to do.
@@ -42,27 +43,57 @@ pub trait Authorizer: Send + Sync + 'static {
     fn authorise(&self, caller: Option<&Caller>, question: &Question<'_>) -> Result<(), ApiError>;
 }
 
-/// The rule until there are policies: the account's root may do everything, anybody else nothing.
+/// The account's root may do everything but what a bucket's policy denies; anybody else, and nobody, only what a bucket's
+/// policy allows.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct RootOnly;
+pub struct BucketPolicies;
 
-impl Authorizer for RootOnly {
+impl Authorizer for BucketPolicies {
     fn authorise(&self, caller: Option<&Caller>, question: &Question<'_>) -> Result<(), ApiError> {
-        let Some(caller) = caller else { return Err(ApiError::access_denied("Access Denied")) };
-        let root = format!(":iam::{}:root", caller.account);
-        if caller.arn.ends_with(&root) { Ok(()) } else { Err(denied(caller, question)) }
+        let principal = principal(caller);
+        let is_own_root = matches!(&principal, Principal::Root { account } if account == question.account);
+        if is_own_root && (question.is_management || question.bucket_policy.is_none()) {
+            return Ok(());
+        }
+        let policy = question.bucket_policy.map(|text| Policy::parse(Kind::Bucket, text)).transpose();
+        // A policy that cannot be read could have denied anything.
+        let policy = policy.map_err(|error| {
+            ApiError::access_denied(format!(
+                "the bucket's policy cannot be read, so nobody may use the bucket; the account's root may put another: {error}"
+            ))
+        })?;
+        let mut context = policy::Context::new();
+        for (name, value) in question.keys {
+            context.set(name, value.as_str());
+        }
+        let request = policy::Request {
+            principal: &principal,
+            action: question.action,
+            resource: question.resource.unwrap_or("*"),
+            account: question.account,
+            context: &context,
+        };
+        let policies = policy::Policies { resource: policy.as_ref(), ..policy::Policies::default() };
+        let decision = policy::evaluate(&request, &policies);
+        match caller {
+            _ if decision.is_allowed() => Ok(()),
+            None => Err(ApiError::access_denied("Access Denied")),
+            Some(caller) => {
+                Err(ApiError::access_denied(decision.denial(&caller.arn, question.action, question.resource)))
+            }
+        }
     }
 }
 
-/// The text that tools and people match on (`security.md` 1.5).
-fn denied(caller: &Caller, question: &Question<'_>) -> ApiError {
-    let action = question.action;
-    let resource = question.resource.map(|resource| format!(" on resource: {resource}")).unwrap_or_default();
-    ApiError::access_denied(format!(
-        "User: {} is not authorized to perform: {action}{resource} because no identity-based policy allows the {action} \
-         action",
-        caller.arn
-    ))
+/// A caller as policies know them.
+fn principal(caller: Option<&Caller>) -> Principal {
+    let Some(caller) = caller else { return Principal::Anonymous };
+    let account = caller.account.clone();
+    if caller.arn == format!("arn:aws:iam::{account}:root") {
+        Principal::Root { account }
+    } else {
+        Principal::User { account, arn: caller.arn.clone() }
+    }
 }
 
 #[cfg(test)]
@@ -117,7 +148,7 @@ mod tests {
         let anybody = caller("");
         let ask = |caller: Option<&Caller>| {
             let question = Question::about(operation, &anybody);
-            RootOnly.authorise(caller, &question)
+            BucketPolicies.authorise(caller, &question)
         };
         ask(Some(&caller("arn:aws:iam::000000000000:root"))).unwrap();
         assert_eq!(ask(None).unwrap_err().message, "Access Denied");
@@ -130,5 +161,47 @@ mod tests {
         for other in ["arn:aws:iam::111122223333:root", "arn:aws:iam::000000000000:user/root", ""] {
             assert!(ask(Some(&caller(other))).is_err());
         }
+    }
+
+    #[test]
+    fn policies_of_buckets_bind_everybody() {
+        let caller = |arn: &str| Caller {
+            account: "000000000000".to_owned(),
+            arn: arn.to_owned(),
+            name: "x".to_owned(),
+            access_key_id: "AKID".to_owned(),
+        };
+        let (root, alice) = (caller("arn:aws:iam::000000000000:root"), caller("arn:aws:iam::000000000000:user/alice"));
+        let policy = r#"{"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/public/*"},
+            {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::b/sealed/*",
+             "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
+            {"Effect": "Deny", "Principal": "*", "Action": "s3:*BucketPolicy", "Resource": "arn:aws:s3:::b"}
+        ]}"#;
+        let keys = [("aws:SecureTransport", "false".to_owned())];
+        let ask = |caller: Option<&Caller>, action: &str, resource: &str, is_management: bool| {
+            let question = Question {
+                action,
+                resource: Some(resource),
+                bucket_policy: Some(policy),
+                account: "000000000000",
+                is_management,
+                keys: &keys,
+            };
+            BucketPolicies.authorise(caller, &question).map_err(|error| error.message)
+        };
+        assert_eq!(ask(None, "s3:GetObject", "arn:aws:s3:::b/public/a", false), Ok(()));
+        assert_eq!(ask(None, "s3:PutObject", "arn:aws:s3:::b/public/a", false), Err("Access Denied".to_owned()));
+        assert_eq!(ask(None, "s3:GetObject", "arn:aws:s3:::b/a", false), Err("Access Denied".to_owned()));
+        assert_eq!(ask(Some(&alice), "s3:GetObject", "arn:aws:s3:::b/public/a", false), Ok(()));
+        assert!(ask(Some(&alice), "s3:GetObject", "arn:aws:s3:::b/a", false).is_err());
+        assert_eq!(ask(Some(&root), "s3:PutObject", "arn:aws:s3:::b/a", false), Ok(()));
+        let denied = ask(Some(&root), "s3:PutObject", "arn:aws:s3:::b/sealed/a", false).unwrap_err();
+        assert!(denied.ends_with("with an explicit deny in a resource-based policy"), "{denied}");
+        assert_eq!(
+            ask(Some(&root), "s3:DeleteBucketPolicy", "arn:aws:s3:::b", true),
+            Ok(()),
+            "or it could not be mended"
+        );
     }
 }

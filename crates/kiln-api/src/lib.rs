@@ -32,7 +32,7 @@ mod s3;
 pub mod server;
 
 pub use authenticate::{Keys, KnownKey};
-pub use authorise::{Authorizer, Question, RootOnly};
+pub use authorise::{Authorizer, BucketPolicies, Question};
 pub use config::{Clock, Config, Limits, Readiness, State};
 pub use connection::tls::{Tls, TlsError};
 pub use server::{Api, Listener, serve};

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Args;
-use kiln_api::{Api, Listener, RootOnly, State, Tls};
+use kiln_api::{Api, BucketPolicies, Listener, State, Tls};
 use kiln_core::{Core, Parts};
 use kiln_model::Timestamp;
 use kiln_store::{Blobs, DataLock, Keys, Logs, Metadata};
@@ -179,7 +179,7 @@ async fn serve(settings: Settings, tls: Option<Tls>, app: &App) -> anyhow::Resul
     config.tls = tls;
     let readiness = config.readiness.clone();
     let (stop, mut stopping) = watch::channel(false);
-    let api = Api { service: Arc::new(core.clone()), keys: Arc::new(access_keys), authorizer: RootOnly };
+    let api = Api { service: Arc::new(core.clone()), keys: Arc::new(access_keys), authorizer: BucketPolicies };
     let serving = tokio::spawn(kiln_api::serve(vec![Listener::Tcp(listener)], config, api, async move {
         stopping.wait_for(|stopping| *stopping).await.ok();
     }));

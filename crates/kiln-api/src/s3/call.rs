@@ -118,7 +118,11 @@ impl<S: Service, K: Keys, A: Authorizer> Call<S, K, A> {
             Some(bucket) => self.bucket_of(bucket).await?,
             None => None,
         };
-        let policy = bucket.and_then(|bucket| bucket.settings.policy);
+        let settings = bucket.map(|bucket| bucket.settings).unwrap_or_default();
+        if self.is_anonymous && settings.public_access_block.is_some_and(|block| block.restrict_public_buckets) {
+            return Err(S3Error::new(S3Code::AccessDenied, "Access Denied"));
+        }
+        let policy = settings.policy;
         let keys: Vec<_> = self.keys.iter().chain(&need.keys).cloned().collect();
         let resource = need.arn();
         let question = Question {

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use kiln_api::{Api, Config, Keys, KnownKey, Limits, Listener, Readiness, RootOnly, State, serve};
+use kiln_api::{Api, BucketPolicies, Config, Keys, KnownKey, Limits, Listener, Readiness, State, serve};
 use kiln_iam::sigv4::{Key, Session};
 use kiln_model::{ApiError, Timestamp, service::Caller};
 use time::OffsetDateTime;
@@ -84,7 +84,7 @@ impl World {
         let readiness = config.readiness.clone();
         readiness.set(State::Ready);
         let service = Arc::new(Fake::default());
-        let api = Api { service: Arc::clone(&service), keys: Arc::new(FakeKeys), authorizer: RootOnly };
+        let api = Api { service: Arc::clone(&service), keys: Arc::new(FakeKeys), authorizer: BucketPolicies };
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(serve(vec![listener], config, api, async {
             stopped.await.ok();

@@ -62,6 +62,36 @@ async fn nobody_and_others_may_nothing() {
 }
 
 #[tokio::test]
+async fn policies_of_buckets_decide() {
+    let world = world().await;
+    world.ask(put("/bucket/public", "x")).await;
+    let policy = |statement: &str| {
+        put("/bucket?policy", &format!("{{\"Version\": \"2012-10-17\", \"Statement\": [{statement}]}}"))
+    };
+    let open =
+        r#"{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/pub*"}"#;
+    assert_eq!(world.ask(policy(open)).await.status, 200);
+    let read = world.send(&Message::get("/bucket/public")).await;
+    assert_eq!((read.status, read.text().as_str()), (200, "x"));
+    every_answer(&read);
+    assert_eq!(world.ask(s3("GET", "/bucket/public").by(ALICE)).await.status, 200);
+    refused(&world.send(&Message::get("/bucket/private")).await, 403, "AccessDenied");
+    refused(&world.send(&Message::get("/bucket/public?response-content-type=text/html")).await, 400, "InvalidRequest");
+    let stored = world.ask(s3("GET", "/bucket?policy")).await;
+    assert!(stored.text().contains("arn:aws:s3:::bucket/pub*"), "{}", stored.text());
+
+    let closed = r#"{"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ["arn:aws:s3:::bucket", "arn:aws:s3:::bucket/*"]}"#;
+    assert_eq!(world.ask(policy(closed)).await.status, 200);
+    for message in [s3("GET", "/bucket/public"), put("/bucket/b", "x"), s3("GET", "/bucket?list-type=2")] {
+        let reply = world.ask(message).await;
+        refused(&reply, 403, "AccessDenied");
+        assert!(reply.text().contains("with an explicit deny in a resource-based policy"), "{}", reply.text());
+    }
+    assert_eq!(world.ask(policy(open)).await.status, 200, "root can always mend it");
+    assert_eq!(world.ask(s3("GET", "/bucket/public")).await.status, 200);
+}
+
+#[tokio::test]
 async fn each_part_of_a_signature_counts() {
     let world = world().await;
     let other = |change: fn(&mut Message)| {
