@@ -15,4 +15,5 @@ mod disks;
 mod journeys;
 mod load;
 mod malformed;
+mod objects;
 mod server;

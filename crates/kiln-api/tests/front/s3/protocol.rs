@@ -70,7 +70,7 @@ async fn policies_of_buckets_decide() {
     };
     let open =
         r#"{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/pub*"}"#;
-    assert_eq!(world.ask(policy(open)).await.status, 200);
+    assert_eq!(world.ask(policy(open)).await.status, 204);
     let read = world.send(&Message::get("/bucket/public")).await;
     assert_eq!((read.status, read.text().as_str()), (200, "x"));
     every_answer(&read);
@@ -81,13 +81,13 @@ async fn policies_of_buckets_decide() {
     assert!(stored.text().contains("arn:aws:s3:::bucket/pub*"), "{}", stored.text());
 
     let closed = r#"{"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ["arn:aws:s3:::bucket", "arn:aws:s3:::bucket/*"]}"#;
-    assert_eq!(world.ask(policy(closed)).await.status, 200);
+    assert_eq!(world.ask(policy(closed)).await.status, 204);
     for message in [s3("GET", "/bucket/public"), put("/bucket/b", "x"), s3("GET", "/bucket?list-type=2")] {
         let reply = world.ask(message).await;
         refused(&reply, 403, "AccessDenied");
         assert!(reply.text().contains("with an explicit deny in a resource-based policy"), "{}", reply.text());
     }
-    assert_eq!(world.ask(policy(open)).await.status, 200, "root can always mend it");
+    assert_eq!(world.ask(policy(open)).await.status, 204, "root can always mend it");
     assert_eq!(world.ask(s3("GET", "/bucket/public")).await.status, 200);
 }
 
