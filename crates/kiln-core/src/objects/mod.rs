@@ -32,6 +32,21 @@ pub(crate) use self::{
 
 use std::fmt::Write as _;
 
+use kiln_store::StoreError;
+
+use crate::{core::Core, runners::Runners};
+
+impl<R: Runners> Core<R> {
+    /// Deletes what is over by the lifecycle rules of buckets, and uploads that nobody completes, as is done by itself
+    /// every hour; returns how much that was.
+    ///
+    /// # Errors
+    /// When the records cannot be read or changed.
+    pub fn expire_objects(&self) -> Result<usize, StoreError> {
+        sweep(&self.inner)
+    }
+}
+
 /// Bytes in hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {

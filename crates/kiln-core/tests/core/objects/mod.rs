@@ -1,6 +1,8 @@
 //! Buckets and objects through the trait that the front end uses.
 
 mod buckets;
+mod expiry;
+mod model;
 
 mod multipart;
 mod reading;
