@@ -108,6 +108,24 @@ impl Metadata {
         open::accept_loss(directory)
     }
 
+    /// What each bucket of a data directory holds, whether or not a server uses it. Nothing for a directory without a
+    /// database of this program's version.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn bucket_usage(directory: &Path) -> Result<Vec<BucketUsage>, StoreError> {
+        let path = directory.join(DATABASE);
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let failed = |e: rusqlite::Error| error::store_error(&path, &e);
+        let db = open::reader(&path).map_err(failed)?;
+        if schema::version(&db).map_err(failed)? != schema::NEWEST {
+            return Ok(Vec::new());
+        }
+        view::View::new(&db, &path).bucket_usage()
+    }
+
     /// Runs `work` in a transaction. When the returned future gives `Ok`, all that `work` did is durable; when it gives
     /// an error, nothing of it was done (but see [`StoreError::Stopped`]), and other transactions are not concerned.
     ///

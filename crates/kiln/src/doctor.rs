@@ -1,5 +1,7 @@
 //! `kiln doctor`: what this machine can and cannot do, and why.
 
+mod usage;
+
 use std::{
     io::Write as _,
     process::ExitCode,
@@ -11,6 +13,7 @@ use kiln_engine::{
     network::NetworkConfig,
 };
 
+use self::usage::Usage;
 use crate::{app::App, runs::Runs, terminal::text};
 
 /// Options of `kiln doctor`.
@@ -27,7 +30,7 @@ pub(crate) struct DoctorArgs {
 
 const HELP: &str = "Every check does the thing itself and removes what it made. Exit status: 0 when builds can run, 1 when \
                     they cannot.\n\nWith --json: {\"version\": 1, \"ok\": BOOL, \"checks\": [{\"id\": NAME, \"title\": TEXT, \
-                    \"status\": \"ok\" | \"warning\" | \"problem\", \"found\": TEXT, \"fix\": TEXT or null}]}. Names of checks \
+                    \"status\": \"ok\" | \"warning\" | \"problem\", \"found\": TEXT, \"fix\": TEXT or null}], \"disk\": {\"parts\": […], \"buckets\": […]}}. Names of checks \
                     do not change between versions; new ones may be added.";
 
 /// Runs the checks and prints what they found.
@@ -43,10 +46,15 @@ pub(crate) fn run(args: &DoctorArgs, app: &App) -> anyhow::Result<ExitCode> {
         Runs::new(app.data.clone()).sweep()?;
     }
     let report = examination.run();
+    let usage = Usage::of(&app.data);
     let shown = if args.json {
-        serde_json::to_string_pretty(&report)? + "\n"
+        let mut json = serde_json::to_value(&report)?;
+        if let Some(object) = json.as_object_mut() {
+            object.insert("disk".to_owned(), serde_json::to_value(&usage)?);
+        }
+        serde_json::to_string_pretty(&json)? + "\n"
     } else {
-        table(&report, &Marks::of(app.environment.utf8))
+        table(&report, &Marks::of(app.environment.utf8)) + &usage.lines()
     };
     std::io::stdout().write_all(shown.as_bytes())?;
     Ok(ExitCode::from(u8::from(!report.ok)))
