@@ -11,6 +11,7 @@ mod copy;
 pub(crate) mod document;
 mod error;
 mod expiry;
+mod held;
 mod list;
 mod multipart;
 mod read;
@@ -27,6 +28,7 @@ pub(crate) use self::{
     build::{put, store_file, store_upload},
     document::Sealed,
     expiry::sweep,
+    held::Held,
     remove::give_up,
 };
 

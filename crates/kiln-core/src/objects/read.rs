@@ -13,7 +13,7 @@ use kiln_model::{
     },
 };
 use kiln_store::{
-    BlobError, Blobs, Metadata, StoreError, View,
+    BlobError, Blobs, KeyError, Metadata, StoreError, View,
     blobs::BlobStream,
     keys::Context,
     metadata::{ObjectRecord, PartRecord},
@@ -24,6 +24,7 @@ use super::{
     document::{self, ObjectDoc, PartDoc, Sealed},
     error::{self, Refusal, look},
     expiry,
+    held::Hold,
 };
 use crate::{
     bytes::{Bytes, Content},
@@ -50,16 +51,35 @@ pub struct ObjectReader {
     pieces: std::vec::IntoIter<Piece>,
     current: Option<BlobStream>,
     range: (u64, u64),
+    /// Of an object in parts: they stay until this is over.
+    _hold: Option<Hold>,
 }
 
 impl ObjectReader {
     fn new(blobs: &Blobs, pieces: Vec<Piece>, range: (u64, u64)) -> Result<Self, BlobError> {
         let wanted = pieces.into_iter().filter(|p| p.start < range.1 && range.0 < p.start + p.size);
         let pieces = wanted.collect::<Vec<_>>().into_iter();
-        let mut reader = Self { blobs: blobs.clone(), pieces, current: None, range };
+        let mut reader = Self { blobs: blobs.clone(), pieces, current: None, range, _hold: None };
         // The first one is opened at once: what cannot be read is refused before the answer begins.
         reader.advance()?;
         Ok(reader)
+    }
+
+    /// Opens what was looked up a moment ago, for a client. [`BlobError::NotFound`]: it was deleted or replaced since.
+    fn open<R: Runners>(inner: &Inner<R>, pieces: Vec<Piece>, range: (u64, u64)) -> Result<Self, BlobError> {
+        let hold = match pieces.as_slice() {
+            [first, _, ..] => {
+                let hold = inner.held.hold(&inner.blobs, pieces.iter().map(|piece| piece.blob.clone()).collect());
+                // Named by a record after they are held, none of them is removed before this is over.
+                let is_used = inner.metadata.read(|view| view.is_blob_used(&first.blob)).map_err(KeyError::from)?;
+                if !is_used {
+                    return Err(BlobError::NotFound(first.blob.clone()));
+                }
+                Some(hold)
+            }
+            _ => None,
+        };
+        Ok(Self { _hold: hold, ..Self::new(&inner.blobs, pieces, range)? })
     }
 
     /// Opens the next blob; false at the end.
@@ -287,7 +307,7 @@ pub(super) fn open_source<R: Runners>(
                 S3Error::new(S3Code::InvalidRange, text)
             })?,
         };
-        match ObjectReader::new(&inner.blobs, pieces, range) {
+        match ObjectReader::open(inner, pieces, range) {
             Ok(reader) => return Ok(Opened { object, settings, reader, range }),
             Err(BlobError::NotFound(_)) => {}
             Err(e) => return Err(error::unreadable(inner, &e)),
@@ -316,7 +336,7 @@ pub(super) async fn get_object<R: Runners>(
     let object = error::blocking(move || {
         for _ in 0..TRIES {
             let found = look(&with.metadata, |view| look_up(view, &input))?;
-            match ObjectReader::new(&with.blobs, found.pieces, found.range) {
+            match ObjectReader::open(&with, found.pieces, found.range) {
                 Ok(body) => return Ok(Object { info: found.info, range: found.range, partial: found.partial, body }),
                 Err(BlobError::NotFound(_)) => {}
                 Err(e) => return Err(error::unreadable(&with, &e)),

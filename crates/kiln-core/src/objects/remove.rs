@@ -15,9 +15,12 @@ use crate::{core::Inner, crash, lifecycle::Millis, runners::Runners};
 /// Objects that are deleted by one call.
 const MOST: usize = 1000;
 
-/// Removes blobs that nothing refers to any more.
+/// Removes blobs that nothing refers to any more, those that are being read when they have been.
 pub(crate) fn give_up<R: Runners>(inner: &Inner<R>, blobs: &[String]) {
     for blob in blobs {
+        if inner.held.put_off(blob) {
+            continue;
+        }
         if let Err(e) = inner.blobs.remove(blob) {
             tracing::warn!(blob = %blob, error = %e, "a blob stays that nothing refers to");
         }

@@ -1,11 +1,7 @@
 //! What uses the disk: the directories of the data directory, and the objects of each bucket. Beside a running server
 //! too: nothing is locked.
 
-use std::{
-    fs,
-    os::unix::fs::{DirEntryExt as _, MetadataExt as _},
-    path::Path,
-};
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
 use kiln_store::{Metadata, metadata::BucketUsage};
 use serde::Serialize;
@@ -104,8 +100,7 @@ fn allocated(path: &Path) -> u64 {
         let Ok(entries) = fs::read_dir(&directory) else { continue };
         for entry in entries.filter_map(Result::ok) {
             let Ok(found) = entry.metadata() else { continue };
-            // A mount's root has another number than its name in the directory.
-            if found.dev() != top.dev() || found.ino() != entry.ino() {
+            if found.dev() != top.dev() {
                 continue;
             }
             bytes += found.blocks() * 512;

@@ -219,6 +219,24 @@ async fn parts_are_copied_from_objects() {
     place.checked(core);
 }
 
+/// Who reads an object reads it to its end, whatever becomes of it meanwhile.
+#[tokio::test]
+async fn an_object_that_is_deleted_is_read_to_its_end() {
+    let place = Place::new();
+    let core = with_bucket(&place).await;
+    let upload = begin(&core, "a", None).await;
+    let (first, last) = (bytes(LARGE, 1), bytes(LARGE, 2));
+    let one = send(&core, &upload, 1, &first).await;
+    let two = send(&core, &upload, 2, &last).await;
+    core.complete_upload(&context(), complete(&upload, &[(1, &one), (2, &two)])).await.unwrap();
+    let object = core.get_object(&context(), whole(ObjectRef::newest("bucket", "a"))).await.unwrap();
+    core.delete_object(&context(), super::versions::delete("a", None)).await.unwrap();
+    assert_eq!(code(get(&core, "bucket", "a").await), S3Code::NoSuchKey);
+    assert!(super::collect(object.body).await.unwrap() == [first, last].concat());
+    assert_eq!(blobs(&place), 0);
+    place.checked(core);
+}
+
 /// Parts are sealed for their places: swapped in the records' files they do not open.
 #[tokio::test]
 async fn swapped_parts_are_refused() {
