@@ -1,5 +1,6 @@
 //! Key policies. They are kept and answered; who may do what is decided elsewhere.
 
+use kiln_iam::policy::{Kind, Policy, PolicyError};
 use kiln_model::{
     ApiError, ErrorCode,
     arn::Home,
@@ -20,8 +21,6 @@ use crate::{core::Inner, runners::Runners};
 
 /// The one policy that a key has.
 const NAME: &str = "default";
-/// Bytes of a policy (AWS's quota).
-const LONGEST: usize = 32 << 10;
 
 /// What a key has when nothing else is said: the account decides.
 pub(super) fn default(home: &Home) -> String {
@@ -80,18 +79,11 @@ pub(super) fn managed(home: &Home) -> String {
 
 /// The policy, if it can be one.
 pub(super) fn checked(text: String) -> Result<String, ApiError> {
-    if text.len() > LONGEST {
-        let message = format!("the policy has {} bytes; at most {LONGEST} are taken", text.len());
-        return Err(error(ErrorCode::LimitExceeded, message));
+    match Policy::parse(Kind::Key, &text) {
+        Ok(_) => Ok(text),
+        Err(e @ PolicyError::TooLong { .. }) => Err(error(ErrorCode::LimitExceeded, e.to_string())),
+        Err(e) => Err(error(ErrorCode::MalformedPolicyDocument, e.to_string())),
     }
-    let malformed = |what: &str| error(ErrorCode::MalformedPolicyDocument, format!("the policy {what}"));
-    let json: serde_json::Value = serde_json::from_str(&text).map_err(|e| malformed(&format!("is not JSON: {e}")))?;
-    let statements = json.get("Statement").ok_or_else(|| malformed("has no Statement"))?;
-    let objects = match statements {
-        serde_json::Value::Array(list) => !list.is_empty() && list.iter().all(serde_json::Value::is_object),
-        one => one.is_object(),
-    };
-    if objects { Ok(text) } else { Err(malformed("has something else than statements in Statement")) }
 }
 
 fn check_name(name: Option<&str>) -> Result<(), ApiError> {
@@ -135,4 +127,17 @@ pub(super) fn list<R: Runners>(
     let page = page("policies", input.limit, input.marker.as_deref(), 100, read, |name: &String| name)?;
     let Page { items, truncated, next_marker } = page;
     Ok(ListKeyPoliciesResponse { policy_names: items, truncated, next_marker })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keys_have_by_themselves_are_policies() {
+        let home = Home { region: "us-east-1".to_owned(), account: "000000000000".to_owned() };
+        for policy in [default(&home), managed(&home)] {
+            assert_eq!(checked(policy.clone()), Ok(policy));
+        }
+    }
 }

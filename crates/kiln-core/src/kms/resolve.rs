@@ -165,9 +165,8 @@ pub(crate) fn refused<R: Runners>(inner: &Inner<R>, error: &io::Error) -> Option
 /// What a caller is told when something does not open because of its key; `None` when that is not the reason.
 pub(crate) fn refusal<R: Runners>(inner: &Inner<R>, error: &KeyError) -> Option<ApiError> {
     let home = &inner.config.home;
-    let (KeyError::Disabled { key, .. } | KeyError::Destroyed { key, .. } | KeyError::NotFound(key)) = error else {
-        return None;
-    };
+    // A key that never was is none of these: then the bytes were changed that name it.
+    let (KeyError::Disabled { key, .. } | KeyError::Destroyed { key, .. }) = error else { return None };
     let record = match inner.metadata.read(|view| view.kms_key_of_material(key)) {
         Ok(record) => record,
         Err(e) => return Some(refuse(&e)),

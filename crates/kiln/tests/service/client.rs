@@ -76,13 +76,23 @@ impl Client {
         self.send("kiln", &format!("Kiln_20261122.{operation}"), input)
     }
 
+    /// One operation of the Key Management Service, once.
+    pub(crate) fn kms(&self, operation: &str, input: &Value) -> Result<Value, Fault> {
+        self.send("kms", &format!("TrentService.{operation}"), input)
+    }
+
     fn send(&self, service: &str, target: &str, input: &Value) -> Result<Value, Fault> {
+        Ok(serde_json::from_slice(&self.bytes(service, target, input)?).unwrap_or_default())
+    }
+
+    /// The answer to one operation as it is.
+    pub(crate) fn bytes(&self, service: &str, target: &str, input: &Value) -> Result<Vec<u8>, Fault> {
         let (status, body) =
             self.exchange(service, target, &serde_json::to_vec(input).unwrap()).map_err(Fault::Lost)?;
-        let value: Value = serde_json::from_slice(&body).unwrap_or_default();
         if status == 200 {
-            return Ok(value);
+            return Ok(body);
         }
+        let value: Value = serde_json::from_slice(&body).unwrap_or_default();
         let text = |names: [&str; 2]| names.iter().find_map(|n| value[n].as_str()).unwrap_or_default().to_owned();
         let code = text(["__type", "code"]);
         let code = code.rsplit('#').next().unwrap_or_default().to_owned();

@@ -13,6 +13,7 @@ mod crashes;
 mod damage;
 mod disks;
 mod journeys;
+mod keys;
 mod load;
 mod malformed;
 mod objects;

@@ -1,0 +1,371 @@
+//! Keys of the Key Management Service, driven by unmodified clients, and what they protect: the encryption of a live
+//! server's data (fault test 30).
+
+use std::{
+    fs,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use kiln_check::Accepted;
+use rustix::fs::{SeekFrom, seek};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    client::{Client, Fault, buildspec, id, project},
+    clients::{client, command, run, script, text},
+    server::{Server, not_root, wait_for},
+};
+
+fn aws(server: &Server, python: &Path, args: &[&str]) -> Command {
+    let mut aws = command(server, &python.join("bin/aws"));
+    aws.arg("kms").args(args).args(["--output", "json"]);
+    aws
+}
+
+#[test]
+fn the_aws_cli_takes_a_key_through_its_life() {
+    let Some(python) = client("python") else { return };
+    let mut server = Server::start();
+    let files = TempDir::new().unwrap();
+    let path = |name: &str| format!("fileb://{}", files.path().join(name).display());
+    fs::write(files.path().join("plain"), "what is to be hidden").unwrap();
+    let call =
+        |args: &[&str]| serde_json::from_str::<Value>(&run(&mut aws(&server, &python, args))).unwrap_or_default();
+    let refused = |args: &[&str]| {
+        let output = aws(&server, &python, args).output().unwrap();
+        assert!(!output.status.success(), "{args:?}: {}", text(&output));
+        text(&output)
+    };
+    let key = call(&["create-key", "--description", "of the CLI"]);
+    let key = key["KeyMetadata"]["KeyId"].as_str().unwrap();
+    call(&["create-alias", "--alias-name", "alias/cli", "--target-key-id", key]);
+    let with = ["--encryption-context", "project=demo,stage=test"];
+    let encrypt = |file: &str, into: &str| {
+        let plain = path(file);
+        let answer = call(&[&["encrypt", "--key-id", "alias/cli", "--plaintext", &plain], &with[..]].concat());
+        let blob = base64(answer["CiphertextBlob"].as_str().unwrap());
+        fs::write(files.path().join(into), blob).unwrap();
+    };
+    encrypt("plain", "sealed");
+    let decrypt = ["decrypt", "--ciphertext-blob", &path("sealed")];
+    let opened = call(&[&decrypt[..], &with[..]].concat());
+    assert_eq!(base64(opened["Plaintext"].as_str().unwrap()), b"what is to be hidden");
+    assert_eq!(opened["KeyId"], format!("arn:aws:kms:us-east-1:000000000000:key/{key}"));
+    assert!(refused(&decrypt).contains("(InvalidCiphertextException)"));
+
+    let other = call(&["create-key"]);
+    let other = other["KeyMetadata"]["Arn"].as_str().unwrap();
+    let moved = call(&[
+        "re-encrypt",
+        "--ciphertext-blob",
+        &path("sealed"),
+        "--source-encryption-context",
+        "project=demo,stage=test",
+        "--destination-key-id",
+        other,
+    ]);
+    fs::write(files.path().join("moved"), base64(moved["CiphertextBlob"].as_str().unwrap())).unwrap();
+    let opened = call(&["decrypt", "--ciphertext-blob", &path("moved")]);
+    assert_eq!(
+        (base64(opened["Plaintext"].as_str().unwrap()).as_slice(), opened["KeyId"].as_str()),
+        (&b"what is to be hidden"[..], Some(other))
+    );
+
+    call(&["rotate-key-on-demand", "--key-id", key]);
+    call(&["enable-key-rotation", "--key-id", key]);
+    assert_eq!(call(&["get-key-rotation-status", "--key-id", key])["RotationPeriodInDays"], 365);
+    call(&[&decrypt[..], &with[..]].concat());
+
+    call(&["disable-key", "--key-id", key]);
+    let said = refused(&[&decrypt[..], &with[..]].concat());
+    assert!(said.contains("(DisabledException)") && said.contains("is disabled."), "{said}");
+    call(&["enable-key", "--key-id", key]);
+    call(&["schedule-key-deletion", "--key-id", key, "--pending-window-in-days", "7"]);
+    let said = refused(&[&decrypt[..], &with[..]].concat());
+    assert!(said.contains("(KMSInvalidStateException)") && said.contains("is pending deletion."), "{said}");
+    call(&["cancel-key-deletion", "--key-id", key]);
+    call(&["enable-key", "--key-id", key]);
+
+    // All of it is on the disk.
+    server.stop();
+    server.run();
+    let call =
+        |args: &[&str]| serde_json::from_str::<Value>(&run(&mut aws(&server, &python, args))).unwrap_or_default();
+    call(&[&decrypt[..], &with[..]].concat());
+    let described = call(&["describe-key", "--key-id", "alias/cli"]);
+    assert_eq!(described["KeyMetadata"]["KeyState"], "Enabled");
+    server.check(&[]);
+}
+
+/// The bytes of a text that a client wrote.
+fn base64(text: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.decode(text).unwrap()
+}
+
+#[test]
+fn boto3_takes_a_key_through_its_life() {
+    let Some(python) = client("python") else { return };
+    let mut server = Server::start();
+    run(command(&server, &python.join("bin/python")).arg(script("kms.py")));
+    server.check(&[]);
+}
+
+#[test]
+fn terraform_makes_a_key_and_its_alias_without_a_difference() {
+    let Some(plugins) = client("terraform") else { return };
+    let mut server = Server::start();
+    let work = TempDir::new().unwrap();
+    fs::copy(script("kms/main.tf"), work.path().join("main.tf")).unwrap();
+    let terraform = |args: &[&str]| {
+        let mut terraform = command(&server, Path::new("terraform"));
+        terraform
+            .current_dir(work.path())
+            .args(args)
+            .env("TF_CLI_CONFIG_FILE", "/dev/null")
+            .env("TF_IN_AUTOMATION", "1")
+            .env("CHECKPOINT_DISABLE", "1")
+            .env("TF_VAR_endpoint", format!("http://{}", server.address()));
+        terraform
+    };
+    run(terraform(&["init", "-no-color", "-input=false"]).arg(format!("-plugin-dir={}", plugins.display())));
+    for changed in ["changed=false", "changed=true"] {
+        run(&mut terraform(&["apply", "-no-color", "-input=false", "-auto-approve", "-var", changed]));
+        let plan = terraform(&["plan", "-no-color", "-input=false", "-detailed-exitcode", "-var", changed]).output();
+        let plan = plan.unwrap();
+        assert_eq!(plan.status.code(), Some(0), "a difference with {changed}:\n{}", text(&plan));
+    }
+    let client = server.client();
+    let found = client.kms("DescribeKey", &json!({ "KeyId": "alias/terraform" })).unwrap();
+    assert_eq!(found["KeyMetadata"]["Description"], "changed by Terraform");
+    assert_eq!(found["KeyMetadata"]["KeyState"], "Disabled");
+    let key = found["KeyMetadata"]["KeyId"].clone();
+    run(&mut terraform(&["destroy", "-no-color", "-input=false", "-auto-approve", "-var", "changed=true"]));
+    let found = client.kms("DescribeKey", &json!({ "KeyId": key })).unwrap();
+    assert_eq!(found["KeyMetadata"]["KeyState"], "PendingDeletion");
+    let aliases = client.kms("ListAliases", &json!({})).unwrap();
+    assert_eq!(aliases["Aliases"].as_array().unwrap().len(), 1, "{aliases}");
+    server.check(&[]);
+}
+
+/// What stands in the artifacts again and again, and nowhere else: the buildspec writes it in two halves.
+const PLAIN: &str = "plaintext-of-the-artifact";
+
+/// A project whose builds leave a tree, not zipped, of one small and one large file.
+fn sealed_project(name: &str, key: &str, disabled: bool) -> Value {
+    let halves = format!("printf '%s%s\\n' {} {}", &PLAIN[..9], &PLAIN[9..]);
+    let large = format!("i=0; while [ $i -lt 4000 ]; do {halves}; i=$((i+1)); done > large.txt");
+    let spec = buildspec(&[&format!("{halves} > small.txt"), &large]);
+    let mut project = project(name, &format!("{spec}artifacts:\n  files: ['*.txt']\n"));
+    project["artifacts"] = json!({
+        "type": "S3", "location": "artifacts", "packaging": "NONE", "name": name, "encryptionDisabled": disabled,
+    });
+    project["encryptionKey"] = json!(key);
+    project
+}
+
+fn built(client: &Client, name: &str) -> (Accepted, Value) {
+    let build = client.start_build(name);
+    let record = client.finished(&build);
+    (build, record)
+}
+
+/// Waits until a build's directory is gone, a moment after its end.
+fn left_alone(server: &Server, build: &Accepted) {
+    let directory = server.data().join("builds").join(&build.uuid);
+    wait_for("the build's directory to go", || (!directory.exists()).then_some(()));
+}
+
+fn artifact(client: &Client, build: &Accepted, path: &str) -> Result<Vec<u8>, Fault> {
+    client.bytes("kiln", "Kiln_20261122.GetBuildArtifact", &json!({ "id": id(build), "path": path }))
+}
+
+/// Files below a directory whose bytes contain a text.
+fn containing(directory: &Path, text: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap().filter_map(Result::ok) {
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            found.extend(containing(&entry.path(), text));
+        } else if kind.is_file() && contains(&entry.path(), text) {
+            found.push(entry.path());
+        }
+    }
+    found
+}
+
+/// Whether a file contains a text; of sparse files (templates of build disks) only what is there is read.
+fn contains(path: &Path, text: &str) -> bool {
+    // One that is gone meanwhile contains nothing any more.
+    let Ok(file) = fs::File::open(path) else { return false };
+    let mut at = 0;
+    while let Ok(data) = seek(&file, SeekFrom::Data(at)) {
+        let end = seek(&file, SeekFrom::Hole(data)).unwrap();
+        let mut bytes = vec![0; usize::try_from(end - data).unwrap()];
+        file.read_exact_at(&mut bytes, data).unwrap();
+        if memchr::memmem::find(&bytes, text.as_bytes()).is_some() {
+            return true;
+        }
+        at = end;
+    }
+    false
+}
+
+/// Opens an object as `clients/open_blob.py` does, which shares nothing with Kiln.
+fn opened_independently(python: &Path, data: &Path, key: &str) -> Output {
+    let mut open = Command::new(python.join("bin/python"));
+    open.arg(script("open_blob.py")).arg(data).args(["artifacts", key]).output().unwrap()
+}
+
+#[test]
+fn artifacts_are_sealed_with_the_key_of_their_project() {
+    if not_root() {
+        return;
+    }
+    let mut server = Server::start();
+    let client = server.client();
+    let key = client.kms("CreateKey", &json!({})).unwrap()["KeyMetadata"]["KeyId"].take();
+    client.kms("CreateAlias", &json!({ "AliasName": "alias/artifacts", "TargetKeyId": key })).unwrap();
+    client.retried("CreateProject", &sealed_project("sealed", "alias/artifacts", false));
+    let (first, record) = built(&client, "sealed");
+    assert_eq!(record["buildStatus"], "SUCCEEDED", "{record}");
+    assert_eq!(record["encryptionKey"], "alias/artifacts", "{record}");
+    let small = format!("{PLAIN}\n").into_bytes();
+    let large = small.repeat(4000);
+    let readable = |client: &Client| {
+        assert_eq!(artifact(client, &first, "small.txt").unwrap(), small);
+        assert_eq!(artifact(client, &first, "large.txt").unwrap(), large);
+    };
+    readable(&client);
+    // Nothing of it is anywhere once the build's directory is gone: while the server runs, and after it has stopped.
+    left_alone(&server, &first);
+    assert_eq!(containing(server.data(), PLAIN), Vec::<PathBuf>::new());
+    server.stop();
+    assert_eq!(containing(server.data(), PLAIN), Vec::<PathBuf>::new());
+    if let Some(python) = crate::clients::client("cryptography") {
+        for (name, content) in [("small.txt", &small), ("large.txt", &large)] {
+            let output = opened_independently(&python, server.data(), &format!("sealed/{name}"));
+            assert!(output.status.success(), "{}", text(&output));
+            assert_eq!(output.stdout, *content, "{name}");
+        }
+    }
+    server.run();
+
+    // Rotated: what was sealed before opens as before, and what is sealed now does too.
+    client.kms("RotateKeyOnDemand", &json!({ "KeyId": key })).unwrap();
+    readable(&client);
+    let (second, _) = built(&client, "sealed");
+    assert_eq!(artifact(&client, &second, "small.txt").unwrap(), small);
+
+    // Disabled: neither read nor written, with the error of the key.
+    client.kms("DisableKey", &json!({ "KeyId": key })).unwrap();
+    let refused = artifact(&client, &second, "large.txt").unwrap_err();
+    assert_eq!(refused.code(), "DisabledException", "{refused:?}");
+    let (third, record) = built(&client, "sealed");
+    assert_eq!(record["buildStatus"], "FAILED", "{record}");
+    let phases = record["phases"].as_array().unwrap();
+    let upload = phases.iter().find(|p| p["phaseType"] == "UPLOAD_ARTIFACTS").unwrap();
+    let context = &upload["contexts"][0];
+    assert_eq!(context["statusCode"], "CLIENT_ERROR", "{upload}");
+    let message = context["message"].as_str().unwrap();
+    assert!(message.contains("KMS.DisabledException") && message.contains("is disabled."), "{upload}");
+    client.kms("ScheduleKeyDeletion", &json!({ "KeyId": key })).unwrap();
+    assert_eq!(artifact(&client, &second, "small.txt").unwrap_err().code(), "KMSInvalidStateException");
+    client.kms("CancelKeyDeletion", &json!({ "KeyId": key })).unwrap();
+    client.kms("EnableKey", &json!({ "KeyId": key })).unwrap();
+    assert_eq!(artifact(&client, &second, "large.txt").unwrap(), large);
+
+    // A control: this is what is found where a project asks for no encryption.
+    client.retried("CreateProject", &sealed_project("open", "alias/artifacts", true));
+    let (open, _) = built(&client, "open");
+    assert_eq!(containing(&server.data().join("blobs"), PLAIN).len(), 2);
+    server.check(&[first, second, third, open]);
+}
+
+#[test]
+fn changed_objects_and_a_lost_root_key_are_refused() {
+    if not_root() {
+        return;
+    }
+    let mut server = Server::start();
+    let client = server.client();
+    client.retried("CreateProject", &sealed_project("sealed", "alias/aws/s3", false));
+    let (build, _) = built(&client, "sealed");
+    let small = format!("{PLAIN}\n").into_bytes();
+    let blobs: Vec<_> = fs::read_dir(server.data().join("blobs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .collect();
+    assert_eq!(blobs.len(), 2);
+    let bytes: Vec<_> = blobs.iter().map(|path| fs::read(path).unwrap()).collect();
+    let (at, sealed) = (0..2).map(|n| (&blobs[n], &bytes[n])).min_by_key(|(_, bytes)| bytes.len()).unwrap();
+    let refused = |what: &str, name: &str| {
+        let refused = artifact(&client, &build, name).unwrap_err();
+        assert_eq!(refused.code(), "InternalFailure", "{what}: {refused:?}");
+        assert!(!format!("{refused:?}").contains(PLAIN), "{what}");
+    };
+    // Every byte.
+    for n in 0..sealed.len() {
+        let mut changed = sealed.clone();
+        changed[n] ^= 1;
+        fs::write(at, changed).unwrap();
+        refused(&format!("byte {n}"), "small.txt");
+    }
+    // Exchanged.
+    fs::write(&blobs[0], &bytes[1]).unwrap();
+    fs::write(&blobs[1], &bytes[0]).unwrap();
+    refused("exchanged", "small.txt");
+    refused("exchanged", "large.txt");
+    for (path, bytes) in blobs.iter().zip(&bytes) {
+        fs::write(path, bytes).unwrap();
+    }
+    assert_eq!(artifact(&client, &build, "small.txt").unwrap(), small);
+    // Cut at the edge of each chunk, and before and behind it; nothing of it comes.
+    let (at, sealed) = (0..2).map(|n| (&blobs[n], &bytes[n])).max_by_key(|(_, bytes)| bytes.len()).unwrap();
+    let (length, chunk) = (small.len() * 4000, 16_400);
+    let start = sealed.len() - length / 16_384 * chunk - (length % 16_384 + 16);
+    for edge in (start..sealed.len()).step_by(chunk) {
+        for cut in [edge - 1, edge, edge + 1] {
+            fs::write(at, &sealed[..cut]).unwrap();
+            refused(&format!("cut at {cut}"), "large.txt");
+        }
+    }
+    // Two chunks exchanged.
+    let mut changed = sealed.clone();
+    let (first, second) = changed[start..start + 2 * chunk].split_at_mut(chunk);
+    first.swap_with_slice(second);
+    fs::write(at, changed).unwrap();
+    match artifact(&client, &build, "large.txt") {
+        // The length was announced, so that the client knows that it has not got all.
+        Err(Fault::Lost(_) | Fault::Refused { .. }) => {}
+        Ok(bytes) => panic!("{} bytes of exchanged chunks", bytes.len()),
+    }
+    fs::write(at, sealed).unwrap();
+    assert_eq!(artifact(&client, &build, "large.txt").unwrap().len(), small.len() * 4000);
+
+    // Without its root key the server does not start, and makes no new one.
+    server.stop();
+    let root = server.data().join("keys/root.key");
+    let key = fs::read(&root).unwrap();
+    fs::remove_file(&root).unwrap();
+    for wrong in [None, Some(String::from_utf8(key.clone()).unwrap().replace(['a', '1'], "2"))] {
+        if let Some(wrong) = &wrong {
+            fs::write(&root, wrong).unwrap();
+            run(Command::new("chmod").arg("600").arg(&root));
+        }
+        server.launch();
+        let status = server.wait();
+        assert!(!status.success());
+        let log = server.log();
+        assert!(log.contains("root.key"), "{log}");
+        assert_eq!(root.exists(), wrong.is_some());
+    }
+    fs::write(&root, key).unwrap();
+    server.run();
+    assert_eq!(artifact(&client, &build, "small.txt").unwrap(), small);
+    server.check(&[build]);
+}
