@@ -1,6 +1,10 @@
 //! A data directory, and servers on it.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use kiln_core::{
     Core, Parts,
@@ -46,7 +50,8 @@ pub(crate) fn context() -> Context {
 }
 
 pub(crate) struct Place {
-    data: TempDir,
+    data: PathBuf,
+    _temporary: Option<TempDir>,
     pub(crate) world: Arc<World>,
     clock: Arc<ManualClock>,
     builds: u32,
@@ -61,11 +66,18 @@ impl Place {
     pub(crate) fn with_builds(builds: u32) -> Self {
         let clock = Arc::new(ManualClock::default());
         clock.set_wall_ns(1_800_000_000_000_000_000);
-        Self { data: tempfile::tempdir().unwrap(), world: Arc::default(), clock, builds }
+        let temporary = tempfile::tempdir().unwrap();
+        let data = temporary.path().to_owned();
+        Self { data, _temporary: Some(temporary), world: Arc::default(), clock, builds }
+    }
+
+    /// On a directory that another process looks after.
+    pub(crate) fn on(data: &Path) -> Self {
+        Self { data: data.to_owned(), _temporary: None, ..Self::new() }
     }
 
     pub(crate) fn data(&self) -> PathBuf {
-        self.data.path().to_owned()
+        self.data.clone()
     }
 
     /// Sets the wall clock, which may go back.

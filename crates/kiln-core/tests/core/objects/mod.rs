@@ -1,6 +1,7 @@
 //! Buckets and objects through the trait that the front end uses.
 
 mod buckets;
+mod crashes;
 mod expiry;
 mod model;
 
