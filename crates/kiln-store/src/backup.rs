@@ -2,6 +2,7 @@
 //!
 //! A backup is a directory of the same form: `kiln.db` (one moment of it) with its `kiln.seq`, `blobs/`, `logs/`, `keys/`,
 //! and at last `backup.json`, which says that it is complete. **It holds the root key**: whoever reads it reads everything.
+//! Blobs that are in a bucket of another S3 are not in it, those in another directory are.
 //! What belongs to running builds (`builds/`), images and caches are not in it. Logs that still grow are in it as far as
 //! they had got; a build that ran then ends as after a crash of the machine.
 
@@ -24,7 +25,8 @@ use serde::{Deserialize, Serialize};
 use self::copy::{Copied, copy_tree};
 pub use self::restore::{Restored, restore};
 use crate::{
-    LockError,
+    BlobError, LockError,
+    blobs::Kept,
     keys::{KeyError, Keys},
     metadata::{self, Metadata, OpenError},
 };
@@ -50,6 +52,9 @@ pub struct Backup {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// The bucket that has the bytes of objects, which are not in the backup then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<String>,
 }
 
 /// A backup that could not be made or used.
@@ -93,6 +98,9 @@ pub enum BackupError {
     /// The keys in it cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// Where objects are kept cannot be read.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
     /// No space is left.
     #[error("no space is left for {}", .path.display())]
     DiskFull {
@@ -130,13 +138,20 @@ pub fn backup(data: &Path, target: &Path) -> Result<Backup, BackupError> {
     remove_tree(&partial)?;
     make_directory(&partial)?;
     let mut copied = Copied::default();
+    let kept = Kept::of(&data.join("blobs"))?;
+    let (blobs, bucket) = match kept {
+        Kept::Here => (data.join("blobs"), None),
+        Kept::Directory(directory) => (directory, None),
+        Kept::Bucket(place) => (data.join("blobs"), Some(place)),
+    };
+    let tree_of = |name: &str| if name == "blobs" { blobs.clone() } else { data.join(name) };
     for attempt in 1.. {
         // Blobs before the database, so that one whose object is deleted meanwhile is there; and again behind it, for those
         // that came in between. The other trees only need to be as new as the database.
-        copy_tree(&data.join("blobs"), &partial.join("blobs"), &mut copied)?;
+        copy_tree(&blobs, &partial.join("blobs"), &mut copied)?;
         let sequence = metadata::snapshot(data, &partial)?;
         for tree in TREES {
-            copy_tree(&data.join(tree), &partial.join(tree), &mut copied)?;
+            copy_tree(&tree_of(tree), &partial.join(tree), &mut copied)?;
         }
         let missing = verify(&partial)?;
         if let Some(blob) = missing {
@@ -144,11 +159,11 @@ pub fn backup(data: &Path, target: &Path) -> Result<Backup, BackupError> {
                 continue;
             }
             return Err(BackupError::Damaged {
-                path: data.join("blobs").join(&blob),
+                path: blobs.join(&blob),
                 what: "an object has this blob, but it is missing".to_owned(),
             });
         }
-        let manifest = Backup { format: FORMAT, sequence, files: copied.files, bytes: copied.bytes };
+        let manifest = Backup { format: FORMAT, sequence, files: copied.files, bytes: copied.bytes, bucket };
         finish(&partial, target, &manifest)?;
         return Ok(manifest);
     }
@@ -165,7 +180,7 @@ fn finish(partial: &Path, target: &Path, manifest: &Backup) -> Result<(), Backup
 }
 
 /// Checks a directory of a backup's form: every row, and that the root key is the right one. Tells a blob that an object
-/// has and that is missing.
+/// has and that is missing; blobs in a bucket are not looked for.
 fn verify(directory: &Path) -> Result<Option<String>, BackupError> {
     let path = directory.join(metadata::DATABASE);
     let store = Metadata::open(directory)?;
@@ -179,6 +194,9 @@ fn verify(directory: &Path) -> Result<Option<String>, BackupError> {
         Keys::open(&directory.join("keys"), &store, 0)?;
     }
     let blobs = directory.join("blobs");
+    if matches!(Kept::of(&blobs)?, Kept::Bucket(_)) {
+        return Ok(None);
+    }
     let mut missing = None;
     store
         .read(|view| {

@@ -7,11 +7,13 @@
 //! | `blobs/` | sealed bytes of objects | [`blobs`] |
 //! | `logs/` | compressed journals of builds | [`logs`] |
 //! | another directory | all of these, as they were at one moment | [`backup`] |
+//! | – | buckets of another S3 | [`remote`] |
 //! | `lock` | held by the one server of a data directory | [`lock`] |
 //!
 //! Knows nothing of HTTP and of what the records mean: documents are opaque text here. Facts: `DESIGN.md` decisions 9
 //! and 10, `security.md` 3.2 and 3.3, `reliability.md` principles 1 and 6.
 
+mod atomic;
 pub mod backup;
 pub mod blobs;
 mod chunked;
@@ -21,6 +23,7 @@ pub mod keys;
 pub mod lock;
 pub mod logs;
 pub mod metadata;
+pub mod remote;
 
 pub use blobs::{BlobError, BlobInfo, BlobReader, BlobWriter, Blobs, Sealing};
 pub use error::StoreError;
@@ -28,3 +31,4 @@ pub use keys::{Context, KeyError, Keys};
 pub use lock::{DataLock, LockError};
 pub use logs::{LogError, LogReader, LogWriter, Logs};
 pub use metadata::{Metadata, OpenError, Tx, View};
+pub use remote::{RemoteBucket, RemoteError};

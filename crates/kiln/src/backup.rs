@@ -37,6 +37,9 @@ pub(crate) fn run(args: &BackupArgs, app: &App) -> anyhow::Result<ExitCode> {
         text::bytes(saved.bytes),
         saved.sequence
     );
+    if let Some(bucket) = saved.bucket {
+        eprintln!("kiln: the bytes of objects are in {bucket}, and not in the backup");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,6 +10,7 @@ use crate::{
     Blobs, Context, DataLock, Logs, Sealing,
     keys::DEFAULT_KEY,
     metadata::{BucketRecord, ObjectRecord},
+    remote::{Patience, RemoteBucket, RemoteEncryption, RemoteSettings},
 };
 
 struct World {
@@ -166,4 +167,47 @@ fn an_incomplete_or_damaged_backup_touches_nothing() {
     let refused = restore(&target, &into).unwrap_err();
     assert!(matches!(refused, BackupError::Keys(KeyError::RootOpen { .. })), "{refused}");
     assert!(!into.join("kiln.db").exists());
+}
+
+#[test]
+fn blobs_of_another_directory_are_saved_too() {
+    let mut world = World::new();
+    let other = world.path("other");
+    world.blobs = Blobs::open_directory(&world.path("data/blobs"), &other, world.keys.clone()).unwrap();
+    world.put("k", b"one");
+    backup(&world.path("data"), &world.path("backup")).unwrap();
+    let World { dir, metadata, .. } = world;
+    drop(metadata);
+    restore(&dir.path().join("backup"), &dir.path().join("data")).unwrap();
+    assert_eq!(World::open(dir).get("k"), b"one");
+}
+
+#[test]
+fn blobs_of_a_bucket_stay_there() {
+    let mut world = World::new();
+    let root = world.path("data/blobs");
+    let settings = RemoteSettings {
+        bucket: "kept".to_owned(),
+        prefix: String::new(),
+        endpoint: Some("http://127.0.0.1:1".to_owned()),
+        region: "us-east-1".to_owned(),
+        credentials: Some(("k".to_owned(), "s".to_owned().into())),
+        path_style: true,
+        encryption: RemoteEncryption::Bucket,
+        patience: Patience::default(),
+    };
+    let bucket = RemoteBucket::new(settings, Blobs::partial(&root)).unwrap();
+    world.put("k", b"one");
+    let keys = world.keys.clone();
+    assert!(Blobs::open_bucket(&root, bucket.clone(), keys.clone()).is_err(), "its blobs are not there");
+    let blob = world.metadata.read(|view| view.object("b", "k")).unwrap().unwrap().blob.unwrap();
+    world.blobs.remove(&blob).unwrap();
+    world.blobs = Blobs::open_bucket(&root, bucket, keys.clone()).unwrap();
+    let made = backup(&world.path("data"), &world.path("backup")).unwrap();
+    assert_eq!(made.bucket.as_deref(), Some("s3://kept/ at http://127.0.0.1:1"));
+    let World { dir, metadata, .. } = world;
+    drop(metadata);
+    restore(&dir.path().join("backup"), &dir.path().join("data")).unwrap();
+    let refused = Blobs::open(&dir.path().join("data/blobs"), keys).unwrap_err().to_string();
+    assert!(refused.contains("s3://kept/"), "{refused}");
 }

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::keys::KeyError;
+use crate::{keys::KeyError, remote::RemoteError};
 
 /// A blob that could not be written or read.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -29,9 +29,22 @@ pub enum BlobError {
         /// What was noticed.
         what: &'static str,
     },
+    /// The blobs of the data directory are somewhere else.
+    #[error("the objects of {} are kept in {kept}, not in {wanted}: set 'storage.blobs' as it was, or move them and {}", .root.display(), .root.join("kept.json").display())]
+    Elsewhere {
+        /// The data directory's directory for blobs.
+        root: PathBuf,
+        /// Where they are.
+        kept: super::Kept,
+        /// Where they were looked for.
+        wanted: super::Kept,
+    },
     /// Its key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The server that keeps the blobs cannot be asked, or refuses.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// What was to be stored cannot be read.
     #[error("cannot read what is to be stored")]
     Source(#[source] Arc<io::Error>),

@@ -1,11 +1,9 @@
 //! Reads a blob.
 
 use std::{
-    fs::File,
     io::{self, Read},
     ops::Range,
-    os::unix::fs::FileExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -14,16 +12,15 @@ use aws_lc_rs::digest;
 use super::{
     MAGIC, PLAIN_END, PRELUDE, TRAILER, VERSION, content_context,
     error::{BlobError, io as io_error},
+    place::{Place, Source},
 };
 use crate::{
     chunked::{self, CHUNK, Chunks, TAG},
     keys::{Context, KeyError, Keys},
 };
 
-/// Chunks that are read at once.
-const AT_ONCE: u64 = 16;
-
-/// An open blob. Streams are independent of each other and of this reader; memory for each is about 256 KiB.
+/// An open blob. Streams are independent of each other and of this reader; memory for each is about 256 KiB, or
+/// 4 MiB where blobs are in a bucket.
 #[derive(Debug)]
 pub struct BlobReader {
     inner: Arc<Inner>,
@@ -31,7 +28,7 @@ pub struct BlobReader {
 
 struct Inner {
     path: PathBuf,
-    file: File,
+    source: Source,
     /// Where the content begins.
     start: u64,
     /// Length of the content in plain.
@@ -52,20 +49,17 @@ impl std::fmt::Debug for Inner {
 }
 
 impl BlobReader {
-    pub(super) fn open(path: &Path, id: &str, keys: &Keys, context: &Context) -> Result<Self, BlobError> {
-        let refused = |what| BlobError::Refused { path: path.to_owned(), what };
+    pub(super) fn open(place: &Place, id: &str, keys: &Keys, context: &Context) -> Result<Self, BlobError> {
+        let path = place.name(id);
+        let refused = |what| BlobError::Refused { path: path.clone(), what };
         let failed = |e: io::Error| match e.kind() {
             io::ErrorKind::UnexpectedEof => refused("it is cut"),
-            _ => io_error("read", path, e),
+            _ => io_error("read", &path, e),
         };
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(BlobError::NotFound(id.to_owned())),
-            Err(e) => return Err(io_error("open", path, e)),
-        };
-        let length = file.metadata().map_err(failed)?.len();
+        let source = place.open(id)?;
+        let length = source.length().map_err(failed)?;
         let mut prelude = [0; PRELUDE];
-        file.read_exact_at(&mut prelude, 0).map_err(failed)?;
+        source.read_exact_at(&mut prelude, 0).map_err(failed)?;
         let Some([version, kind, low, high]) = prelude.strip_prefix(&MAGIC) else {
             return Err(refused("its first bytes are not a blob's"));
         };
@@ -75,47 +69,47 @@ impl BlobReader {
         let data_key = usize::from(u16::from_le_bytes([*low, *high]));
         let inner = match kind {
             0 if data_key == 0 => {
-                Self::open_plain(file, length).map_err(failed)?.ok_or_else(|| refused("its end is not a blob's"))
+                Self::open_plain(source, length).map_err(failed)?.ok_or_else(|| refused("its end is not a blob's"))
             }
             1 => {
                 let mut wrapped = vec![0; data_key];
-                file.read_exact_at(&mut wrapped, PRELUDE as u64).map_err(failed)?;
+                source.read_exact_at(&mut wrapped, PRELUDE as u64).map_err(failed)?;
                 let key = keys.data_key(&wrapped, context).map_err(|e| match e {
                     KeyError::Refused(_) => refused("its key does not open for this object"),
                     e => e.into(),
                 })?;
                 let mut header = [0; chunked::HEADER];
-                file.read_exact_at(&mut header, (PRELUDE + data_key) as u64).map_err(failed)?;
+                source.read_exact_at(&mut header, (PRELUDE + data_key) as u64).map_err(failed)?;
                 let chunks = Chunks::open(&key, &content_context(id), &header)
                     .map_err(|_| refused("its key does not open its content"))?;
                 let start = (PRELUDE + data_key + chunked::HEADER) as u64;
                 let size =
                     length.checked_sub(start).and_then(chunked::plain_length).ok_or_else(|| refused("it is cut"))?;
-                Ok((file, start, size, Form::Sealed(chunks)))
+                Ok((source, start, size, Form::Sealed(chunks)))
             }
             _ => Err(refused("it is of an unknown kind")),
         };
-        let (file, start, size, form) = inner?;
-        let inner = Inner { path: path.to_owned(), file, start, size, form };
+        let (source, start, size, form) = inner?;
+        let inner = Inner { path: path.clone(), source, start, size, form };
         // The last chunk says that nothing is missing.
         if let Form::Sealed(chunks) = &inner.form {
             let last = size / CHUNK as u64;
             inner.read_chunks(chunks, last, 1, &mut Vec::new()).map_err(|e| match e.kind() {
                 io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => refused("its end was changed"),
-                _ => io_error("read", path, e),
+                _ => io_error("read", &path, e),
             })?;
         }
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    fn open_plain(file: File, length: u64) -> io::Result<Option<(File, u64, u64, Form)>> {
+    fn open_plain(source: Source, length: u64) -> io::Result<Option<(Source, u64, u64, Form)>> {
         let Some(size) = length.checked_sub((PRELUDE + TRAILER) as u64) else { return Ok(None) };
         let mut trailer = [0; TRAILER];
-        file.read_exact_at(&mut trailer, PRELUDE as u64 + size)?;
+        source.read_exact_at(&mut trailer, PRELUDE as u64 + size)?;
         let Some((stored, rest)) = trailer.split_first_chunk::<8>() else { return Ok(None) };
         let Some((sha256, end)) = rest.split_first_chunk::<32>() else { return Ok(None) };
         let whole = u64::from_le_bytes(*stored) == size && *end == PLAIN_END;
-        Ok(whole.then_some((file, PRELUDE as u64, size, Form::Plain(*sha256))))
+        Ok(whole.then_some((source, PRELUDE as u64, size, Form::Plain(*sha256))))
     }
 
     /// Length of the content.
@@ -158,7 +152,7 @@ impl Inner {
             usize::try_from(whole + short).map_err(io::Error::other)
         };
         let mut sealed = vec![0; sealed_of(first, end)?];
-        self.file.read_exact_at(&mut sealed, self.start + first * (CHUNK + TAG) as u64)?;
+        self.source.read_exact_at(&mut sealed, self.start + first * (CHUNK + TAG) as u64)?;
         for (number, chunk) in (first..end).zip(sealed.chunks_mut(CHUNK + TAG)) {
             let opened = chunks.open_chunk(number, chunk).map_err(|_| self.changed("its content was changed"))?;
             plain.extend_from_slice(opened);
@@ -199,12 +193,12 @@ impl BlobStream {
     fn fill(&mut self) -> io::Result<()> {
         self.read = 0;
         self.buffer.clear();
-        let block = AT_ONCE * CHUNK as u64;
+        let block = self.inner.source.window();
         let length = |n: u64| usize::try_from(n).map_err(io::Error::other);
         match &self.inner.form {
             Form::Plain(_) => {
                 self.buffer.resize(length((self.end - self.at).min(block))?, 0);
-                self.inner.file.read_exact_at(&mut self.buffer, self.inner.start + self.at)?;
+                self.inner.source.read_exact_at(&mut self.buffer, self.inner.start + self.at)?;
                 if let Some(sum) = &mut self.sum {
                     sum.update(&self.buffer);
                 }
@@ -212,7 +206,7 @@ impl BlobStream {
             }
             Form::Sealed(chunks) => {
                 let first = self.at / CHUNK as u64;
-                let count = ((self.end - 1) / CHUNK as u64 - first + 1).min(AT_ONCE);
+                let count = ((self.end - 1) / CHUNK as u64 - first + 1).min(block / CHUNK as u64);
                 self.inner.read_chunks(chunks, first, count, &mut self.buffer)?;
                 let from = first * CHUNK as u64;
                 self.buffer.truncate(length((self.end - from).min(self.buffer.len() as u64))?);

@@ -2,6 +2,7 @@ use std::{
     fs::OpenOptions,
     io::{Read, Write},
     os::unix::fs::FileExt,
+    path::PathBuf,
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -221,4 +222,26 @@ fn ids_never_leave_the_directory() {
         assert!(matches!(world.blobs.reader(id, &context("o")), Err(BlobError::NotFound(_))));
         assert!(matches!(world.blobs.remove(id), Err(BlobError::NotFound(_))));
     }
+}
+
+#[test]
+fn blobs_are_looked_for_where_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let metadata = Metadata::open(dir.path()).unwrap();
+    let keys = Keys::open(&dir.path().join("keys"), &metadata, 1).unwrap();
+    let (root, other, third) = (dir.path().join("blobs"), dir.path().join("other"), dir.path().join("third"));
+    let id = {
+        let blobs = Blobs::open_directory(&root, &other, keys.clone()).unwrap();
+        blobs.store(&mut b"x".as_slice(), Sealing::Plain, &context("o")).unwrap().id
+    };
+    assert!(other.join(&id).is_file());
+    let refused = Blobs::open(&root, keys.clone()).unwrap_err().to_string();
+    assert!(refused.contains(other.to_str().unwrap()) && refused.contains("storage.blobs"), "{refused}");
+    assert!(matches!(Blobs::open_directory(&root, &third, keys.clone()), Err(BlobError::Elsewhere { .. })));
+    Blobs::open_directory(&root, &other, keys.clone()).unwrap().reader(&id, &context("o")).unwrap();
+
+    // What is in the data directory is not forgotten either.
+    let here = dir.path().join("here");
+    Blobs::open(&here, keys.clone()).unwrap().store(&mut b"x".as_slice(), Sealing::Plain, &context("o")).unwrap();
+    assert!(matches!(Blobs::open_directory(&here, &other, keys), Err(BlobError::Elsewhere { .. })));
 }

@@ -4,15 +4,16 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use aws_lc_rs::digest;
 use md5::{Digest as _, Md5};
 
 use super::{
-    ID_DIGITS, MAGIC, PARTIAL, PLAIN_END, Sealing, VERSION, content_context,
+    ID_DIGITS, MAGIC, PLAIN_END, Sealing, VERSION, content_context,
     error::{BlobError, io as io_error},
+    place::Place,
 };
 use crate::{
     chunked::{CHUNK, Chunks, TAG},
@@ -38,7 +39,7 @@ pub struct BlobInfo {
 
 /// A blob that is being written. Dropped before [`Self::finish`], it leaves nothing.
 pub struct BlobWriter {
-    root: PathBuf,
+    place: Place,
     id: String,
     partial: PathBuf,
     file: File,
@@ -63,7 +64,12 @@ impl std::fmt::Debug for BlobWriter {
 }
 
 impl BlobWriter {
-    pub(super) fn create(root: &Path, keys: &Keys, sealing: Sealing<'_>, context: &Context) -> Result<Self, BlobError> {
+    pub(super) fn create(
+        place: &Place,
+        keys: &Keys,
+        sealing: Sealing<'_>,
+        context: &Context,
+    ) -> Result<Self, BlobError> {
         let mut random = [0; ID_DIGITS / 2];
         aws_lc_rs::rand::fill(&mut random).map_err(|_| KeyError::Library)?;
         let id: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -85,7 +91,7 @@ impl BlobWriter {
                 Some(chunks)
             }
         };
-        let partial = root.join(PARTIAL).join(&id);
+        let partial = place.partial().join(&id);
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -93,7 +99,7 @@ impl BlobWriter {
             .open(&partial)
             .map_err(|e| io_error("make", &partial, e))?;
         Ok(Self {
-            root: root.to_owned(),
+            place: place.clone(),
             id,
             partial,
             file,
@@ -152,10 +158,10 @@ impl BlobWriter {
         Ok(())
     }
 
-    /// Ends the blob, syncs it and gives it its name. When this returns, the blob is durable.
+    /// Ends the blob, syncs it and takes it to its place. When this returns, the blob is durable.
     ///
     /// # Errors
-    /// [`BlobError::DiskFull`] and others of the disk: there is no blob then.
+    /// [`BlobError::DiskFull`] and others of the disk, or of the server that keeps blobs: there is no blob then.
     pub fn finish(mut self) -> Result<BlobInfo, BlobError> {
         // The last chunk of a sealed blob is never full, and may be empty.
         self.close_chunk()?;
@@ -170,15 +176,8 @@ impl BlobWriter {
         self.write_block()?;
         self.file.sync_all().map_err(|e| io_error("sync", &self.partial, e))?;
         crash::point("blob_synced");
-        let path = self.root.join(&self.id);
-        fs::rename(&self.partial, &path).map_err(|e| io_error("name", &self.partial, e))?;
+        self.place.adopt(&self.partial, &self.id)?;
         self.unfinished = false;
-        let synced = File::open(&self.root).and_then(|root| root.sync_all());
-        if let Err(e) = synced {
-            // It may be gone after a crash: nobody may rely on it.
-            fs::remove_file(&path).ok();
-            return Err(io_error("sync", &self.root, e));
-        }
         crash::point("blob_named");
         let md5 = std::mem::take(&mut self.md5).finalize().into();
         Ok(BlobInfo { id: std::mem::take(&mut self.id), size: self.size, sha256, md5 })

@@ -4,9 +4,9 @@
 //! root key, the newest first. There is more than one only while the root key is being replaced.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    fs::{self, File},
+    io::{self, Read},
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{Context, KeyError, canonical, key_from, random_key};
 use crate::{
+    atomic,
     chunked::{self, Key},
     metadata::KeyVersionRecord,
 };
@@ -71,16 +72,7 @@ impl Roots {
             push_hex(&mut text, key.as_slice());
             text.push('\n');
         }
-        let partial = self.path.with_extension("partial");
-        let directory = self.path.parent().unwrap_or(Path::new("."));
-        let write = || {
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&partial, &self.path)?;
-            File::open(directory)?.sync_all()
-        };
-        write().map_err(|e| failed("write", &self.path, e))
+        atomic::write(&self.path, text.as_bytes()).map_err(|e| failed("write", &self.path, e))
     }
 
     /// With a new root key in front.
