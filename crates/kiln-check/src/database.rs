@@ -230,7 +230,7 @@ fn log(
 /// Every artifact of a successful build is there and whole.
 fn artifacts(store: &Store, document: &Document, found: &mut Vec<Violation>) -> io::Result<()> {
     let uuid = document.uuid();
-    for stored in &document.stored {
+    for stored in document.stored.iter().filter(|stored| !stored.external) {
         if document.lifecycle.status != BuildStatus::Succeeded && stored.zip && stored.sha256.is_none() {
             continue;
         }

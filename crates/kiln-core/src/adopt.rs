@@ -12,11 +12,12 @@ use kiln_store::metadata::ObjectRecord;
 use kiln_wire::event::Artifact;
 
 use crate::{
-    artifact,
+    artifact::{self, Said},
     core::Inner,
     document::{Document, StoredArtifact},
     kms,
     objects::{self, Sealed},
+    places::{self, PlaceError, Target},
     runners::Runners,
 };
 
@@ -37,9 +38,12 @@ pub(crate) struct NotStored {
 }
 
 /// Of one artifact.
-enum Cause {
+#[derive(Debug)]
+pub(crate) enum Cause {
     /// The key that the project names cannot be used.
     Key(ApiError),
+    /// The bucket, or the server that has it, does not take it.
+    Place(PlaceError),
     /// Something of Kiln's own.
     Own(String),
 }
@@ -50,16 +54,30 @@ impl From<String> for Cause {
     }
 }
 
+impl From<PlaceError> for Cause {
+    fn from(error: PlaceError) -> Self {
+        Self::Place(error)
+    }
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(error) => write!(f, "KMS.{}: {}", error.code, error.message),
+            Self::Place(error) => error.fmt(f),
+            Self::Own(what) => f.write_str(what),
+        }
+    }
+}
+
 impl Cause {
     fn tell(self, name: &str) -> NotStored {
         match self {
-            // What the storage service answers when it may not use the key (`buildspec.md` 4.4).
-            Self::Key(error) => NotStored {
+            Self::Place(error) if !error.is_outside() => Self::Own(error.to_string()).tell(name),
+            // The project names what cannot be used, or the bucket's server is away (`buildspec.md` 4.4).
+            Self::Key(_) | Self::Place(_) => NotStored {
                 status: BuildStatus::Failed,
-                context: PhaseContext::new(
-                    "CLIENT_ERROR",
-                    format!("Error in UPLOAD_ARTIFACTS phase: KMS.{}: {}", error.code, error.message),
-                ),
+                context: PhaseContext::new("CLIENT_ERROR", format!("Error in UPLOAD_ARTIFACTS phase: {self}")),
             },
             Self::Own(what) => NotStored {
                 status: BuildStatus::Fault,
@@ -98,13 +116,9 @@ fn adopt_one<R: Runners>(
     let identifier = artifact.identifier.as_deref();
     let Some(settings) = settings(document, identifier) else { return Ok(()) };
     let project = &document.build.project_name;
-    let Some((bucket, key)) = artifact::location(settings, project, document.uuid(), artifact.name.as_deref()) else {
+    let said = Said { name: artifact.name.as_deref(), prefix: artifact.prefix.as_deref() };
+    let Some((bucket, key)) = artifact::location(settings, project, document.uuid(), said) else {
         return Ok(());
-    };
-    let key_text = document.build.encryption_key.clone().unwrap_or_else(|| inner.config.home.default_key_arn());
-    let sealed = match settings.encryption_disabled {
-        Some(true) => Sealed::plain(),
-        _ => Sealed::with(kms::usable(inner, &key_text).map_err(Cause::Key)?),
     };
     let path = Path::new(&artifact.path);
     let zip = artifact::is_zip(settings);
@@ -116,10 +130,10 @@ fn adopt_one<R: Runners>(
     .into_iter()
     .filter_map(|(name, value)| Some((name.to_owned(), value?)))
     .collect();
-    let mut store = |key: &str, path: &Path| -> Result<(), String> {
+    let target = target(inner, document, &bucket, settings.encryption_disabled == Some(true), metadata)?;
+    let mut store = |key: &str, path: &Path| -> Result<(), Cause> {
         let file = fs::File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let object = objects::store_file(inner, &bucket, key, file, sealed.clone(), metadata.clone());
-        adopted.objects.push(object.map_err(|e| e.to_string())?);
+        adopted.objects.extend(places::store(inner, &target, key, &file)?);
         Ok(())
     };
     if zip {
@@ -136,6 +150,7 @@ fn adopt_one<R: Runners>(
     }
     adopted.stored.push(StoredArtifact {
         identifier: artifact.identifier.clone(),
+        external: places::is_external(inner, &bucket),
         bucket,
         key,
         zip,
@@ -145,6 +160,24 @@ fn adopt_one<R: Runners>(
         md5: artifact.md5.clone(),
     });
     Ok(())
+}
+
+/// Where and how an object of a build is stored: with the key that its project names, unless it is to be plain.
+pub(crate) fn target<'a, R: Runners>(
+    inner: &Inner<R>,
+    document: &'a Document,
+    bucket: &'a str,
+    plain: bool,
+    metadata: BTreeMap<String, String>,
+) -> Result<Target<'a>, Cause> {
+    let own = inner.config.home.default_key_arn();
+    let named = document.build.encryption_key.as_deref().filter(|key| *key != own);
+    let external = places::is_external(inner, bucket);
+    let sealed = match plain || external {
+        true => Sealed::plain(),
+        false => Sealed::with(kms::usable(inner, named.unwrap_or(&own)).map_err(Cause::Key)?),
+    };
+    Ok(Target { bucket, sealed, external_key: named.filter(|_| !plain), metadata })
 }
 
 /// The project's settings for an artifact of that name.

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use kiln_model::arn::Home;
 use kiln_runner::job::{EngineChoice, Network};
 
-use crate::queue::Capacity;
+use crate::{external::ExternalS3, queue::Capacity};
 
 /// Settings of the core; the binary reads them from `kiln.toml`, the environment and its flags.
 #[derive(Debug, Clone)]
@@ -36,6 +36,8 @@ pub struct Config {
     pub keep_budget: u64,
     /// What is kept for a time only.
     pub retention: Retention,
+    /// Buckets of another S3 that builds use.
+    pub external: Vec<ExternalS3>,
 }
 
 /// How long what grows without end is kept.
@@ -50,6 +52,12 @@ pub struct Retention {
 }
 
 impl Config {
+    /// Notes of uploads to another S3 that are not over.
+    #[must_use]
+    pub fn uploads(&self) -> PathBuf {
+        self.data.join("uploads")
+    }
+
     /// Archives that running builds read their sources from.
     #[must_use]
     pub fn staging(&self) -> PathBuf {

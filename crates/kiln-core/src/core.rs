@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::{
     config::Config,
     document::Document,
+    external::External,
     finish, job, kms,
     lifecycle::{Event, Millis, State},
     live::{Live, LiveBuilds},
@@ -48,6 +49,7 @@ pub(crate) struct Inner<R> {
     pub(crate) keys: Keys,
     pub(crate) blobs: Blobs,
     pub(crate) held: Arc<Held>,
+    pub(crate) external: External,
     pub(crate) logs: Logs,
     pub(crate) runners: R,
     pub(crate) live: LiveBuilds,
@@ -107,6 +109,9 @@ impl<R: Runners> Core<R> {
         let io = |what: String| move |source| StartError::Io { what, source };
         // Whatever lies there belongs to builds that are to be looked at again; those that still run have it open.
         fs::create_dir_all(&staging).map_err(io(format!("cannot make {}", staging.display())))?;
+        let uploads = config.uploads();
+        fs::create_dir_all(&uploads).map_err(io(format!("cannot make {}", uploads.display())))?;
+        let external = External::new(config.external.clone(), uploads);
         let queue = Mutex::new(Queue::new(config.capacity));
         let began = (wall_ms(&clock), clock.monotonic());
         let inner = Arc::new(Inner {
@@ -116,6 +121,7 @@ impl<R: Runners> Core<R> {
             keys,
             blobs,
             held: Arc::default(),
+            external,
             logs,
             runners,
             live: LiveBuilds::default(),
@@ -133,6 +139,11 @@ impl<R: Runners> Core<R> {
             }
         }));
         kms::ensure_managed_keys(&inner)?;
+        let unfinished = inner.external.unfinished();
+        if !unfinished.is_empty() {
+            let with = Arc::clone(&inner);
+            inner.spawn("kiln-uploads", move || with.external.abort(unfinished));
+        }
         inner.recover()?;
         if !inner.metadata.was_checked() {
             let with = Arc::clone(&inner);
@@ -315,17 +326,16 @@ impl<R: Runners> Inner<R> {
     }
 
     /// Removes blobs that a killed server finished and did not record. Listed before anything is written here, so that
-    /// none is among them that is about to be recorded; looked at in the background.
+    /// none is among them that is about to be recorded; looked at in the background. A bucket is listed there too: its
+    /// server may be slow or away.
     fn sweep_blobs(self: &Arc<Self>) {
-        let mut blobs = Vec::new();
-        if let Err(e) = self.blobs.each(|blob| blobs.push(blob.to_owned())) {
-            tracing::warn!(error = %e, "blobs cannot be listed");
-        }
-        if blobs.is_empty() {
+        let listed = (!self.blobs.are_remote()).then(|| self.leftover_blobs());
+        if listed.as_ref().is_some_and(Vec::is_empty) {
             return;
         }
         let inner = Arc::clone(self);
         self.spawn("kiln-sweep", move || {
+            let blobs = listed.unwrap_or_else(|| inner.leftover_blobs());
             for blob in blobs.into_iter().take_while(|_| !inner.is_stopping()) {
                 match inner.metadata.read(|view| view.is_blob_used(&blob)) {
                     Ok(false) => objects::give_up(&inner, &[blob]),
@@ -337,6 +347,14 @@ impl<R: Runners> Inner<R> {
                 }
             }
         });
+    }
+
+    fn leftover_blobs(&self) -> Vec<String> {
+        let mut blobs = Vec::new();
+        if let Err(e) = self.blobs.leftovers(self.now(), |blob| blobs.push(blob.to_owned())) {
+            tracing::warn!(error = %e, "blobs cannot be listed");
+        }
+        blobs
     }
 
     /// A build that was given to a runner: follows it on, or gives it its turn again when its runner never began. The

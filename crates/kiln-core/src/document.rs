@@ -59,6 +59,9 @@ pub struct StoredArtifact {
     pub identifier: Option<String>,
     /// Bucket.
     pub bucket: String,
+    /// The bucket is another S3's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub external: bool,
     /// Key of the ZIP; for a tree of files the prefix before their relative paths.
     pub key: String,
     /// A ZIP, or a tree of files.
@@ -218,6 +221,10 @@ impl Document {
     fn logs(&self, home: &Home, console: &str, begun: bool) -> LogsLocation {
         let mut logs = self.build.logs.clone().unwrap_or_default();
         let enabled = |status: Option<LogsConfigStatusType>| status == Some(LogsConfigStatusType::Enabled);
+        if let Some((bucket, key)) = crate::log_object::location(self) {
+            logs.s3_deep_link = Some(format!("{console}/{bucket}/{key}"));
+            logs.s3_logs_arn = Some(format!("arn:aws:s3:::{bucket}/{key}"));
+        }
         if !enabled(logs.cloud_watch_logs.as_ref().map(|c| c.status)) {
             return logs;
         }

@@ -19,7 +19,7 @@ use crate::{
     keep,
     lifecycle::Event,
     live::{Live, Progress},
-    objects, records,
+    log_object, objects, records,
     runners::Runners,
     supervise,
 };
@@ -56,6 +56,11 @@ pub(crate) fn finish<R: Runners>(inner: &Arc<Inner<R>>, live: &Live, log: &mut O
                 *status = why.status;
             }
         }
+    }
+    match log_object::store(inner, &document) {
+        Ok(object) => stored.extend(object),
+        // The log itself is kept; a build does not fail for its copy.
+        Err(e) => tracing::warn!(build.id = %document.build.id, error = %e, "the log is not in its bucket"),
     }
     crash::point("build_artifacts_stored");
     match document.lifecycle.step(&event) {

@@ -14,13 +14,15 @@ use kiln_runner::job::{
 
 use crate::{artifact, config::Config, document::Document};
 
-/// Archives that were put in place for a build's sources.
+/// What was read for a build before its runner starts.
 #[derive(Debug, Default)]
-pub(crate) struct Archives {
-    /// Of the primary source.
+pub(crate) struct Staged {
+    /// Archive of the primary source.
     pub(crate) primary: Option<PathBuf>,
-    /// Of secondary ones, by identifier.
+    /// Archives of secondary ones, by identifier.
     pub(crate) secondary: Vec<(String, PathBuf)>,
+    /// Text and name of a buildspec that is an object.
+    pub(crate) buildspec: Option<(String, String)>,
 }
 
 /// The compute type whose limits a build gets. Others than the general ones are refused when it is started.
@@ -29,7 +31,7 @@ pub(crate) fn compute(document: &Document) -> ComputeType {
 }
 
 /// Makes the job. `build_dir` is where the runner works.
-pub(crate) fn job(config: &Config, document: &Document, build_dir: &Path, archives: &Archives) -> Option<Job> {
+pub(crate) fn job(config: &Config, document: &Document, build_dir: &Path, staged: &Staged) -> Option<Job> {
     let build = &document.build;
     let id: kiln_model::BuildId = build.id.parse().ok()?;
     let identifiers: Vec<&str> =
@@ -37,13 +39,13 @@ pub(crate) fn job(config: &Config, document: &Document, build_dir: &Path, archiv
     let secondary_sources = identifiers
         .iter()
         .map(|id| {
-            let path = archives.secondary.iter().find(|(other, _)| other == id).map(|(_, path)| path.clone());
+            let path = staged.secondary.iter().find(|(other, _)| other == id).map(|(_, path)| path.clone());
             ((*id).to_owned(), path.map_or(ServiceSource::Empty, |path| ServiceSource::Zip { path }))
         })
         .collect();
     let service = ServiceSettings {
         variables: variables(config, document),
-        source: archives.primary.clone().map_or(ServiceSource::Empty, |path| ServiceSource::Zip { path }),
+        source: staged.primary.clone().map_or(ServiceSource::Empty, |path| ServiceSource::Zip { path }),
         secondary_sources,
         artifact: settings(&document.artifacts),
         secondary_artifacts: document
@@ -67,7 +69,7 @@ pub(crate) fn job(config: &Config, document: &Document, build_dir: &Path, archiv
         reports: build_dir.join("reports"),
         cache: keeps_cache(document).then(|| config.data.join("cache")),
         source: Source::of_service(build_dir, identifiers),
-        buildspec: buildspec(&build.source),
+        buildspec: buildspec(&build.source, staged),
         image: build.environment.image.clone(),
         engine: config.engine.clone(),
         compute: compute(document),
@@ -85,8 +87,10 @@ pub(crate) fn job(config: &Config, document: &Document, build_dir: &Path, archiv
     })
 }
 
-/// Objects as buildspecs are refused when a build is started.
-fn buildspec(source: &ProjectSource) -> BuildspecSource {
+fn buildspec(source: &ProjectSource, staged: &Staged) -> BuildspecSource {
+    if let Some((text, name)) = &staged.buildspec {
+        return BuildspecSource::Inline { text: text.clone(), name: name.clone() };
+    }
     match BuildspecForm::of(source.buildspec.as_deref()) {
         BuildspecForm::Inline(text) => {
             BuildspecSource::Inline { text: text.to_owned(), name: "buildspec.yml".to_owned() }

@@ -273,7 +273,7 @@ impl<R: Runners> KilnService for Core<R> {
         input: GetBuildArtifactInput,
     ) -> Result<ArtifactContent<Bytes>, ApiError> {
         let (_, document) = self.find_build(&input.id)?;
-        crate::sources::artifact(&self.inner, &document, &input)
+        crate::downloads::artifact(&self.inner, &document, &input)
     }
 
     async fn debug_build(

@@ -1,4 +1,4 @@
-//! Sources of builds: what clients upload, and archives that wait for runners. And the way back: artifacts for clients.
+//! Sources of builds: what clients upload, and what waits for runners.
 
 use std::{
     fs,
@@ -11,68 +11,98 @@ use std::{
 use kiln_model::{
     ApiError, ErrorCode,
     codebuild::{ProjectSource, SourceType},
-    kiln::{GetBuildArtifactInput, UploadSourceInput, UploadSourceOutput},
-    location::S3Location,
+    kiln::{UploadSourceInput, UploadSourceOutput},
+    location::{BuildspecForm, S3Location},
     s3::{S3Code, S3Error},
-    service::{ArtifactContent, ByteSource},
+    service::ByteSource,
 };
-use kiln_runner::{
-    entry::{Entry, EntryKind},
-    zip::{ZipOptions, ZipWriter},
-};
-use kiln_store::metadata::ObjectRecord;
 use uuid::Uuid;
 
 use crate::{
-    bytes::{Bytes, Content},
     core::Inner,
-    document::{Document, StoredArtifact},
-    job::Archives,
-    kms, objects,
-    records::refuse,
+    document::Document,
+    downloads,
+    job::Staged,
+    objects,
+    places::{self, PlaceError},
     runners::Runners,
     supervise::Failure,
 };
 
 /// Where uploaded working trees lie in the default bucket.
 pub(crate) const UPLOADS: &str = "kiln/sources";
-/// Objects that are looked through at once.
-const PAGE: usize = 1000;
+/// Largest buildspec, bytes.
+const MOST_BUILDSPEC: u64 = 1 << 20;
 
-/// Puts the archives of a build's S3 sources where its runner reads them.
-pub(crate) fn stage<R: Runners>(inner: &Inner<R>, document: &Document) -> Result<Archives, Failure> {
+/// Puts the archives of a build's S3 sources, and a buildspec that is an object, where its job takes them from.
+pub(crate) fn stage<R: Runners>(inner: &Inner<R>, document: &Document) -> Result<Staged, Failure> {
     let build = &document.build;
     let uuid = document.uuid();
-    let mut archives = Archives::default();
+    let mut staged = Staged::default();
     if build.source.r#type == SourceType::S3 {
-        archives.primary = Some(stage_one(inner, &build.source, &format!("{uuid}-source.zip"))?);
+        let version = build.source_version.as_deref();
+        staged.primary = Some(stage_one(inner, &build.source, version, &format!("{uuid}-source.zip"))?);
     }
     for (n, source) in build.secondary_sources.iter().enumerate() {
         if source.r#type == SourceType::S3
             && let Some(identifier) = &source.source_identifier
         {
-            let path = stage_one(inner, source, &format!("{uuid}-source-{n}.zip"))?;
-            archives.secondary.push((identifier.clone(), path));
+            let versions = build.secondary_source_versions.iter();
+            let version = versions.into_iter().find(|v| v.source_identifier == *identifier);
+            let version = version.map(|v| v.source_version.as_str());
+            let path = stage_one(inner, source, version, &format!("{uuid}-source-{n}.zip"))?;
+            staged.secondary.push((identifier.clone(), path));
         }
     }
-    Ok(archives)
+    if let BuildspecForm::Object(arn) = BuildspecForm::of(build.source.buildspec.as_deref()) {
+        staged.buildspec = Some(read_buildspec(inner, arn)?);
+    }
+    Ok(staged)
 }
 
-fn stage_one<R: Runners>(inner: &Inner<R>, source: &ProjectSource, name: &str) -> Result<PathBuf, Failure> {
+/// A ZIP file, or a folder (its location ends with a slash) as one (`buildspec.md` 8).
+fn stage_one<R: Runners>(
+    inner: &Inner<R>,
+    source: &ProjectSource,
+    version: Option<&str>,
+    name: &str,
+) -> Result<PathBuf, Failure> {
     let text = source.location.as_deref().unwrap_or_default();
     let missing = || Failure::source(format!("NoSuchKey: there is no object {text} for the source"));
-    let location = S3Location::parse(text).ok_or_else(missing)?;
-    let found = inner.metadata.read(|view| view.object(&location.bucket, &location.key));
-    let object = found.map_err(|e| Failure::fault(e.to_string()))?.ok_or_else(missing)?;
+    let S3Location { bucket, key } = S3Location::parse(text).ok_or_else(missing)?;
     let path = inner.config.staging().join(name);
-    let copy = || -> io::Result<()> {
-        let mut from = objects::open_object(&inner.metadata, &inner.blobs, &object)?;
+    let failed = |e: PlaceError| match e.is_outside() {
+        true => Failure::source(format!("Error while downloading the source {text}: {e}")),
+        false => Failure::fault(format!("The source {text} cannot be put in place: {e}")),
+    };
+    if key.ends_with('/') {
+        if downloads::zip_folder(inner, &bucket, &key, &path).map_err(failed)? == 0 {
+            return Err(missing());
+        }
+        return Ok(path);
+    }
+    let version = version.filter(|version| !version.is_empty());
+    let mut from = places::open(inner, &bucket, &key, version).map_err(failed)?;
+    let mut copy = || -> io::Result<()> {
         let mut options = fs::OpenOptions::new();
         let mut to = options.write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-        io::copy(&mut from, &mut to).map(drop)
+        io::copy(&mut from.content, &mut to).map(drop)
     };
-    copy().map_err(|e| Failure::fault(format!("The source {text} cannot be put in place: {e}")))?;
+    copy().map_err(|e| failed(e.into()))?;
     Ok(path)
+}
+
+/// A buildspec that is an object: its text, and a name for messages.
+fn read_buildspec<R: Runners>(inner: &Inner<R>, arn: &str) -> Result<(String, String), Failure> {
+    let failed = |why: &dyn std::fmt::Display| Failure::source(format!("The buildspec {arn} cannot be read: {why}"));
+    let S3Location { bucket, key } = S3Location::parse(arn).ok_or_else(|| failed(&"it is no object's ARN"))?;
+    let opened = places::open(inner, &bucket, &key, None).map_err(|e| failed(&e))?;
+    let mut text = String::new();
+    opened.content.take(MOST_BUILDSPEC + 1).read_to_string(&mut text).map_err(|e| failed(&e))?;
+    if text.len() as u64 > MOST_BUILDSPEC {
+        return Err(failed(&format!("it is larger than {MOST_BUILDSPEC} bytes")));
+    }
+    Ok((text, format!("s3://{bucket}/{key}")))
 }
 
 /// Removes what [`stage`] put in place.
@@ -128,77 +158,4 @@ fn refused(error: &S3Error) -> ApiError {
         }
         _ => ApiError::internal(format!("the archive cannot be kept: {}", error.message)),
     }
-}
-
-/// An artifact for a client.
-pub(crate) fn artifact<R: Runners>(
-    inner: &Inner<R>,
-    document: &Document,
-    input: &GetBuildArtifactInput,
-) -> Result<ArtifactContent<Bytes>, ApiError> {
-    let wanted = input.artifact_identifier.as_deref();
-    let stored = document.stored.iter().find(|s| s.identifier.as_deref() == wanted).ok_or_else(|| {
-        let name = wanted.map_or_else(|| "no primary artifact".to_owned(), |id| format!("no artifact '{id}'"));
-        ApiError::not_found(format!("Build {} has {name}", document.build.id))
-    })?;
-    let file_name = |key: &str| key.rsplit('/').next().unwrap_or(key).to_owned();
-    let key = match &input.path {
-        Some(path) if !stored.zip => Some(join(&stored.key, path)),
-        Some(_) => return Err(ApiError::invalid_input("the artifact is one ZIP file: path is for files of a tree")),
-        None => stored.zip.then(|| stored.key.clone()),
-    };
-    let Some(key) = key else {
-        let name = stored.identifier.clone().unwrap_or_else(|| document.build.project_name.clone());
-        let file = zip(inner, document, stored).map_err(|e| ApiError::internal(format!("{}: {e}", stored.key)))?;
-        let length = file.metadata().ok().map(|m| m.len());
-        let body = Bytes::Content(Content::new(file));
-        return Ok(ArtifactContent { file_name: format!("{name}.zip"), content_length: length, body });
-    };
-    let found = inner.metadata.read(|view| view.object(&stored.bucket, &key)).map_err(|e| refuse(&e))?;
-    let Some(object) = found else {
-        return Err(ApiError::not_found(format!("there is no object {}/{key}", stored.bucket)));
-    };
-    let content = objects::open_object(&inner.metadata, &inner.blobs, &object)
-        .map_err(|e| kms::refused(inner, &e).unwrap_or_else(|| ApiError::internal(format!("{key}: {e}"))))?;
-    Ok(ArtifactContent {
-        file_name: file_name(&key),
-        content_length: Some(object.size.unsigned_abs()),
-        body: Bytes::Content(Content::new(content)),
-    })
-}
-
-fn join(prefix: &str, path: &str) -> String {
-    if prefix.is_empty() { path.to_owned() } else { format!("{prefix}/{path}") }
-}
-
-/// All files of an artifact that is a tree, as a ZIP that goes away with its handle.
-fn zip<R: Runners>(inner: &Inner<R>, document: &Document, stored: &StoredArtifact) -> io::Result<fs::File> {
-    let path = inner.config.staging().join(format!("{}-download-{}.zip", document.uuid(), Uuid::new_v4()));
-    let mut zip = ZipWriter::create(&path, ZipOptions::default()).map_err(io::Error::other)?;
-    let prefix = if stored.key.is_empty() { String::new() } else { format!("{}/", stored.key) };
-    let mut after: Option<String> = None;
-    loop {
-        let page = inner.metadata.read(|view| view.objects(&stored.bucket, &prefix, after.as_deref(), PAGE));
-        let page: Vec<ObjectRecord> = page.map_err(io::Error::other)?;
-        for object in &page {
-            let name = object.key.strip_prefix(&prefix).unwrap_or(&object.key);
-            let entry = Entry {
-                path: name.as_bytes(),
-                kind: EntryKind::File,
-                mode: 0o644,
-                size: object.size.unsigned_abs(),
-                mtime_ns: object.created_ms.saturating_mul(1_000_000),
-            };
-            let mut content = objects::open_object(&inner.metadata, &inner.blobs, object)?;
-            zip.entry(&entry, &mut content.by_ref()).map_err(io::Error::other)?;
-        }
-        match page.last() {
-            Some(last) if page.len() == PAGE => after = Some(last.key.clone()),
-            _ => break,
-        }
-    }
-    zip.finish().map_err(io::Error::other)?;
-    let file = fs::File::open(&path)?;
-    fs::remove_file(&path)?;
-    Ok(file)
 }

@@ -118,9 +118,9 @@ impl Failure {
 /// Puts the build's sources in place and starts its runner.
 fn start<R: Runners>(inner: &Arc<Inner<R>>, live: &Live) -> Result<(), Failure> {
     let document = live.document();
-    let archives = crate::sources::stage(inner, &document)?;
+    let staged = crate::sources::stage(inner, &document)?;
     let dir = inner.runners.dir(&live.uuid);
-    let job = crate::job::job(&inner.config, &document, &dir, &archives)
+    let job = crate::job::job(&inner.config, &document, &dir, &staged)
         .ok_or_else(|| Failure::fault(format!("'{}' is not the id of a build", document.build.id)))?;
     inner.runners.start(&job).map_err(|e| Failure::fault(e.message))?;
     // Whoever asked to stop it meanwhile found no runner to tell.

@@ -4,12 +4,12 @@
 use crate::{
     ApiError,
     codebuild::{
-        ArtifactsType, Build, ComputeType, EnvironmentType, EnvironmentVariableType, HostKernel, LogsConfigStatusType,
-        ProjectEnvironment, ProjectSource, SourceType,
+        ArtifactsType, Build, ComputeType, EnvironmentType, EnvironmentVariableType, HostKernel, ProjectEnvironment,
+        ProjectSource, SourceType,
     },
     effective::EffectiveBuild,
     error::excerpt,
-    location::{BuildspecForm, S3Location},
+    location::S3Location,
     rules::filled,
 };
 
@@ -56,8 +56,6 @@ pub fn refused(effective: &EffectiveBuild, abilities: Abilities) -> Option<Refus
                 source(&format!("secondarySources.{identifier}"), secondary)
             })
         })
-        .or_else(|| buildspec(&build.source))
-        .or_else(|| logs(build))
         .or_else(|| {
             (effective.artifacts.r#type == ArtifactsType::CodePipeline)
                 .then(|| Refusal::new("artifacts.type", "CODEPIPELINE artifacts need a pipeline that starts the build"))
@@ -143,14 +141,11 @@ fn source(field: &str, source: &ProjectSource) -> Option<Refusal> {
         SourceType::S3 => {
             let place = source.location.as_deref().and_then(S3Location::parse);
             match place {
-                Some(place) if !place.key.is_empty() && !place.key.ends_with('/') => None,
-                Some(place) if !place.key.is_empty() => Some(Refusal::new(
+                Some(place) if !place.key.is_empty() => None,
+                _ => Some(Refusal::new(
                     format!("{field}.location"),
-                    "folders cannot be sources in this version of Kiln; use the key of a ZIP file",
+                    "it should be bucket/key of a ZIP file, bucket/folder/, or the ARN of one of these",
                 )),
-                _ => {
-                    Some(Refusal::new(format!("{field}.location"), "it should be bucket/key of a ZIP file, or its ARN"))
-                }
             }
         }
         SourceType::CodePipeline => {
@@ -161,23 +156,4 @@ fn source(field: &str, source: &ProjectSource) -> Option<Refusal> {
             format!("{kind} sources are not available in this version of Kiln; use S3 or NO_SOURCE"),
         )),
     }
-}
-
-fn logs(build: &Build) -> Option<Refusal> {
-    let s3 = build.logs.as_ref()?.s3_logs.as_ref()?;
-    (s3.status == LogsConfigStatusType::Enabled).then(|| {
-        Refusal::new(
-            "logsConfig.s3Logs",
-            "logs are not copied to buckets in this version of Kiln; set its status DISABLED",
-        )
-    })
-}
-
-fn buildspec(source: &ProjectSource) -> Option<Refusal> {
-    matches!(BuildspecForm::of(source.buildspec.as_deref()), BuildspecForm::Object(_)).then(|| {
-        Refusal::new(
-            "source.buildspec",
-            "buildspecs are not read from buckets in this version of Kiln; give it inline or as a path in the source",
-        )
-    })
 }

@@ -225,6 +225,16 @@ fn what_cannot_be_honoured_is_refused_by_name() {
     let arm = json!({ "environment": { "environmentVariables": [], "type": "ARM_CONTAINER" } });
     assert_eq!(refused(&start(&project(&arm), json!({})).unwrap(), Abilities { arm: true, ..HERE }), None);
 
+    for honoured in [
+        json!({ "logsConfig": { "s3Logs": { "status": "ENABLED", "location": "bucket/logs" } } }),
+        json!({ "source": { "location": "bucket/folder/" } }),
+        json!({ "source": { "buildspec": "arn:aws:s3:::bucket/buildspec.yml" } }),
+    ] {
+        let mut all = plain.clone();
+        merge(&mut all, &honoured);
+        assert_eq!(refused(&start(&project(&all), json!({})).unwrap(), HERE), None, "{honoured}");
+    }
+
     let vpc = json!({ "vpcId": "vpc-1", "subnets": ["subnet-1"], "securityGroupIds": ["sg-1"] });
     let secret = json!({ "credential": "c", "credentialProvider": "SECRETS_MANAGER" });
     for (changes, field) in [
@@ -245,17 +255,11 @@ fn what_cannot_be_honoured_is_refused_by_name() {
         (json!({ "environment": { "hostKernel": "LINUX_KERNEL_4" } }), "environment.hostKernel"),
         (json!({ "environment": { "certificate": "bucket/ca.pem" } }), "environment.certificate"),
         (
-            json!({ "logsConfig": { "s3Logs": { "status": "ENABLED", "location": "bucket/logs" } } }),
-            "logsConfig.s3Logs",
-        ),
-        (
             json!({ "environment": { "environmentVariables": [{ "name": "B", "value": "p", "type": "PARAMETER_STORE" }] } }),
             "environment.environmentVariables.B",
         ),
         (json!({ "source": { "type": "GITHUB", "location": "https://github.com/o/r.git" } }), "source.type"),
-        (json!({ "source": { "location": "bucket/folder/" } }), "source.location"),
         (json!({ "source": { "location": "bucket" } }), "source.location"),
-        (json!({ "source": { "buildspec": "arn:aws:s3:::bucket/buildspec.yml" } }), "source.buildspec"),
         (
             json!({ "secondarySources": [{ "type": "CODECOMMIT", "location": "https://…", "sourceIdentifier": "two" }] }),
             "secondarySources.two.type",

@@ -136,7 +136,15 @@ impl Build<'_> {
         {
             return Ok(Some(Failure::new("CLIENT_ERROR", format!("cannot make {}: {e}", parent.display()))));
         }
-        let place = Place { identifier, name, target: &target };
+        let prefix = match &set.s3_prefix {
+            Some(prefix) if self.job.service.is_some() => self.expand(std::slice::from_ref(prefix))?.pop(),
+            _ => None,
+        };
+        if prefix.as_ref().is_some_and(|prefix| prefix.len() > MAX_NAME) {
+            let message = format!("the artifact's s3-prefix has more than {MAX_NAME} bytes");
+            return Ok(Some(Failure::new("CLIENT_ERROR", message)));
+        }
+        let place = Place { identifier, name, prefix, target: &target };
         match packaging {
             Packaging::Zip => self.write_zip(place, &found),
             Packaging::None => self.write_directory(place, &found),
@@ -195,6 +203,7 @@ impl Build<'_> {
                 self.session.journal.event(&Event::Artifact(Artifact {
                     identifier: place.identifier.map(str::to_owned),
                     name: place.name,
+                    prefix: place.prefix,
                     path: place.target.display().to_string(),
                     packaging: "ZIP".to_owned(),
                     files: summary.entries,
@@ -238,6 +247,7 @@ impl Build<'_> {
                 self.session.journal.event(&Event::Artifact(Artifact {
                     identifier: place.identifier.map(str::to_owned),
                     name: place.name,
+                    prefix: place.prefix,
                     path: place.target.display().to_string(),
                     packaging: "NONE".to_owned(),
                     files: summary.entries,
@@ -380,6 +390,7 @@ struct Place<'a> {
     identifier: Option<&'a str>,
     /// For the artifact's event.
     name: Option<String>,
+    prefix: Option<String>,
     target: &'a Path,
 }
 

@@ -188,6 +188,9 @@ pub struct Artifact {
     /// (`overrideArtifactName`). What the build made of it: any text of 1 to 1,024 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The buildspec's `artifacts.s3-prefix`, evaluated, for a build of the service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
     /// Where it is on the host.
     pub path: String,
     /// `ZIP` or `NONE`.

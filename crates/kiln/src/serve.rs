@@ -16,7 +16,7 @@ use clap::Args;
 use kiln_api::{Api, BucketPolicies, Listener, State, Tls};
 use kiln_core::{Core, Parts};
 use kiln_model::Timestamp;
-use kiln_store::{Blobs, DataLock, Keys, Logs, Metadata};
+use kiln_store::{BlobError, Blobs, DataLock, Keys, Logs, Metadata, RemoteBucket, remote::RemoteSettings};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
@@ -39,7 +39,7 @@ mod notify;
 mod runners;
 
 use account::Account;
-use config::{Machine, Problems, Raw, Settings};
+use config::{BlobsIn, Machine, Problems, Raw, Settings};
 use runners::ServerRunners;
 
 /// Threads that handle requests. What waits for disks has threads of its own.
@@ -133,9 +133,21 @@ fn raise_open_files() {
     }
 }
 
+fn open_blobs(place: &BlobsIn, data: &Path, keys: Keys) -> Result<Blobs, BlobError> {
+    let root = data.join("blobs");
+    match place {
+        BlobsIn::Data => Blobs::open(&root, keys),
+        BlobsIn::Directory(directory) => Blobs::open_directory(&root, directory, keys),
+        BlobsIn::Bucket(settings) => {
+            let bucket = RemoteBucket::new(RemoteSettings::clone(settings), Blobs::partial(&root))?;
+            Blobs::open_bucket(&root, bucket, keys)
+        }
+    }
+}
+
 /// Others may pass through the data directory (the processes of builds have to), but not read what is in it.
 fn make_private(data: &Path) -> io::Result<()> {
-    for name in ["blobs", "keys", "logs", "staging"] {
+    for name in ["blobs", "keys", "logs", "staging", "uploads"] {
         data::ensure(&data.join(name), 0o700)?;
     }
     // SQLite gives its other files the mode of this one.
@@ -166,7 +178,7 @@ async fn serve(settings: Settings, tls: Option<Tls>, app: &App) -> anyhow::Resul
     let now_ms = i64::try_from(app.clock.wall_ns() / 1_000_000).unwrap_or(i64::MAX);
     let keys = Keys::open(&app.data.join("keys"), &metadata, now_ms).context("the encryption keys cannot be used")?;
     let Account { keys: access_keys, new_root } = account::open(&app.data, &settings.home, &metadata, &keys, now_ms)?;
-    let blobs = Blobs::open(&app.data.join("blobs"), keys.clone()).context("stored objects cannot be used")?;
+    let blobs = open_blobs(&settings.blobs, &app.data, keys.clone()).context("stored objects cannot be used")?;
     let logs = Logs::open(&app.data.join("logs")).context("stored logs cannot be used")?;
     let runners = ServerRunners::new(&app.data, app.environment.runner.clone()).context("cannot watch for builds")?;
 
@@ -229,6 +241,7 @@ fn core_config(settings: &Settings, app: &App, url: String) -> kiln_core::config
         max_log_bytes: settings.max_log_bytes,
         keep_budget: settings.keep_budget,
         retention: settings.retention,
+        external: settings.external.clone(),
     }
 }
 

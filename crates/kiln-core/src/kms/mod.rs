@@ -23,7 +23,7 @@ use kiln_model::{
 };
 
 pub(crate) use self::{
-    resolve::{UsableKey, refusal, refused, usable},
+    resolve::{UsableKey, refusal, usable},
     upkeep::{ensure_managed_keys, look},
 };
 use crate::{core::Core, runners::Runners};

@@ -1,7 +1,5 @@
 //! From the text that names a key to the key: its id, its ARN, `alias/…`, or an alias's ARN.
 
-use std::io;
-
 use kiln_model::{
     ApiError, ErrorCode,
     arn::{Arn, Home},
@@ -9,7 +7,6 @@ use kiln_model::{
 };
 use kiln_store::{
     View,
-    blobs::BlobError,
     keys::KeyError,
     metadata::{KmsKeyRecord, KmsKeyState},
 };
@@ -152,14 +149,6 @@ pub(crate) fn usable<R: Runners>(inner: &Inner<R>, text: &str) -> Result<UsableK
     let record = inner.look(|view| find(view, home, text, Names::Aliases))?;
     check_usable(home, &record)?;
     Ok(UsableKey { arn: home.key_arn(&record.id), material: record.material })
-}
-
-/// As [`refusal`], for bytes of an object that cannot be read.
-pub(crate) fn refused<R: Runners>(inner: &Inner<R>, error: &io::Error) -> Option<ApiError> {
-    match error.get_ref()?.downcast_ref::<BlobError>()? {
-        BlobError::Key(error) => refusal(inner, error),
-        _ => None,
-    }
 }
 
 /// What a caller is told when something does not open because of its key; `None` when that is not the reason.

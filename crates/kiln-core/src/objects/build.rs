@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, io::Read, sync::Arc};
 
 use kiln_model::{
-    s3::{BucketSettings, EncryptionRequest, S3Error, WriteConditions},
+    s3::{BucketSettings, CopySource, EncryptionRequest, ObjectRef, ReadConditions, S3Error, WriteConditions},
     service::ByteSource,
 };
 use kiln_store::{StoreError, Tx, metadata::ObjectRecord};
@@ -14,6 +14,7 @@ use super::{
     commit::{commit, new_version, record, replace, settings},
     document::{self, ObjectDoc, Sealed},
     error,
+    read::{ObjectReader, open_source},
     receive::{Expected, Source, receive},
     sealing, sums,
 };
@@ -34,6 +35,19 @@ pub(crate) fn store_file<R: Runners>(
     let mut doc = ObjectDoc { sealed, checksum: received.checksum(sums::DEFAULT).cloned(), ..ObjectDoc::default() };
     doc.set_metadata(metadata);
     Ok(record(bucket, key, received.keep(), doc, inner.now()))
+}
+
+/// Size and bytes of an object that a build reads.
+pub(crate) fn open_version<R: Runners>(
+    inner: &Inner<R>,
+    bucket: &str,
+    key: &str,
+    version: Option<&str>,
+) -> Result<(u64, ObjectReader), S3Error> {
+    let object =
+        ObjectRef { bucket: bucket.to_owned(), key: key.to_owned(), version_id: version.map(ToOwned::to_owned) };
+    let opened = open_source(inner, &CopySource { object, conditions: ReadConditions::default() }, None)?;
+    Ok((opened.object.size.unsigned_abs(), opened.reader))
 }
 
 /// Records an object whose bytes are stored; returns the blobs that it replaces.

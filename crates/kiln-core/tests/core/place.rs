@@ -107,6 +107,7 @@ impl Place {
             network_allow: vec![],
             max_log_bytes: 1 << 30,
             keep_budget: 0,
+            external: Vec::new(),
             retention: Retention { builds: YEAR, sources: MONTH, uploads: MONTH },
         };
         Core::start(Parts {

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use kiln_core::{config::Retention, queue::Capacity};
+use kiln_core::{config::Retention, external::ExternalS3, queue::Capacity};
 use kiln_model::arn::Home;
 use kiln_runner::job::{EngineChoice, Network};
 
@@ -20,11 +20,13 @@ use crate::runs::{KEEP_BUDGET, parse_size};
 
 pub(crate) mod keys;
 mod raw;
+mod storage;
 #[cfg(test)]
 mod tests;
 
 use raw::{Given, Value};
 pub(crate) use raw::{Origin, Raw};
+pub(crate) use storage::BlobsIn;
 
 /// Name of the file in the data directory.
 pub(crate) const FILE: &str = "kiln.toml";
@@ -62,6 +64,8 @@ pub(crate) struct Settings {
     pub(crate) retention: Retention,
     pub(crate) max_log_bytes: u64,
     pub(crate) allow_host_image: bool,
+    pub(crate) blobs: BlobsIn,
+    pub(crate) external: Vec<ExternalS3>,
 }
 
 /// What the service writes of itself.
@@ -160,6 +164,8 @@ impl Settings {
         let max_log_bytes = read.size("max_log_bytes", MAX_LOG_BYTES, 1 << 20);
         // Who reaches loopback has an account on this machine already (DESIGN decision 5).
         let allow_host_image = read.flag("allow_host_image").unwrap_or_else(|| listen.ip().is_loopback());
+        let blobs = read.blobs(base, &home.region);
+        let external = read.external(&home.region);
         if !read.problems.is_empty() {
             return Err(Problems(read.problems));
         }
@@ -178,6 +184,8 @@ impl Settings {
             retention,
             max_log_bytes,
             allow_host_image,
+            blobs,
+            external,
         })
     }
 }

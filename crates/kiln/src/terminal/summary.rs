@@ -244,6 +244,7 @@ mod tests {
             summary.event(&Event::Artifact(Artifact {
                 identifier: None,
                 name: None,
+                prefix: None,
                 path: "/a".to_owned(),
                 packaging: "ZIP".to_owned(),
                 files: 1,

@@ -71,6 +71,7 @@ fn everything() -> Vec<Step> {
         steps.push(event(Event::Artifact(Artifact {
             identifier: identifier.map(str::to_owned),
             name: None,
+            prefix: None,
             path: path.to_owned(),
             packaging: "ZIP".to_owned(),
             files: 12,

@@ -17,4 +17,5 @@ mod keys;
 mod load;
 mod malformed;
 mod objects;
+mod places;
 mod server;

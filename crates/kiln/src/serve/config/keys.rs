@@ -18,7 +18,7 @@ const fn list(path: &'static str) -> Key {
 }
 
 /// All of them.
-pub(crate) const KEYS: [Key; 22] = [
+pub(crate) const KEYS: [Key; 28] = [
     value("account"),
     value("region"),
     value("listen"),
@@ -41,6 +41,25 @@ pub(crate) const KEYS: [Key; 22] = [
     value("retention.upload_days"),
     value("max_log_bytes"),
     value("allow_host_image"),
+    value("storage.blobs"),
+    value("storage.endpoint"),
+    value("storage.region"),
+    value("storage.access_key_id"),
+    value("storage.secret_access_key"),
+    value("storage.path_style"),
+];
+
+/// Name of the tables that say where builds find buckets of another S3.
+pub(crate) const EXTERNAL: &str = "external_s3";
+
+/// Keys of such a table. They have no variables.
+pub(crate) const EXTERNAL_KEYS: [Key; 6] = [
+    list("external_s3.buckets"),
+    value("external_s3.endpoint"),
+    value("external_s3.region"),
+    value("external_s3.access_key_id"),
+    value("external_s3.secret_access_key"),
+    value("external_s3.path_style"),
 ];
 
 impl Key {
@@ -67,5 +86,10 @@ pub(crate) fn nearest(path: &str) -> Option<&'static str> {
     }
     let far =
         |key: &Key| strsim::osa_distance(path, key.path).min(strsim::osa_distance(last(path), last(key.path)) + 1);
-    KEYS.iter().map(|key| (far(key), key.path)).min().filter(|(far, _)| *far <= 3).map(|(_, path)| path)
+    KEYS.iter()
+        .chain(&EXTERNAL_KEYS)
+        .map(|key| (far(key), key.path))
+        .min()
+        .filter(|(far, _)| *far <= 3)
+        .map(|(_, path)| path)
 }

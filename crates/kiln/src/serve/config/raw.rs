@@ -74,6 +74,7 @@ pub(super) struct Given {
 #[derive(Debug, Default)]
 pub(crate) struct Raw {
     given: BTreeMap<&'static str, Given>,
+    external: Vec<(Origin, Self)>,
     problems: Vec<Problem>,
 }
 
@@ -103,6 +104,12 @@ impl Raw {
                 self.given.insert(key.path, Given { value: value_of(value.get_ref()), origin: origin(at) });
                 continue;
             }
+            if path == keys::EXTERNAL
+                && let DeValue::Array(tables) = value.get_ref()
+            {
+                self.external(tables, origin);
+                continue;
+            }
             let inner = format!("{path}.");
             match value.get_ref() {
                 DeValue::Table(table) if KEYS.iter().any(|key| key.path.starts_with(&inner)) => {
@@ -110,6 +117,27 @@ impl Raw {
                 }
                 _ => self.problems.push(Problem { origin: origin(at), text: unknown(&path) }),
             }
+        }
+    }
+
+    fn external(&mut self, tables: &[Spanned<DeValue<'_>>], origin: &dyn Fn(usize) -> Origin) {
+        for table in tables {
+            let at = origin(table.span().start);
+            let DeValue::Table(table) = table.get_ref() else {
+                let text = format!("{} is a list of tables: write [[{}]]", keys::EXTERNAL, keys::EXTERNAL);
+                self.problems.push(Problem { origin: at, text });
+                continue;
+            };
+            let mut inner = Self::default();
+            for (name, value) in table {
+                let origin = origin(name.span().start);
+                let path = format!("{}.{}", keys::EXTERNAL, name.get_ref());
+                match keys::EXTERNAL_KEYS.iter().find(|key| key.path == path) {
+                    Some(key) => drop(inner.given.insert(key.path, Given { value: value_of(value.get_ref()), origin })),
+                    None => self.problems.push(Problem { origin, text: unknown(&path) }),
+                }
+            }
+            self.external.push((at, inner));
         }
     }
 
@@ -158,6 +186,11 @@ impl Raw {
 
     pub(super) fn origin(&self, key: &str) -> Option<Origin> {
         self.given.get(key).map(|given| given.origin.clone())
+    }
+
+    /// The tables `[[external_s3]]`, each with the place where it stands.
+    pub(super) fn take_external(&mut self) -> Vec<(Origin, Self)> {
+        std::mem::take(&mut self.external)
     }
 
     /// What was wrong so far.

@@ -1,5 +1,7 @@
 use std::{ffi::OsString, net::Ipv6Addr};
 
+use kiln_store::remote::{Patience, RemoteEncryption, RemoteSettings};
+
 use super::*;
 
 const MACHINE: Machine = Machine { cpus: 2, memory_bytes: 8 << 30 };
@@ -53,8 +55,31 @@ allow = ["10.1.0.0/16", "fd00::/8"]
 build_days = 30
 source_days = 1
 upload_days = 2
+[storage]
+blobs = "s3://kiln-blobs/a/b/"
+endpoint = "https://s3.example:9000/"
+region = "garage"
+access_key_id = "AK"
+secret_access_key = "SK"
+path_style = false
+[[external_s3]]
+buckets = ["releases", "team-*"]
+endpoint = "http://10.0.0.8"
+[[external_s3]]
+buckets = ["aws"]
+region = "eu-west-1"
 "#;
     let settings = read(text, &[]).unwrap();
+    let reached = RemoteSettings {
+        bucket: String::new(),
+        prefix: String::new(),
+        endpoint: None,
+        region: "eu-central-1".into(),
+        credentials: None,
+        path_style: false,
+        encryption: RemoteEncryption::Bucket,
+        patience: Patience::default(),
+    };
     let wanted = Settings {
         home: Home { account: "123456789012".into(), region: "eu-central-1".into() },
         listen: SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 443),
@@ -74,6 +99,29 @@ upload_days = 2
         },
         max_log_bytes: 5 << 20,
         allow_host_image: true,
+        blobs: BlobsIn::Bucket(Box::new(RemoteSettings {
+            bucket: "kiln-blobs".into(),
+            prefix: "a/b".into(),
+            endpoint: Some("https://s3.example:9000".into()),
+            region: "garage".into(),
+            credentials: Some(("AK".into(), "SK".to_owned().into())),
+            path_style: false,
+            ..reached.clone()
+        })),
+        external: vec![
+            ExternalS3 {
+                buckets: vec!["releases".into(), "team-*".into()],
+                settings: RemoteSettings {
+                    endpoint: Some("http://10.0.0.8".into()),
+                    path_style: true,
+                    ..reached.clone()
+                },
+            },
+            ExternalS3 {
+                buckets: vec!["aws".into()],
+                settings: RemoteSettings { region: "eu-west-1".into(), ..reached },
+            },
+        ],
     };
     assert_eq!(settings, wanted);
     let all = Raw::default().file(Path::new("kiln.toml"), text);
@@ -164,4 +212,22 @@ fn every_key_is_documented() {
         assert!(page.contains(&row), "docs/configuration.md has no row {row}");
         assert!(!keys::is_for_others(&key.variable()), "{} would not be read", key.variable());
     }
+}
+
+#[test]
+fn mistakes_about_other_s3_servers_are_told() {
+    let text = "[storage]\nregion = \"x\"\n[[external_s3]]\nbucket = \"x\"\n[[external_s3]]\nbuckets = [\"b\"]\n\
+                endpoint = \"s3.example\"\naccess_key_id = \"AK\"\n";
+    let problems = read(text, &[]).unwrap_err().to_string();
+    for line in [
+        "  kiln.toml:4: there is no key 'external_s3.bucket'; did you mean 'external_s3.buckets'?",
+        "  kiln.toml:2: storage.region: is for storage.blobs = \"s3://BUCKET\" only",
+        "  kiln.toml:3: external_s3: name its 'buckets', e.g. [\"releases\", \"team-*\"]",
+        "  kiln.toml:7: external_s3.endpoint: 's3.example' is not an endpoint, e.g. https://s3.example:9000",
+        "  kiln.toml:8: external_s3: access_key_id and secret_access_key need each other",
+    ] {
+        assert!(problems.lines().any(|l| l == line), "{line}\n{problems}");
+    }
+    let elsewhere = read("[storage]\nblobs = \"/mnt/blobs\"\n", &[]).unwrap().blobs;
+    assert_eq!(elsewhere, BlobsIn::Directory("/mnt/blobs".into()));
 }
