@@ -2,7 +2,7 @@
 //!
 //! A policy's text is read once, when it is written: [`Policy::parse`] refuses what AWS would refuse, with the place and
 //! the reason, and keeps it in a form that is quick to ask: patterns are split, values are read, nothing is a regular
-//! expression, and nothing takes exponential time. [`evaluate`] is a pure function of a request and its policies; the time is
+//! expression, and nothing takes exponential time. [`evaluate()`] is a pure function of a request and its policies; the time is
 //! one of the request's [`Context`] keys.
 //!
 //! Where AWS's documentation leaves a question open, or a value cannot be read, the answer depends on what would follow
