@@ -24,15 +24,19 @@ class Row:
     kiln: str
     peer: str
     ratio: float
-    #: Where the ratio must be: ("<=", 0.25) or (">=", 2.0).
-    budget: tuple[str, float]
+    #: Where the ratio must be: ("<=", 0.25) or (">=", 2.0). None: it is said, and no budget is stated.
+    budget: tuple[str, float] | None
 
     @property
     def met(self) -> bool:
+        if self.budget is None:
+            return True
         relation, bound = self.budget
         return self.ratio <= bound if relation == "<=" else self.ratio >= bound
 
     def markdown(self) -> str:
+        if self.budget is None:
+            return f"| {self.what} | {self.kiln} | {self.peer} | {self.ratio:.3g} | – | – |"
         relation, bound = self.budget
         sign = {"<=": "≤", ">=": "≥"}[relation]
         verdict = "yes" if self.met else "**no**"

@@ -53,18 +53,18 @@ class Client:
         self._connections = threading.local()
 
     def request(self, operation: str, body: bytes) -> dict[str, str]:
-        """The headers of a signed request (Signature Version 4)."""
+        """The headers of a signed request to CodeBuild."""
+        headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": f"CodeBuild_20161006.{operation}"}
+        return self._signed("codebuild", "POST", "/", headers, hashlib.sha256(body).hexdigest())
+
+    def _signed(self, service: str, method: str, path: str, headers: dict[str, str], digest: str) -> dict[str, str]:
+        """These headers and those that sign them (Signature Version 4)."""
         date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-        headers = {
-            "content-type": "application/x-amz-json-1.1",
-            "host": self._host,
-            "x-amz-date": date,
-            "x-amz-target": f"CodeBuild_20161006.{operation}",
-        }
+        headers = dict(sorted({**headers, "host": self._host, "x-amz-date": date}.items()))
         names = ";".join(headers)
         lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
-        canonical = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
-        scope = f"{date[:8]}/{REGION}/codebuild/aws4_request"
+        canonical = f"{method}\n{path}\n\n{lines}\n{names}\n{digest}"
+        scope = f"{date[:8]}/{REGION}/{service}/aws4_request"
         text = f"AWS4-HMAC-SHA256\n{date}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
         key = ("AWS4" + self._secret).encode()
         for part in scope.split("/"):
@@ -74,6 +74,28 @@ class Client:
             f"AWS4-HMAC-SHA256 Credential={self._key}/{scope}, SignedHeaders={names}, Signature={signature}"
         )
         return headers
+
+    def object(self, method: str, path: str, source: pathlib.Path | None = None) -> int:
+        """A request to S3, its body a file; how many bytes came back."""
+        digest = "UNSIGNED-PAYLOAD" if source else hashlib.sha256(b"").hexdigest()
+        headers = self._signed("s3", method, path, {"x-amz-content-sha256": digest}, digest)
+        connection = _Connection(self._host, blocksize=1 << 20)
+        try:
+            if source is None:
+                connection.request(method, path, headers=headers)
+            else:
+                with source.open("rb") as body:
+                    headers["content-length"] = str(source.stat().st_size)
+                    connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            got = 0
+            while piece := response.read(1 << 20):
+                got += len(piece)
+            if response.status not in (200, 204):
+                raise CommandFailed(f"{method} {path}: status {response.status}")
+            return got
+        finally:
+            connection.close()
 
     def send(self, headers: dict[str, str], body: bytes) -> bytes:
         connection = getattr(self._connections, "connection", None)
@@ -303,5 +325,53 @@ def service_get(setting) -> list[Row]:
     ]
 
 
-_ALL = (service_overhead, service_throughput, service_idle, service_get)
+def service_objects(setting) -> list[Row]:
+    """An object of 256 MiB into a bucket and back, sealed and synced, beside moto's S3 (in memory) and a synced copy."""
+    mebibytes, rounds = 256, max(2, setting.rounds // 2)
+    file, copy = setting.work / "object", setting.work / "copied"
+    with file.open("wb") as to:
+        for _ in range(mebibytes):
+            to.write(os.urandom(1 << 20))
+
+    def copied() -> None:
+        shutil.copyfile(file, copy)
+        with copy.open("rb") as done:
+            os.fsync(done.fileno())
+
+    def got(client: Client) -> None:
+        if client.object("GET", "/bench/object") != mebibytes << 20:
+            raise CommandFailed("the object came back short")
+
+    with _serving(setting.kiln, setting.work / "data") as (ours, pid, _), _moto() as (theirs, _, _):
+        for client in (ours, theirs):
+            client.object("PUT", "/bench")
+        put = lambda client: lambda: client.object("PUT", "/bench/object", file)  # noqa: E731
+        puts, peer_puts, copies = interleaved(rounds, put(ours), put(theirs), copied)
+        gets, peer_gets = interleaved(rounds, lambda: got(ours), lambda: got(theirs))
+        memory = _resident(pid)
+    median = statistics.median
+
+    def rate(taken: list[float]) -> str:
+        return f"{mebibytes / median(taken):.0f} MiB/s"
+
+    return [
+        Row(
+            f"PutObject of {mebibytes} MiB, sealed and synced",
+            rate(puts),
+            f"moto {rate(peer_puts)}",
+            median(peer_puts) / median(puts),
+            None,
+        ),
+        Row("the same", rate(puts), f"`cp` and fsync {rate(copies)}", median(copies) / median(puts), None),
+        Row(
+            f"GetObject of it (memory after all {memory:.0f} MiB)",
+            rate(gets),
+            f"moto {rate(peer_gets)}",
+            median(peer_gets) / median(gets),
+            None,
+        ),
+    ]
+
+
+_ALL = (service_overhead, service_throughput, service_idle, service_get, service_objects)
 CASES = {case.__name__.replace("_", "-"): case for case in _ALL}
