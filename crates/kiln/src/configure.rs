@@ -71,9 +71,11 @@ pub(crate) fn run(args: &ConfigureArgs, app: &App) -> anyhow::Result<ExitCode> {
     if access.endpoint.tls && ca.exists() {
         lines.push(format!("ca_bundle = {}", ca.display()));
     }
+    // Unasked, clients sign links (`aws s3 presign`) with version 2 for an endpoint that is not AWS's.
+    lines.push("s3 =\n    signature_version = s3v4".to_owned());
     if access.endpoint.host.parse::<std::net::IpAddr>().is_ok() {
         // There are no names in front of an address.
-        lines.push("s3 =\n    addressing_style = path".to_owned());
+        lines.push("    addressing_style = path".to_owned());
     }
     edit(&config, &format!("profile {PROFILE}"), &lines)?;
     let secret = [

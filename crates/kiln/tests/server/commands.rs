@@ -31,6 +31,7 @@ fn env_and_configure_say_what_clients_need() {
     assert!(config.starts_with("[default]\nregion = eu-west-1\n"), "{config}");
     assert_eq!(config.matches("[profile kiln]").count(), 1, "{config}");
     assert!(config.contains(&format!("endpoint_url = {url}\n")), "{config}");
+    assert!(config.contains("s3 =\n    signature_version = s3v4\n    addressing_style = path\n"), "{config}");
     let credentials = fs::read_to_string(aws.join("credentials")).unwrap();
     assert!(credentials.starts_with("[kiln]\naws_access_key_id = AKIA"), "{credentials}");
     assert_eq!(mode(&aws.join("credentials")), 0o600);
