@@ -13,6 +13,7 @@ use crate::{
     client::{accepted, buildspec, project},
     clients::{client, command, run, script, text},
     server::{Server, not_root, wait_for},
+    terraform::{Terraform, plugins},
 };
 
 /// `aws codebuild …`, its answer.
@@ -152,38 +153,16 @@ fn the_sdk_for_javascript_makes_a_journey() {
 
 #[test]
 fn terraform_applies_without_a_difference_and_destroys() {
-    let Some(plugins) = client("terraform") else { return };
+    let Some(plugins) = plugins() else { return };
     let mut server = Server::start();
-    let work = TempDir::new().unwrap();
-    fs::copy(script("main.tf"), work.path().join("main.tf")).unwrap();
-    let terraform = |args: &[&str]| {
-        let mut terraform = command(&server, Path::new("terraform"));
-        terraform
-            .current_dir(work.path())
-            .args(args)
-            .env("TF_CLI_CONFIG_FILE", "/dev/null")
-            .env("TF_IN_AUTOMATION", "1")
-            .env("CHECKPOINT_DISABLE", "1")
-            .env("TF_VAR_endpoint", format!("http://{}", server.address()));
-        terraform
-    };
-    run(terraform(&["init", "-no-color", "-input=false"]).arg(format!("-plugin-dir={}", plugins.display())));
-    let apply = ["apply", "-no-color", "-input=false", "-auto-approve"];
-    let no_difference = |what: &str| {
-        let plan = terraform(&["plan", "-no-color", "-input=false", "-detailed-exitcode"]).output().unwrap();
-        assert_eq!(plan.status.code(), Some(0), "a difference after {what}:\n{}", text(&plan));
-    };
-    run(&mut terraform(&apply));
-    no_difference("apply");
+    let terraform = Terraform::init(&server, &plugins, "main.tf");
+    terraform.apply(&[]);
     // What was said before is taken back: tags, limit, description.
-    run(terraform(&apply).args(["-var", "plain=true"]));
-    let plan = terraform(&["plan", "-no-color", "-input=false", "-detailed-exitcode", "-var", "plain=true"]).output();
-    let plan = plan.unwrap();
-    assert_eq!(plan.status.code(), Some(0), "a difference after an update:\n{}", text(&plan));
+    terraform.apply(&["plain=true"]);
     let project = server.client().retried("BatchGetProjects", &json!({ "names": ["terraform"] }));
     let project = &project["projects"][0];
     assert_eq!((&project["tags"], &project["concurrentBuildLimit"]), (&json!([]), &Value::Null), "{project}");
-    run(&mut terraform(&["destroy", "-no-color", "-input=false", "-auto-approve"]));
+    terraform.destroy(&[]);
     assert_eq!(server.client().retried("ListProjects", &json!({}))["projects"], json!([]));
     server.check(&[]);
 }

@@ -17,6 +17,7 @@ use crate::{
     client::{Client, Fault, buildspec, id, project},
     clients::{client, command, run, script, text},
     server::{Server, not_root, wait_for},
+    terraform::{Terraform, plugins},
 };
 
 fn aws(server: &Server, python: &Path, args: &[&str]) -> Command {
@@ -116,34 +117,18 @@ fn boto3_takes_a_key_through_its_life() {
 
 #[test]
 fn terraform_makes_a_key_and_its_alias_without_a_difference() {
-    let Some(plugins) = client("terraform") else { return };
+    let Some(plugins) = plugins() else { return };
     let mut server = Server::start();
-    let work = TempDir::new().unwrap();
-    fs::copy(script("kms/main.tf"), work.path().join("main.tf")).unwrap();
-    let terraform = |args: &[&str]| {
-        let mut terraform = command(&server, Path::new("terraform"));
-        terraform
-            .current_dir(work.path())
-            .args(args)
-            .env("TF_CLI_CONFIG_FILE", "/dev/null")
-            .env("TF_IN_AUTOMATION", "1")
-            .env("CHECKPOINT_DISABLE", "1")
-            .env("TF_VAR_endpoint", format!("http://{}", server.address()));
-        terraform
-    };
-    run(terraform(&["init", "-no-color", "-input=false"]).arg(format!("-plugin-dir={}", plugins.display())));
+    let terraform = Terraform::init(&server, &plugins, "kms.tf");
     for changed in ["changed=false", "changed=true"] {
-        run(&mut terraform(&["apply", "-no-color", "-input=false", "-auto-approve", "-var", changed]));
-        let plan = terraform(&["plan", "-no-color", "-input=false", "-detailed-exitcode", "-var", changed]).output();
-        let plan = plan.unwrap();
-        assert_eq!(plan.status.code(), Some(0), "a difference with {changed}:\n{}", text(&plan));
+        terraform.apply(&[changed]);
     }
     let client = server.client();
     let found = client.kms("DescribeKey", &json!({ "KeyId": "alias/terraform" })).unwrap();
     assert_eq!(found["KeyMetadata"]["Description"], "changed by Terraform");
     assert_eq!(found["KeyMetadata"]["KeyState"], "Disabled");
     let key = found["KeyMetadata"]["KeyId"].clone();
-    run(&mut terraform(&["destroy", "-no-color", "-input=false", "-auto-approve", "-var", "changed=true"]));
+    terraform.destroy(&["changed=true"]);
     let found = client.kms("DescribeKey", &json!({ "KeyId": key })).unwrap();
     assert_eq!(found["KeyMetadata"]["KeyState"], "PendingDeletion");
     let aliases = client.kms("ListAliases", &json!({})).unwrap();

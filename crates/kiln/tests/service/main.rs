@@ -19,3 +19,4 @@ mod malformed;
 mod objects;
 mod places;
 mod server;
+mod terraform;

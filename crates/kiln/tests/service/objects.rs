@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use crate::{
     clients::{client, command, run, script, text},
     server::Server,
+    terraform::{Terraform, plugins},
 };
 
 #[test]
@@ -118,25 +119,10 @@ fn the_sdk_for_javascript_uses_s3() {
 
 #[test]
 fn terraform_makes_a_bucket_without_a_difference() {
-    let Some(plugins) = client("terraform") else { return };
+    let Some(plugins) = plugins() else { return };
     let mut server = Server::start();
-    let work = TempDir::new().unwrap();
-    fs::copy(script("s3.tf"), work.path().join("main.tf")).unwrap();
-    let terraform = |args: &[&str]| {
-        let mut terraform = command(&server, Path::new("terraform"));
-        terraform
-            .current_dir(work.path())
-            .args(args)
-            .env("TF_CLI_CONFIG_FILE", "/dev/null")
-            .env("TF_IN_AUTOMATION", "1")
-            .env("CHECKPOINT_DISABLE", "1")
-            .env("TF_VAR_endpoint", format!("http://{}", server.address()));
-        terraform
-    };
-    run(terraform(&["init", "-no-color", "-input=false"]).arg(format!("-plugin-dir={}", plugins.display())));
-    run(&mut terraform(&["apply", "-no-color", "-input=false", "-auto-approve"]));
-    let plan = terraform(&["plan", "-no-color", "-input=false", "-detailed-exitcode"]).output().unwrap();
-    assert_eq!(plan.status.code(), Some(0), "a difference after apply:\n{}", text(&plan));
-    run(&mut terraform(&["destroy", "-no-color", "-input=false", "-auto-approve"]));
+    let terraform = Terraform::init(&server, &plugins, "s3.tf");
+    terraform.apply(&[]);
+    terraform.destroy(&[]);
     server.check(&[]);
 }
