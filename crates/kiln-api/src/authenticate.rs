@@ -27,8 +27,12 @@ pub struct KnownKey {
 
 /// Where access keys are.
 pub trait Keys: Send + Sync + 'static {
-    /// The key with that id; `None` when there is none.
-    fn lookup(&self, access_key_id: &str) -> impl Future<Output = Result<Option<KnownKey>, ApiError>> + Send;
+    /// The key with that id; `None` when there is none, or when it is one of a session and the token is not its own.
+    fn lookup(
+        &self,
+        access_key_id: &str,
+        token: Option<&str>,
+    ) -> impl Future<Output = Result<Option<KnownKey>, ApiError>> + Send;
 }
 
 /// The headers of a request as a signature sees them.
@@ -49,8 +53,9 @@ pub(crate) fn claim(
     now: OffsetDateTime,
 ) -> Result<Claim, AuthError> {
     let claim = Claim::parse(request)?;
-    // STS is global as well: its clients sign for us-east-1 wherever they are (DESIGN section 5).
-    let regions: &[&str] = if service == Service::Sts { &[region, "us-east-1"] } else { &[region] };
+    // IAM and STS are global as well: their clients sign for us-east-1 wherever they are (DESIGN section 5).
+    let regions: &[&str] =
+        if matches!(service, Service::Iam | Service::Sts) { &[region, "us-east-1"] } else { &[region] };
     claim.check(request, &Expected { regions, service: service.name() }, now)?;
     Ok(claim)
 }
@@ -63,7 +68,7 @@ pub(crate) async fn verify(
     now: OffsetDateTime,
     body: Body,
 ) -> Result<KnownKey, Fault> {
-    let known = keys.lookup(claim.access_key_id()).await?;
+    let known = keys.lookup(claim.access_key_id(), claim.token()).await?;
     claim.verify(request, known.as_ref().map(|known| &known.key), now, body)?;
     // A key that is unknown has not come this far.
     known.ok_or(Fault::Auth(AuthError::UnknownKey))

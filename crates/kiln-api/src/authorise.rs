@@ -1,7 +1,14 @@
 //! Whether a caller may do what they ask for: the one place that says so.
 
+mod asked;
+
+use http::{HeaderName, header, request::Parts};
 use kiln_iam::policy::{self, Kind, Policy, Principal};
-use kiln_model::{ApiError, operations::OperationInfo, service::Caller};
+use kiln_model::{ApiError, service::Caller};
+
+use crate::connection::Peer;
+
+pub(crate) use asked::{Needed, of_iam, of_json};
 
 /// What somebody wants to do.
 #[derive(Debug, Clone, Copy)]
@@ -18,20 +25,33 @@ pub struct Question<'a> {
     pub is_management: bool,
     /// Condition keys with their values.
     pub keys: &'a [(&'static str, String)],
+    /// More of them, for which the request says the names; one of several values stands several times.
+    pub input: &'a [(String, String)],
 }
 
 impl<'a> Question<'a> {
-    /// An operation that has no resource of its own yet.
-    pub(crate) fn about(operation: &'a OperationInfo, caller: &'a Caller) -> Self {
+    /// Asks for a permission.
+    pub(crate) fn about(needed: &'a Needed, caller: &'a Caller, keys: &'a [(&'static str, String)]) -> Self {
         Self {
-            action: operation.action,
-            resource: None,
+            action: &needed.action,
+            resource: needed.resource.as_deref(),
             bucket_policy: None,
             account: &caller.account,
             is_management: false,
-            keys: &[],
+            keys,
+            input: &needed.keys,
         }
     }
+}
+
+/// The condition keys of the connection and of the request's head.
+pub(crate) fn surroundings(parts: &Parts, peer: &Peer) -> Vec<(&'static str, String)> {
+    let header = |name: HeaderName| Some(parts.headers.get(name)?.to_str().ok()?.to_owned());
+    let mut keys = vec![("aws:SecureTransport", peer.is_tls.to_string())];
+    keys.extend(peer.address.map(|address| ("aws:SourceIp", address.ip().to_canonical().to_string())));
+    keys.extend(header(header::USER_AGENT).map(|agent| ("aws:UserAgent", agent)));
+    keys.extend(header(header::REFERER).map(|referer| ("aws:Referer", referer)));
+    keys
 }
 
 /// Decides on requests whose sender is known, or who has none.
@@ -99,7 +119,9 @@ fn principal(caller: Option<&Caller>) -> Principal {
 #[cfg(test)]
 mod tests {
     use kiln_iam::policy::table::table;
-    use kiln_model::operations::{KILN_OPERATIONS, KMS_OPERATIONS, OPERATIONS, ResourceKind, codebuild_operation};
+    use kiln_model::operations::{
+        IAM_OPERATIONS, KILN_OPERATIONS, KMS_OPERATIONS, OPERATIONS, ResourceKind, codebuild_operation,
+    };
 
     use super::*;
 
@@ -110,6 +132,7 @@ mod tests {
             ("codebuild", OPERATIONS.as_slice()),
             ("kiln", KILN_OPERATIONS.as_slice()),
             ("kms", KMS_OPERATIONS.as_slice()),
+            ("iam", IAM_OPERATIONS.as_slice()),
         ] {
             for operation in operations {
                 let row = table().operation(service, operation.name).expect(operation.name);
@@ -124,6 +147,8 @@ mod tests {
                     // Calls about an alias need the permission on the key as well.
                     ResourceKind::Key if operation.name.ends_with("Alias") => &["kms-alias", "kms-key"],
                     ResourceKind::Key => &["kms-key"],
+                    // Of which kind: its name says.
+                    ResourceKind::Identity => &permission.resources[..1],
                 };
                 assert_eq!(permission.resources, resources, "{}", operation.name);
                 // Of two keys each has an action of its own.
@@ -144,10 +169,13 @@ mod tests {
             arn: arn.to_owned(),
             name: "x".to_owned(),
             access_key_id: "AKID".to_owned(),
+            user_id: "x".to_owned(),
+            session: None,
         };
         let anybody = caller("");
         let ask = |caller: Option<&Caller>| {
-            let question = Question::about(operation, &anybody);
+            let needed = Needed { action: operation.action.to_owned(), resource: None, keys: Vec::new() };
+            let question = Question::about(&needed, &anybody, &[]);
             BucketPolicies.authorise(caller, &question)
         };
         ask(Some(&caller("arn:aws:iam::000000000000:root"))).unwrap();
@@ -170,6 +198,8 @@ mod tests {
             arn: arn.to_owned(),
             name: "x".to_owned(),
             access_key_id: "AKID".to_owned(),
+            user_id: "x".to_owned(),
+            session: None,
         };
         let (root, alice) = (caller("arn:aws:iam::000000000000:root"), caller("arn:aws:iam::000000000000:user/alice"));
         let policy = r#"{"Version": "2012-10-17", "Statement": [
@@ -187,6 +217,7 @@ mod tests {
                 account: "000000000000",
                 is_management,
                 keys: &keys,
+                input: &[],
             };
             BucketPolicies.authorise(caller, &question).map_err(|error| error.message)
         };

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use kiln_iam::{AuthError, Denial, Style};
-use kiln_model::{ApiError, ErrorCode, s3::S3Error};
+use kiln_model::{ApiError, ErrorCode, iam::IamError, s3::S3Error};
 use serde_json::json;
 
 use crate::body::Answer;
@@ -16,6 +16,8 @@ pub(crate) enum Fault {
     Api(ApiError),
     /// The same for S3.
     S3(S3Error),
+    /// What IAM or STS says.
+    Iam { code: &'static str, status: u16, message: String },
     /// The bytes on the connection are not to be trusted any further: answer, then close.
     Framing(ApiError),
     /// It names a host that this is not.
@@ -39,6 +41,17 @@ impl From<ApiError> for Fault {
 impl From<S3Error> for Fault {
     fn from(error: S3Error) -> Self {
         Self::S3(error)
+    }
+}
+
+impl From<IamError> for Fault {
+    fn from(error: IamError) -> Self {
+        match error {
+            IamError::Api(error) => Self::Api(error),
+            IamError::Refused { code, message } => {
+                Self::Iam { code: code.as_str(), status: code.http_status(), message }
+            }
+        }
     }
 }
 
@@ -87,6 +100,9 @@ impl Fault {
             Self::Api(error) | Self::Framing(error) => {
                 let (code, status) = api_code(error.code, style);
                 Denial { code, status, message: shortened(&error.message), region: None }
+            }
+            Self::Iam { code, status, message } => {
+                Denial { code, status: *status, message: message.clone(), region: None }
             }
             Self::UnknownHost(host) => {
                 let (code, status) = api_code(ErrorCode::AccessDenied, style);

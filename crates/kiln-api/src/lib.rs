@@ -26,6 +26,7 @@ mod host;
 mod operations;
 mod pages;
 mod pipeline;
+mod query;
 mod replay;
 mod route;
 mod s3;

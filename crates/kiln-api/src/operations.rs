@@ -1,7 +1,6 @@
 //! From an operation's name to the service's method and back to an answer.
 
 mod debug;
-mod sts;
 
 use std::sync::Arc;
 
@@ -21,9 +20,11 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::{
+    authorise::{Needed, of_iam, of_json},
     body::{Answer, Upload},
     connection::pulse::Busy,
     fault::{Fault, JSON},
+    query::{self, Sts},
     route::Service,
 };
 
@@ -36,14 +37,17 @@ pub(crate) enum Operation {
     Kiln(&'static OperationInfo),
     /// An operation of the Key Management Service.
     Kms(&'static OperationInfo),
-    /// `sts:GetCallerIdentity`.
-    CallerIdentity,
+    /// An operation of IAM.
+    Iam(&'static OperationInfo),
+    /// An operation of STS. What needs a permission there, the service decides: whether a role lets somebody in is for
+    /// its own policy as well.
+    Sts(Sts),
 }
 
 impl Operation {
     /// The operation that the head of a request names; `None` when its body does.
     pub(crate) fn named(service: Service, parts: &Parts) -> Result<Option<Self>, ApiError> {
-        if service == Service::Sts {
+        if matches!(service, Service::Iam | Service::Sts) {
             return Ok(None);
         }
         let mut targets = parts.headers.get_all("x-amz-target").iter();
@@ -65,16 +69,38 @@ impl Operation {
     }
 
     /// The operation that the body of a request names.
-    pub(crate) fn in_body(parts: &Parts, body: &[u8]) -> Result<Self, ApiError> {
-        sts::operation(parts, body).map(|()| Self::CallerIdentity)
+    pub(crate) fn in_body(service: Service, parts: &Parts, body: &[u8]) -> Result<Self, ApiError> {
+        let form = query::form(parts, body)?;
+        match service {
+            Service::Iam => query::iam_named(&form).map(Self::Iam),
+            _ => Sts::named(&form).map(Self::Sts),
+        }
     }
 
     /// The operation as permissions know it; `None` for what everybody may.
     pub(crate) fn info(self) -> Option<&'static OperationInfo> {
         match self {
-            Self::CodeBuild(info) | Self::Kiln(info) | Self::Kms(info) => Some(info),
-            Self::CallerIdentity => None,
+            Self::CodeBuild(info) | Self::Iam(info) | Self::Kiln(info) | Self::Kms(info) => Some(info),
+            Self::Sts(_) => None,
         }
+    }
+
+    /// The permissions that it needs; none where the service itself decides, or everybody may.
+    pub(crate) fn needs(self, parts: &Parts, content: &Content, context: &Context) -> Result<Vec<Needed>, ApiError> {
+        let body = match content {
+            Content::Whole(body) => body.as_ref(),
+            Content::Upload { .. } => &[],
+        };
+        let home = context.home();
+        // What cannot be read is refused when it is decoded; until then it names nothing.
+        let input = || serde_json::from_slice(body).unwrap_or(serde_json::Value::Null);
+        Ok(match self {
+            Self::CodeBuild(info) => of_json("codebuild", info.name, &input(), &home),
+            Self::Kiln(info) => of_json("kiln", info.name, &input(), &home),
+            Self::Iam(info) => of_iam(info.name, &query::form(parts, body)?, &context.caller, &home),
+            Self::Kms(info) => vec![Needed { action: info.action.to_owned(), resource: None, keys: Vec::new() }],
+            Self::Sts(_) => Vec::new(),
+        })
     }
 
     /// Whether the body is taken as it arrives.
@@ -119,7 +145,15 @@ pub(crate) async fn call<S: service::Service>(
     line: Line,
 ) -> Result<Response<Answer>, Fault> {
     match (operation, content) {
-        (Operation::CallerIdentity, _) => Ok(sts::caller_identity(context)),
+        (Operation::Sts(Sts::CallerIdentity), _) => Ok(query::caller_identity(context)),
+        (Operation::Sts(operation), Content::Whole(body)) => {
+            let request = query::sts_request(operation, &query::form(parts, &body)?)?;
+            Ok(query::credentials(operation, &service.session(context, request).await?, context))
+        }
+        (Operation::Iam(info), Content::Whole(body)) => {
+            let request = query::iam_request(info.name, &query::form(parts, &body)?)?;
+            Ok(query::iam_answer(info.name, &service.iam(context, request).await?, &context.request_id))
+        }
         (Operation::CodeBuild(info), Content::Whole(body)) => {
             check_content_type(parts)?;
             codebuild(service.as_ref(), info, context, &body).await
@@ -151,7 +185,7 @@ pub(crate) async fn call<S: service::Service>(
             kms(service.as_ref(), info, context, &body).await
         }
         (
-            Operation::CodeBuild(_) | Operation::Kiln(_) | Operation::Kms(_),
+            Operation::CodeBuild(_) | Operation::Iam(_) | Operation::Kiln(_) | Operation::Kms(_) | Operation::Sts(_),
             Content::Upload { body, length, sha256 },
         ) => {
             let input = UploadSourceInput { content_length: Some(length), sha256: Some(hex::encode(sha256)) };

@@ -16,7 +16,7 @@ use time::{OffsetDateTime, macros::format_description};
 
 use crate::{
     authenticate::{self, Keys},
-    authorise::{Authorizer, Question},
+    authorise::{self, Authorizer, Question},
     body::{Answer, Pace, Upload, read_whole},
     connection::{Peer, pulse::Busy},
     fault::Fault,
@@ -122,17 +122,18 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
 
         let operation = match (operation?, &content) {
             (Some(operation), _) => operation,
-            (None, Content::Whole(body)) => Operation::in_body(&parts, body)?,
+            (None, Content::Whole(body)) => Operation::in_body(service, &parts, body)?,
             (None, Content::Upload { .. }) => return Err(ApiError::unknown_operation("").into()),
         };
-        if let Some(info) = operation.info() {
-            self.authorizer.authorise(Some(&caller), &Question::about(info, &caller))?;
+        let context = Context { caller, region: config.region.clone(), request_id: request_id.to_owned() };
+        let keys = authorise::surroundings(&parts, peer);
+        for needed in operation.needs(&parts, &content, &context)? {
+            let question = Question::about(&needed, &context.caller, &keys);
+            self.authorizer.authorise(Some(&context.caller), &question)?;
         }
         if operation.changes() && !peer.is_private() {
             self.replays.check(&claim)?;
         }
-
-        let context = Context { caller, region: config.region.clone(), request_id: request_id.to_owned() };
         operations::call(&self.service, operation, &context, &parts, content, line).await
     }
 

@@ -13,7 +13,9 @@ pub(crate) enum Service {
     Kiln,
     /// Key Management Service, JSON 1.1.
     Kms,
-    /// Security Token Service: who am I.
+    /// Identity and Access Management: users, roles, policies.
+    Iam,
+    /// Security Token Service: who am I, and sessions.
     Sts,
     /// Simple Storage Service.
     S3,
@@ -26,6 +28,7 @@ impl Service {
             Self::CodeBuild => "codebuild",
             Self::Kiln => "kiln",
             Self::Kms => "kms",
+            Self::Iam => "iam",
             Self::Sts => "sts",
             Self::S3 => "s3",
         }
@@ -68,7 +71,7 @@ impl Route {
     pub(crate) fn style(&self) -> Style {
         match self {
             Self::Service(Service::CodeBuild | Service::Kiln | Service::Kms) | Self::Page(_) => Style::Json,
-            Self::Service(Service::Sts) => Style::Query,
+            Self::Service(Service::Iam | Service::Sts) => Style::Query,
             Self::Service(Service::S3) => Style::S3,
             Self::Foreign { style, .. } => *style,
         }
@@ -91,10 +94,11 @@ pub(crate) fn find<B>(request: &Request<B>, bucket: Option<&str>) -> Route {
             "codebuild" => Route::Service(Service::CodeBuild),
             "kiln" => Route::Service(Service::Kiln),
             "kms" => Route::Service(Service::Kms),
+            "iam" => Route::Service(Service::Iam),
             "sts" => Route::Service(Service::Sts),
             "s3" => Route::Service(Service::S3),
             "s3express" | "s3-object-lambda" => foreign(&scope, Style::S3),
-            "iam" | "sns" | "cloudformation" | "elasticloadbalancing" | "autoscaling" => foreign(&scope, Style::Query),
+            "sns" | "cloudformation" | "elasticloadbalancing" | "autoscaling" => foreign(&scope, Style::Query),
             // CloudWatch speaks JSON with a target and query without; so may services to come.
             _ if prefix.is_none() && is_form(request) => foreign(&scope, Style::Query),
             _ => foreign(&scope, Style::Json),
@@ -192,7 +196,8 @@ mod tests {
             ("kms", Route::Service(Service::Kms)),
             ("s3", Route::Service(Service::S3)),
             ("s3express", foreign("s3express", Style::S3)),
-            ("iam", foreign("iam", Style::Query)),
+            ("iam", Route::Service(Service::Iam)),
+            ("sns", foreign("sns", Style::Query)),
             ("logs", foreign("logs", Style::Json)),
         ] {
             assert_eq!(route("POST", "/", &[("authorization", &signed_for(service))]), expected);

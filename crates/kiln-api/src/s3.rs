@@ -51,7 +51,7 @@ use self::{
 };
 use crate::{
     authenticate::{self, Keys, KnownKey},
-    authorise::Authorizer,
+    authorise::{Authorizer, surroundings},
     body::{Answer, Pace, read_whole},
     connection::Peer,
     fault::{Fault, xml_text},
@@ -262,6 +262,8 @@ fn nobody(account: &str) -> Caller {
         arn: String::new(),
         name: "anonymous".to_owned(),
         access_key_id: String::new(),
+        user_id: String::new(),
+        session: None,
     }
 }
 
@@ -308,15 +310,10 @@ fn condition_keys(
     now: OffsetDateTime,
 ) -> Vec<(&'static str, String)> {
     let header = |name: HeaderName| Some(parts.headers.get(name)?.to_str().ok()?.to_owned());
-    let mut keys = vec![
-        ("aws:SecureTransport", peer.is_tls.to_string()),
-        ("aws:EpochTime", now.unix_timestamp().to_string()),
-        ("aws:RequestedRegion", context.region.clone()),
-    ];
+    let mut keys = surroundings(parts, peer);
+    keys.push(("aws:EpochTime", now.unix_timestamp().to_string()));
+    keys.push(("aws:RequestedRegion", context.region.clone()));
     keys.extend(now.format(&Rfc3339).ok().map(|time| ("aws:CurrentTime", time)));
-    keys.extend(peer.address.map(|address| ("aws:SourceIp", address.ip().to_canonical().to_string())));
-    keys.extend(header(header::USER_AGENT).map(|agent| ("aws:UserAgent", agent)));
-    keys.extend(header(header::REFERER).map(|referer| ("aws:Referer", referer)));
     keys.extend(header(HeaderName::from_static("x-amz-content-sha256")).map(|hash| ("s3:x-amz-content-sha256", hash)));
     if let Some(claim) = claim {
         keys.push(("aws:PrincipalArn", context.caller.arn.clone()));

@@ -21,6 +21,7 @@ pub mod document;
 mod downloads;
 pub mod external;
 mod finish;
+pub mod iam;
 mod job;
 mod keep;
 mod kiln_service;

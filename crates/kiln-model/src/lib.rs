@@ -27,6 +27,8 @@ mod enumeration;
 #[cfg(feature = "api")]
 mod error;
 #[cfg(feature = "api")]
+pub mod iam;
+#[cfg(feature = "api")]
 pub mod kiln;
 #[cfg(feature = "api")]
 pub mod kms;

@@ -26,6 +26,8 @@ pub enum ResourceKind {
     Sandbox,
     /// A key of KMS.
     Key,
+    /// A user, group, role or policy of IAM.
+    Identity,
 }
 
 /// An operation of one of the services.
@@ -189,6 +191,85 @@ pub const KMS_OPERATIONS: [OperationInfo; 56] = table! { "kms":
     VerifyMac Key later,
 };
 
+/// The operations of IAM's API 2010-05-08 that are offered, by name.
+pub const IAM_OPERATIONS: [OperationInfo; 69] = table! { "iam":
+    AddUserToGroup Identity implemented,
+    AttachGroupPolicy Identity implemented,
+    AttachRolePolicy Identity implemented,
+    AttachUserPolicy Identity implemented,
+    CreateAccessKey Identity implemented,
+    CreateGroup Identity implemented,
+    CreatePolicy Identity implemented,
+    CreatePolicyVersion Identity implemented,
+    CreateRole Identity implemented,
+    CreateUser Identity implemented,
+    DeleteAccessKey Identity implemented,
+    DeleteGroup Identity implemented,
+    DeleteGroupPolicy Identity implemented,
+    DeletePolicy Identity implemented,
+    DeletePolicyVersion Identity implemented,
+    DeleteRole Identity implemented,
+    DeleteRolePermissionsBoundary Identity implemented,
+    DeleteRolePolicy Identity implemented,
+    DeleteUser Identity implemented,
+    DeleteUserPermissionsBoundary Identity implemented,
+    DeleteUserPolicy Identity implemented,
+    DetachGroupPolicy Identity implemented,
+    DetachRolePolicy Identity implemented,
+    DetachUserPolicy Identity implemented,
+    GetGroup Identity implemented,
+    GetGroupPolicy Identity implemented,
+    GetPolicy Identity implemented,
+    GetPolicyVersion Identity implemented,
+    GetRole Identity implemented,
+    GetRolePolicy Identity implemented,
+    GetUser Identity implemented,
+    GetUserPolicy Identity implemented,
+    ListAccessKeys Identity implemented,
+    ListAttachedGroupPolicies Identity implemented,
+    ListAttachedRolePolicies Identity implemented,
+    ListAttachedUserPolicies Identity implemented,
+    ListEntitiesForPolicy Identity implemented,
+    ListGroupPolicies Identity implemented,
+    ListGroups Any implemented,
+    ListGroupsForUser Identity implemented,
+    ListInstanceProfilesForRole Identity implemented,
+    ListPolicies Any implemented,
+    ListPolicyTags Identity implemented,
+    ListPolicyVersions Identity implemented,
+    ListRolePolicies Identity implemented,
+    ListRoleTags Identity implemented,
+    ListRoles Any implemented,
+    ListUserPolicies Identity implemented,
+    ListUserTags Identity implemented,
+    ListUsers Any implemented,
+    PutGroupPolicy Identity implemented,
+    PutRolePermissionsBoundary Identity implemented,
+    PutRolePolicy Identity implemented,
+    PutUserPermissionsBoundary Identity implemented,
+    PutUserPolicy Identity implemented,
+    RemoveUserFromGroup Identity implemented,
+    SetDefaultPolicyVersion Identity implemented,
+    TagPolicy Identity implemented,
+    TagRole Identity implemented,
+    TagUser Identity implemented,
+    UntagPolicy Identity implemented,
+    UntagRole Identity implemented,
+    UntagUser Identity implemented,
+    UpdateAccessKey Identity implemented,
+    UpdateAssumeRolePolicy Identity implemented,
+    UpdateGroup Identity implemented,
+    UpdateRole Identity implemented,
+    UpdateRoleDescription Identity implemented,
+    UpdateUser Identity implemented,
+};
+
+/// The operations of STS's API 2011-06-15 that are offered and need a permission, by name. `GetCallerIdentity` and
+/// `GetSessionToken` need none.
+pub const STS_OPERATIONS: [OperationInfo; 1] = table! { "sts":
+    AssumeRole Identity implemented,
+};
+
 /// The operation of CodeBuild with that name.
 #[must_use]
 pub fn codebuild_operation(name: &str) -> Option<&'static OperationInfo> {
@@ -205,6 +286,12 @@ pub fn kiln_operation(name: &str) -> Option<&'static OperationInfo> {
 #[must_use]
 pub fn kms_operation(name: &str) -> Option<&'static OperationInfo> {
     find(&KMS_OPERATIONS, name)
+}
+
+/// The operation of IAM with that name.
+#[must_use]
+pub fn iam_operation(name: &str) -> Option<&'static OperationInfo> {
+    find(&IAM_OPERATIONS, name)
 }
 
 fn find(table: &'static [OperationInfo], name: &str) -> Option<&'static OperationInfo> {
@@ -313,7 +400,9 @@ mod tests {
 
     #[test]
     fn tables_are_sorted_and_found_by_name() {
-        for table in [OPERATIONS.as_slice(), KILN_OPERATIONS.as_slice(), KMS_OPERATIONS.as_slice()] {
+        for table in
+            [OPERATIONS.as_slice(), KILN_OPERATIONS.as_slice(), KMS_OPERATIONS.as_slice(), IAM_OPERATIONS.as_slice()]
+        {
             assert!(table.is_sorted_by(|a, b| a.name < b.name));
         }
         let start = codebuild_operation("StartBuild").unwrap();

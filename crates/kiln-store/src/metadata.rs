@@ -20,6 +20,7 @@ mod access;
 mod builds;
 mod check;
 mod error;
+mod iam;
 mod kms;
 mod listing;
 mod objects;
@@ -46,10 +47,10 @@ pub use self::{
     error::OpenError,
     listing::ListQuery,
     records::{
-        AccessKeyRecord, ActiveBuilds, BucketRecord, BucketUsage, BuildKey, BuildRecord, BuildState, KeyVersionRecord,
-        KeyVersionState, KmsAliasRecord, KmsGrantRecord, KmsKeyRecord, KmsKeyState, ListedVersionRecord, Listing,
-        ObjectRecord, Order, PartRecord, ProjectKey, ProjectRecord, ProjectSort, SourceCredentialRecord, TokenRecord,
-        UploadRecord,
+        AccessKeyRecord, ActiveBuilds, BucketRecord, BucketUsage, BuildKey, BuildRecord, BuildState, IamKind, IamLink,
+        IamRecord, KeyVersionRecord, KeyVersionState, KmsAliasRecord, KmsGrantRecord, KmsKeyRecord, KmsKeyState,
+        ListedVersionRecord, Listing, ObjectRecord, Order, PartRecord, ProjectKey, ProjectRecord, ProjectSort,
+        SourceCredentialRecord, TokenRecord, UploadRecord,
     },
     view::{Tx, View},
 };

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Args;
-use kiln_api::{Api, BucketPolicies, Listener, State, Tls};
+use kiln_api::{Api, Listener, State, Tls};
 use kiln_core::{Core, Parts};
 use kiln_model::Timestamp;
 use kiln_store::{BlobError, Blobs, DataLock, Keys, Logs, Metadata, RemoteBucket, remote::RemoteSettings};
@@ -32,13 +32,15 @@ use crate::{
     papers::Server,
 };
 
+mod access;
 mod account;
 pub(crate) mod config;
 mod log;
 mod notify;
 mod runners;
 
-use account::Account;
+use access::Access;
+use account::{Account, AccountKeys};
 use config::{BlobsIn, Machine, Problems, Raw, Settings};
 use runners::ServerRunners;
 
@@ -177,7 +179,7 @@ async fn serve(settings: Settings, tls: Option<Tls>, app: &App) -> anyhow::Resul
     let metadata = Metadata::open(&app.data)?;
     let now_ms = i64::try_from(app.clock.wall_ns() / 1_000_000).unwrap_or(i64::MAX);
     let keys = Keys::open(&app.data.join("keys"), &metadata, now_ms).context("the encryption keys cannot be used")?;
-    let Account { keys: access_keys, new_root } = account::open(&app.data, &settings.home, &metadata, &keys, now_ms)?;
+    let Account { new_root } = account::open(&app.data, &settings.home, &metadata, &keys, now_ms)?;
     let blobs = open_blobs(&settings.blobs, &app.data, keys.clone()).context("stored objects cannot be used")?;
     let logs = Logs::open(&app.data.join("logs")).context("stored logs cannot be used")?;
     let runners = ServerRunners::new(&app.data, app.environment.runner.clone()).context("cannot watch for builds")?;
@@ -191,7 +193,11 @@ async fn serve(settings: Settings, tls: Option<Tls>, app: &App) -> anyhow::Resul
     config.tls = tls;
     let readiness = config.readiness.clone();
     let (stop, mut stopping) = watch::channel(false);
-    let api = Api { service: Arc::new(core.clone()), keys: Arc::new(access_keys), authorizer: BucketPolicies };
+    let api = Api {
+        service: Arc::new(core.clone()),
+        keys: Arc::new(AccountKeys(core.clone())),
+        authorizer: Access(core.clone()),
+    };
     let serving = tokio::spawn(kiln_api::serve(vec![Listener::Tcp(listener)], config, api, async move {
         stopping.wait_for(|stopping| *stopping).await.ok();
     }));

@@ -132,6 +132,7 @@ impl<S: Service, K: Keys, A: Authorizer> Call<S, K, A> {
             account: &self.context.caller.account,
             is_management: need.is_management(),
             keys: &keys,
+            input: &[],
         };
         let caller = (!self.is_anonymous).then_some(&self.context.caller);
         let denied = |error: ApiError| S3Error::new(S3Code::AccessDenied, error.message);

@@ -164,7 +164,7 @@ async fn who_am_i() {
         (query.method, query.target) = (method, "/?Action=GetCallerIdentity&Version=2011-06-15".to_owned());
         assert!(world.ask(query).await.text().contains("<Account>000000000000</Account>"), "{method}");
     }
-    let mut assume = Message::form("Action=AssumeRole&Version=2011-06-15");
+    let mut assume = Message::form("Action=GetFederationToken&Version=2011-06-15");
     assume.region = "us-east-1";
     let reply = world.ask(assume).await;
     assert_eq!(reply.status, 400);
@@ -188,10 +188,10 @@ async fn services_that_are_not_here_say_so_in_their_own_way() {
     let mut logs = list().with("X-Amz-Target", "Logs_20140328.GetLogEvents");
     logs.service = "logs";
     world.ask(logs).await.refused("UnknownOperationException", "the service 'logs' is not available");
-    let mut iam = Message::form("Action=ListUsers&Version=2010-05-08");
-    iam.service = "iam";
-    let reply = world.ask(iam).await;
-    assert!(reply.text().contains("<Code>InvalidAction</Code><Message>the service 'iam' is not"), "{}", reply.text());
+    let mut topics = Message::form("Action=ListTopics&Version=2010-03-31");
+    topics.service = "sns";
+    let reply = world.ask(topics).await;
+    assert!(reply.text().contains("<Code>InvalidAction</Code><Message>the service 'sns' is not"), "{}", reply.text());
     let mut express = Message::get("/bucket/key%20?versionId=1");
     express.service = "s3express";
     let reply = world.ask(express).await;

@@ -6,6 +6,7 @@ mod authentication;
 mod client;
 mod fake;
 mod handlers;
+mod identities;
 mod limits;
 mod malformed;
 mod objects;

@@ -28,7 +28,7 @@ use crate::{
 pub(crate) struct FakeKeys;
 
 impl Keys for FakeKeys {
-    async fn lookup(&self, access_key_id: &str) -> Result<Option<KnownKey>, ApiError> {
+    async fn lookup(&self, access_key_id: &str, _: Option<&str>) -> Result<Option<KnownKey>, ApiError> {
         let name = match access_key_id {
             ROOT | SESSION => "root",
             ALICE => "user/alice",
@@ -45,6 +45,8 @@ impl Keys for FakeKeys {
                 arn: format!("arn:aws:iam::000000000000:{name}"),
                 name: name.to_owned(),
                 access_key_id: access_key_id.to_owned(),
+                user_id: if name == "root" { "000000000000" } else { "AIDAALICE" }.to_owned(),
+                session: None,
             },
         }))
     }

@@ -1,5 +1,6 @@
-//! Resource policies. They are kept and answered; who may do what is decided elsewhere.
+//! Resource policies. They are checked, kept and answered; who may do what is decided with them in [`crate::iam`].
 
+use kiln_iam::policy::{Kind, Policy};
 use kiln_model::{
     ApiError,
     codebuild::{
@@ -25,9 +26,7 @@ impl<R: Runners> Core<R> {
 
     pub(super) async fn put_policy(&self, input: PutResourcePolicyInput) -> Result<PutResourcePolicyOutput, ApiError> {
         let name = self.policy_project(&input.resource_arn)?;
-        if !serde_json::from_str::<serde_json::Value>(&input.policy).is_ok_and(|policy| policy.is_object()) {
-            return Err(ApiError::invalid_input("policy is not a JSON document"));
-        }
+        Policy::parse(Kind::Project, &input.policy).map_err(|error| ApiError::invalid_input(error.to_string()))?;
         let (arn, policy) = (input.resource_arn.clone(), input.policy);
         let work = self.inner.transact(move |tx| {
             if tx.project(&name)?.is_none() {

@@ -43,6 +43,13 @@ struct Stored {
     cache_generation: u64,
 }
 
+/// The tags of a project, if there is one of that name.
+pub(crate) fn tags(view: &View<'_>, name: &str) -> Result<Vec<(String, String)>, StoreError> {
+    let Some(record) = view.project(name)? else { return Ok(Vec::new()) };
+    let tags = parse(&record)?.project.tags;
+    Ok(tags.into_iter().map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default())).collect())
+}
+
 fn parse(record: &ProjectRecord) -> Result<Stored, StoreError> {
     let stored: Stored = serde_json::from_str(&record.doc)
         .map_err(|e| StoreError::Invalid(format!("the record of project {} cannot be read: {e}", record.name)))?;

@@ -4,6 +4,7 @@
 
 mod builds;
 mod fake;
+mod identities;
 mod keys;
 mod objects;
 mod place;

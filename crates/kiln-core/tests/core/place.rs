@@ -43,6 +43,8 @@ pub(crate) fn context() -> Context {
             arn: "arn:aws:iam::000000000000:root".to_owned(),
             name: "root".to_owned(),
             access_key_id: "AKIAEXAMPLE".to_owned(),
+            user_id: "000000000000".to_owned(),
+            session: None,
         },
         region: "us-east-1".to_owned(),
         request_id: "request".to_owned(),

@@ -91,6 +91,19 @@ impl Policy {
         self.statements.iter().filter_map(|statement| statement.principal.as_ref()).flat_map(|all| &all.entries)
     }
 
+    /// The same without the users, roles and sessions whose ARNs are not to be taken for the ones that it means: those
+    /// were deleted, and others have their names now.
+    #[must_use]
+    pub fn naming_only(&self, is_meant: impl Fn(&str) -> bool) -> Self {
+        let mut policy = self.clone();
+        for statement in &mut policy.statements {
+            if let Some(principal) = &mut statement.principal {
+                principal.entries.retain(|entry| !matches!(entry, Entry::Arn(arn) if !is_meant(arn)));
+            }
+        }
+        policy
+    }
+
     /// The texts of `Resource` and `NotResource`: a bucket's policy may name the bucket and its objects only.
     pub fn resources(&self) -> impl Iterator<Item = &str> {
         let lists = self.statements.iter().filter_map(|statement| statement.resources.as_ref());

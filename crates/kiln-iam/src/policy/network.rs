@@ -22,12 +22,15 @@ impl Network {
         (bits <= all).then_some(Self { address, bits })
     }
 
-    pub(super) fn contains(self, address: IpAddr) -> bool {
+    /// `None`: they are of different versions.
+    pub(super) fn contains(self, address: IpAddr) -> Option<bool> {
         let same = |left: u128, right: u128, all: u32| (left ^ right).checked_shr(all - self.bits).unwrap_or(0) == 0;
         match (self.address, address) {
-            (IpAddr::V4(network), IpAddr::V4(address)) => same(network.to_bits().into(), address.to_bits().into(), 32),
-            (IpAddr::V6(network), IpAddr::V6(address)) => same(network.to_bits(), address.to_bits(), 128),
-            _ => false,
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                Some(same(network.to_bits().into(), address.to_bits().into(), 32))
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => Some(same(network.to_bits(), address.to_bits(), 128)),
+            _ => None,
         }
     }
 }
@@ -56,8 +59,8 @@ mod tests {
             ("10.0.0.0/8", "::ffff:10.0.0.1", "::ffff:11.0.0.1"),
         ] {
             let range = Network::parse(range).unwrap();
-            assert!(range.contains(address(inside).unwrap()), "{range:?} {inside}");
-            assert!(!range.contains(address(outside).unwrap()), "{range:?} {outside}");
+            assert_eq!(range.contains(address(inside).unwrap()), Some(true), "{range:?} {inside}");
+            assert_ne!(range.contains(address(outside).unwrap()), Some(true), "{range:?} {outside}");
         }
         for wrong in
             ["", "10.0.0.0/33", "10.0.0/8", "::/129", "10.0.0.0/", "10.0.0.0/+8", "10.0.0.0/8/8", "*", "010.0.0.1"]

@@ -147,6 +147,12 @@ impl Claim {
         &self.access_key_id
     }
 
+    /// The session token that the request brings along.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_ref().map(|token| token.as_str())
+    }
+
     /// The scope of the signature.
     #[must_use]
     pub fn scope(&self) -> &Scope {

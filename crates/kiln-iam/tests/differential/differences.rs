@@ -3,8 +3,9 @@
 //! Where Kiln knows more than the oracle, the generator keeps away from it, since there is nothing to compare:
 //!
 //! * In policies of the version 2008-10-17 the oracle expands variables; to AWS and Kiln they are text.
-//! * It does not know `${$}`, dates that are a year alone or seconds since 1970, the addresses `::ffff:a.b.c.d`, nor that
-//!   root needs no policy (it is given one that allows everything). `?` is to it half of a character beyond U+FFFF.
+//! * It does not know `${$}`, nor `${*}` and `${?}` in `StringEquals`, dates that are a year alone or seconds since 1970,
+//!   the addresses `::ffff:a.b.c.d`, nor that root needs no policy (it is given one that allows everything). `?` is to it
+//!   half of a character beyond U+FFFF.
 //! * It matches the names of operators without regard to case, and `Null` with both values; Kiln refuses to store those.
 
 use kiln_iam::policy::{Decision, Layer, Principal, Reason};
@@ -21,12 +22,7 @@ pub(crate) fn reason(case: &Case, ours: &Decision) -> Option<&'static str> {
         return Some("a federated session has nothing without a policy");
     }
     let Reason::Denied(layer) = ours.reason else {
-        let doubtful = |statement: &&Value| statement["Effect"] == "Allow" && statement.get("NotResource").is_some();
-        let mut doubtful = case.statements().filter(doubtful);
-        return doubtful.find_map(|statement| match statement["NotResource"].to_string().contains("${") {
-            true => Some("all but a variable without a value is not allowed"),
-            false => has_open_type(statement).then_some(OPEN_TYPE),
-        });
+        return case.statements().filter(|statement| statement["Effect"] == "Allow").find_map(does_not_allow);
     };
     let cited = ours.statement.as_ref()?;
     let policy = match layer {
@@ -56,12 +52,34 @@ pub(crate) fn reason(case: &Case, ours: &Decision) -> Option<&'static str> {
             if value.is_none() && operator.starts_with("ForAnyValue:") && operator.ends_with("IfExists") {
                 return Some("ForAnyValue with IfExists and no value: sources disagree");
             }
+            if operator.contains("NotIpAddress") {
+                return Some("NotIpAddress denies an address of the other version");
+            }
             if operator.contains("Not") && keys[key].to_string().contains("${") {
                 return Some("a negated operator holds for a variable without a value");
             }
         }
     }
     None
+}
+
+/// Why Kiln does not take a statement for one that allows, where the oracle does.
+fn does_not_allow(statement: &Value) -> Option<&'static str> {
+    if statement.get("NotResource").is_some() {
+        if statement["NotResource"].to_string().contains("${") {
+            return Some("all but a variable without a value is not allowed");
+        }
+        if has_open_type(statement) {
+            return Some(OPEN_TYPE);
+        }
+    }
+    let conditions = statement.get("Condition").and_then(Value::as_object)?;
+    conditions.iter().filter(|(operator, _)| operator.contains("Not")).find_map(|(operator, keys)| {
+        if operator.contains("NotIpAddress") {
+            return Some("NotIpAddress does not allow an address of the other version");
+        }
+        keys.to_string().contains("${").then_some("a negated operator does not allow for a variable without a value")
+    })
 }
 
 fn has_open_type(statement: &Value) -> bool {

@@ -293,7 +293,12 @@ impl Generator {
             _ => self.pick(values(kind)).to_owned(),
         };
         match kind {
-            Type::Text | Type::Texts if has_variables && self.chance(12) => json!(self.variable()),
+            Type::Text | Type::Texts if has_variables && self.chance(12) => {
+                // What is compared as it stands needs no escape, and the oracle knows none there.
+                let variable = self.variable();
+                let is_escape = variable.starts_with("${*}") || variable.starts_with("${?}");
+                json!(if is_escape && !operator.contains("Like") { near } else { variable })
+            }
             Type::Text | Type::Texts if self.chance(25) => json!(self.starred(&near)),
             Type::Number if self.chance(30) => serde_json::from_str(&near).unwrap(),
             Type::Bool if self.chance(30) => json!(near == "true"),

@@ -4,16 +4,18 @@
 //! service's ([`crate::project`], [`crate::effective`]).
 
 mod codebuild;
+mod iam;
 mod kiln;
 mod kms;
 mod s3;
 
 use std::{future::Future, io};
 
-use crate::arn::Home;
+use crate::{Timestamp, arn::Home};
 
 pub use self::{
     codebuild::CodeBuild,
+    iam::Iam,
     kiln::{ArtifactContent, DebugConnection, KilnService},
     kms::Kms,
     s3::Objects,
@@ -30,6 +32,19 @@ pub struct Caller {
     pub name: String,
     /// Access key that signed.
     pub access_key_id: String,
+    /// `AIDA…` of a user, `AROA…:<session>` of a role's session, the account of its root: never another's.
+    pub user_id: String,
+    /// The session that the key is of; `None` for a key that lasts.
+    pub session: Option<Session>,
+}
+
+/// What is known of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// When it began.
+    pub issued: Timestamp,
+    /// The policies that limit it; `None` if it was made without.
+    pub policies: Option<Vec<String>>,
 }
 
 /// What surrounds a request.
@@ -64,6 +79,6 @@ pub trait ByteSink: Send + 'static {
 }
 
 /// Everything that a front end needs of the service.
-pub trait Service: CodeBuild + KilnService + Objects + Kms {}
+pub trait Service: CodeBuild + Iam + KilnService + Kms + Objects {}
 
-impl<S: CodeBuild + KilnService + Objects + Kms> Service for S {}
+impl<S: CodeBuild + Iam + KilnService + Kms + Objects> Service for S {}

@@ -131,6 +131,15 @@ impl View<'_> {
         self.row(&sql, [id], map_access_key)?.map(|row| self.verified_access_key(row)).transpose()
     }
 
+    /// The access keys of a user, by id.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn access_keys_of(&self, user_arn: &str) -> Result<Vec<AccessKeyRecord>, StoreError> {
+        let sql = format!("SELECT {ACCESS_KEY_COLUMNS} FROM access_keys WHERE user_arn = ?1 ORDER BY id");
+        self.rows(&sql, [user_arn], map_access_key)?.into_iter().map(|row| self.verified_access_key(row)).collect()
+    }
+
     /// All access keys, by id.
     ///
     /// # Errors

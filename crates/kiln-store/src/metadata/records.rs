@@ -405,3 +405,95 @@ pub struct BucketUsage {
     /// Bytes of their parts.
     pub upload_bytes: u64,
 }
+
+/// What an entity of IAM is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IamKind {
+    /// A user.
+    User,
+    /// A group of users.
+    Group,
+    /// A role.
+    Role,
+    /// A managed policy.
+    Policy,
+}
+
+impl IamKind {
+    pub(super) const fn column(self) -> i64 {
+        match self {
+            Self::User => 0,
+            Self::Group => 1,
+            Self::Role => 2,
+            Self::Policy => 3,
+        }
+    }
+
+    pub(super) const fn from_column(column: i64) -> Option<Self> {
+        match column {
+            0 => Some(Self::User),
+            1 => Some(Self::Group),
+            2 => Some(Self::Role),
+            3 => Some(Self::Policy),
+            _ => None,
+        }
+    }
+
+    /// As messages and ARNs name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Group => "group",
+            Self::Role => "role",
+            Self::Policy => "policy",
+        }
+    }
+}
+
+/// What an entity of IAM may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IamLink {
+    /// A managed policy, by its ARN.
+    Policy,
+    /// A permissions boundary, by the policy's ARN.
+    Boundary,
+    /// A user: a group, by its id.
+    Group,
+}
+
+impl IamLink {
+    pub(super) const fn column(self) -> i64 {
+        match self {
+            Self::Policy => 0,
+            Self::Boundary => 1,
+            Self::Group => 2,
+        }
+    }
+
+    pub(super) const fn from_column(column: i64) -> Option<Self> {
+        match column {
+            0 => Some(Self::Policy),
+            1 => Some(Self::Boundary),
+            2 => Some(Self::Group),
+            _ => None,
+        }
+    }
+}
+
+/// A user, group, role or managed policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IamRecord {
+    /// Never given to another.
+    pub id: String,
+    /// What it is.
+    pub kind: IamKind,
+    /// Its name; unique within its kind without regard to case.
+    pub name: String,
+    /// Begins and ends with `/`.
+    pub path: String,
+    /// Creation.
+    pub created_ms: i64,
+    /// Everything else.
+    pub doc: String,
+}

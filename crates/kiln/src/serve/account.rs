@@ -1,15 +1,17 @@
 //! The account of a data directory: its root access key, what the first start makes, and the keys that sign requests.
 
-use std::{collections::HashMap, path::Path};
+use std::path::Path;
 
 use anyhow::Context as _;
 use kiln_api::KnownKey;
-use kiln_iam::sigv4::{Key, SecretKey};
-use kiln_model::{ApiError, arn::Home, service::Caller};
+use kiln_core::{Core, runners::Runners};
+use kiln_iam::sigv4::{Key, SecretKey, Session};
+use kiln_model::{ApiError, arn::Home};
 use kiln_store::{
     Keys, Metadata,
     metadata::{AccessKeyRecord, BucketRecord},
 };
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::{exit::usage, papers};
@@ -36,19 +38,25 @@ pub(crate) fn default_role(home: &Home) -> String {
     format!("arn:aws:iam::{}:role/kiln-default-build-role", home.account)
 }
 
-/// The access keys of the service, all in memory.
+/// The access keys of the service: those of its records, and those of sessions.
 #[derive(Clone)]
-pub(crate) struct AccountKeys(HashMap<String, KnownKey>);
+pub(crate) struct AccountKeys<R>(pub(crate) Core<R>);
 
-impl kiln_api::Keys for AccountKeys {
-    async fn lookup(&self, access_key_id: &str) -> Result<Option<KnownKey>, ApiError> {
-        Ok(self.0.get(access_key_id).cloned())
+impl<R: Runners> kiln_api::Keys for AccountKeys<R> {
+    async fn lookup(&self, access_key_id: &str, token: Option<&str>) -> Result<Option<KnownKey>, ApiError> {
+        let Some(found) = self.0.credential(access_key_id, token)? else { return Ok(None) };
+        let session = found.session.map(|(token, expires)| Session {
+            token: Zeroizing::new(token.expose().to_owned()),
+            // An end that no clock can show is one in the past.
+            expires: OffsetDateTime::from_unix_timestamp(expires.millis() / 1000).unwrap_or(OffsetDateTime::UNIX_EPOCH),
+        });
+        let secret = SecretKey::new(found.secret.expose().to_owned());
+        Ok(Some(KnownKey { key: Key { secret, session }, caller: found.caller }))
     }
 }
 
 /// What [`open`] found or made.
 pub(crate) struct Account {
-    pub(crate) keys: AccountKeys,
     /// The root's key, when this start has made it: to be shown this once.
     pub(crate) new_root: Option<(String, SecretKey)>,
 }
@@ -73,26 +81,16 @@ pub(crate) fn open(data: &Path, home: &Home, metadata: &Metadata, keys: &Keys, n
         Some(_) => None,
         None => Some(make(data, home, metadata, keys, now_ms)?),
     };
-    let mut known = HashMap::new();
-    for record in metadata.read(|view| view.access_keys())? {
-        let secret = keys.open_small(PURPOSE, &record.id, &record.sealed).context("an access key cannot be opened")?;
-        let secret = String::from_utf8(secret.to_vec()).context("an access key cannot be opened")?;
-        let caller = Caller {
-            account: home.account.clone(),
-            arn: record.user_arn,
-            name: record.name,
-            access_key_id: record.id.clone(),
-        };
-        known.insert(record.id, KnownKey { key: Key { secret: SecretKey::new(secret), session: None }, caller });
-    }
     // A backup that was brought back has the key in its records alone.
     if let Some(id) = root
-        && let Some(known) = known.get(&id)
         && !papers::root_key_path(data).exists()
+        && let Some(record) = metadata.read(|view| view.access_key(&id))?
     {
-        papers::write_root_key(data, &id, &known.key.secret)?;
+        let secret = keys.open_small(PURPOSE, &id, &record.sealed).context("an access key cannot be opened")?;
+        let secret = String::from_utf8(secret.to_vec()).context("an access key cannot be opened")?;
+        papers::write_root_key(data, &id, &SecretKey::new(secret))?;
     }
-    Ok(Account { keys: AccountKeys(known), new_root })
+    Ok(Account { new_root })
 }
 
 /// The first start: the root's key, the bucket for sources, the settings, in one transaction. The key's file comes before

@@ -138,7 +138,7 @@ fn keys_of_several_values() {
 /// Where sources disagree or a value cannot be read, nothing is allowed, and what is denied stays denied.
 #[test]
 fn what_is_unclear_is_denied() {
-    let cases: [(&str, Value, &[&str]); 9] = [
+    let cases: [(&str, Value, &[&str]); 10] = [
         ("ForAnyValue:StringEqualsIfExists", json!("a"), &[]),
         ("StringEquals", json!("a"), &["a", "b"]),
         ("StringNotEquals", json!("a"), &["a", "b"]),
@@ -147,6 +147,7 @@ fn what_is_unclear_is_denied() {
         ("DateLessThan", json!("2027"), &["tomorrow"]),
         ("Bool", json!("false"), &["no"]),
         ("NotIpAddress", json!("10.0.0.0/8"), &["localhost"]),
+        ("NotIpAddress", json!(["10.0.0.0/8", "2001:db8::/32"]), &["2001:db9::1"]),
         ("ArnNotLike", json!("arn:aws:iam::1:role/x"), &["x"]),
     ];
     for (operator, wanted, values) in cases {

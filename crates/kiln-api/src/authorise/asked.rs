@@ -1,0 +1,327 @@
+//! What a call of a JSON or query service asks for: on which resources, with which condition keys (`api.md` 7.1, 7.2).
+
+use std::collections::BTreeMap;
+
+use kiln_iam::policy::table::{Operation as Row, table};
+use kiln_model::{BuildId, arn::Home, service::Caller};
+use serde_json::Value;
+
+use crate::query::Form;
+
+/// A permission that a call needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Needed {
+    /// E.g. `codebuild:StartBuild`.
+    pub(crate) action: String,
+    /// ARN; `None` for nothing in particular.
+    pub(crate) resource: Option<String>,
+    /// Condition keys: several values under one name for a key that may have several.
+    pub(crate) keys: Vec<(String, String)>,
+}
+
+/// The permissions that a call of CodeBuild or of the Kiln API needs.
+pub(crate) fn of_json(service: &str, operation: &str, input: &Value, home: &Home) -> Vec<Needed> {
+    let Some(row) = table().operation(service, operation) else { return Vec::new() };
+    let Some(own) = row.when(None) else { return Vec::new() };
+    let keys = keys(operation, input, &own.keys);
+    let resources = if own.resources.is_empty() { Vec::new() } else { resources(operation, input, home) };
+    let needed = |resource| Needed { action: own.action.to_owned(), resource, keys: keys.clone() };
+    let mut all: Vec<Needed> = match resources.is_empty() {
+        // The input is wrong, or names nothing: whoever may do it on anything is told what is wrong.
+        true => vec![needed(None)],
+        false => resources.into_iter().map(|resource| needed(Some(resource))).collect(),
+    };
+    all.extend(passed(row, input, home));
+    all
+}
+
+/// The permissions that a call of IAM needs. What it is about has its name here; its path, which permissions are written
+/// with, is for the service to find.
+pub(crate) fn of_iam(operation: &str, form: &Form, caller: &Caller, home: &Home) -> Vec<Needed> {
+    let Some(own) = table().operation("iam", operation).and_then(|row| row.when(None)) else { return Vec::new() };
+    let arn = |kind: &str, name: &str| format!("arn:{}:iam::{}:{kind}/{name}", home.partition(), home.account);
+    let named = |kind: &str, parameter: &str| {
+        let path = form.get("Path").unwrap_or("/").trim_start_matches('/');
+        form.get(parameter).map(|name| arn(kind, &format!("{path}{name}")))
+    };
+    let resource = match own.resources.first().copied() {
+        // Who names nobody means themselves.
+        Some("iam-user") => {
+            named("user", "UserName").or_else(|| caller.arn.contains(":user/").then(|| caller.arn.clone()))
+        }
+        Some("iam-group") => named("group", "GroupName"),
+        Some("iam-role") => named("role", "RoleName"),
+        Some("iam-policy") => form.get("PolicyArn").map(str::to_owned).or_else(|| named("policy", "PolicyName")),
+        _ => None,
+    };
+    let mut keys = Vec::new();
+    for (parameter, key) in [("PolicyArn", "iam:PolicyARN"), ("PermissionsBoundary", "iam:PermissionsBoundary")] {
+        if let Some(value) = form.get(parameter).filter(|_| own.keys.contains(&key)) {
+            keys.push((key.to_owned(), value.to_owned()));
+        }
+    }
+    for tag in form.tags().unwrap_or_default() {
+        keys.push((format!("aws:RequestTag/{}", tag.key), tag.value));
+        keys.push(("aws:TagKeys".to_owned(), tag.key));
+    }
+    keys.extend(form.list("TagKeys", "").into_iter().map(|key| ("aws:TagKeys".to_owned(), key)));
+    vec![Needed { action: own.action.to_owned(), resource, keys }]
+}
+
+/// Roles that a call hands over to builds.
+fn passed(row: &Row, input: &Value, home: &Home) -> Vec<Needed> {
+    let Some(pass) = row.when(Some("pass")) else { return Vec::new() };
+    let members = [
+        &input["serviceRole"],
+        &input["serviceRoleOverride"],
+        &input["buildBatchConfig"]["serviceRole"],
+        &input["buildBatchConfigOverride"]["serviceRole"],
+        &input["resourceAccessRole"],
+        &input["fleetServiceRole"],
+    ];
+    let roles = members.into_iter().filter_map(Value::as_str).filter(|role| !role.is_empty());
+    let keys = vec![("iam:PassedToService".to_owned(), "codebuild.amazonaws.com".to_owned())];
+    roles
+        .map(|role| Needed { action: pass.action.to_owned(), resource: Some(home.role_arn(role)), keys: keys.clone() })
+        .collect()
+}
+
+/// ARNs of what the input names: builds stand for their projects.
+fn resources(operation: &str, input: &Value, home: &Home) -> Vec<String> {
+    let texts = |member: &str| -> Vec<String> {
+        match &input[member] {
+            Value::String(text) => vec![text.clone()],
+            Value::Array(texts) => texts.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            _ => Vec::new(),
+        }
+    };
+    let project = |text: String| if text.starts_with("arn:") { text } else { home.project_arn(&text) };
+    let of_build = |text: &String| {
+        let id = home.local("build", text).unwrap_or(text);
+        id.parse::<BuildId>().ok().map(|id| home.project_arn(id.project()))
+    };
+    match operation {
+        "BatchGetProjects" => texts("names").into_iter().map(project).collect(),
+        "CreateProject" | "UpdateProject" | "DeleteProject" => texts("name").into_iter().map(project).collect(),
+        "UpdateProjectVisibility" => texts("projectArn"),
+        "PutResourcePolicy" | "GetResourcePolicy" | "DeleteResourcePolicy" => texts("resourceArn"),
+        "BatchGetBuilds" | "BatchDeleteBuilds" => {
+            let mut projects: Vec<String> = texts("ids").iter().filter_map(of_build).collect();
+            projects.sort_unstable();
+            projects.dedup();
+            projects
+        }
+        "StopBuild" | "RetryBuild" | "DescribeBuild" | "GetBuildLog" | "GetBuildJournal" | "GetBuildArtifact"
+        | "DebugBuild" => texts("id").iter().filter_map(of_build).collect(),
+        _ => texts("projectName").into_iter().map(project).collect(),
+    }
+}
+
+/// The condition keys that the action has, as far as the input gives them values: `codebuild:` and the path of the
+/// member. Structures are there or not; what is in lists has several values, and one more key for each named item.
+fn keys(operation: &str, input: &Value, known: &[&'static str]) -> Vec<(String, String)> {
+    let mut found = BTreeMap::<String, Vec<String>>::new();
+    let mut add = |name: String, value: String| found.entry(name).or_default().push(value);
+    if let Some(tags) = input["tags"].as_array() {
+        for tag in tags {
+            let (Some(key), value) = (tag["key"].as_str(), tag["value"].as_str().unwrap_or_default()) else { continue };
+            add(format!("aws:RequestTag/{key}"), value.to_owned());
+            add("aws:TagKeys".to_owned(), key.to_owned());
+        }
+    }
+    let is_start = matches!(operation, "StartBuild" | "StartBuildBatch");
+    for (member, value) in input.as_object().into_iter().flatten() {
+        let path = if is_start { overridden(member) } else { member.clone() };
+        walk(&path, value, &mut add);
+    }
+    let is_known = |name: &str| {
+        known.iter().any(|form| match form.split_once("${") {
+            None => form.eq_ignore_ascii_case(name),
+            Some((before, rest)) => {
+                let after = rest.split_once('}').map_or("", |(_, after)| after);
+                name.len() > before.len() + after.len() && name.starts_with(before) && name.ends_with(after)
+            }
+        })
+    };
+    found.retain(|name, _| is_known(name));
+    found.into_iter().flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value))).collect()
+}
+
+/// Where a member of `StartBuild` stands in the project.
+fn overridden(member: &str) -> String {
+    let plain = member.strip_suffix("Override").unwrap_or(member);
+    match plain {
+        "buildspec" | "insecureSsl" => format!("source.{plain}"),
+        "sourceType" => "source.type".to_owned(),
+        "sourceLocation" => "source.location".to_owned(),
+        "sourceAuth" => "source.auth".to_owned(),
+        "buildStatusConfig" => "source.buildStatusConfig".to_owned(),
+        "image"
+        | "computeType"
+        | "certificate"
+        | "privilegedMode"
+        | "registryCredential"
+        | "imagePullCredentialsType"
+        | "environmentVariables"
+        | "fleet" => format!("environment.{plain}"),
+        "environmentType" => "environment.type".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+fn walk(path: &str, value: &Value, add: &mut impl FnMut(String, String)) {
+    let name = format!("codebuild:{path}");
+    match value {
+        Value::Null => {}
+        // Whether there is one is asked, never what is in it.
+        Value::String(_) if path.ends_with("buildspec") => add(name, "true".to_owned()),
+        Value::String(text) => add(name, text.clone()),
+        Value::Bool(value) => add(name, value.to_string()),
+        Value::Number(number) => add(name, number.to_string()),
+        Value::Object(members) => {
+            add(name, "true".to_owned());
+            for (member, value) in members {
+                walk(&format!("{path}.{member}"), value, add);
+            }
+        }
+        Value::Array(items) => {
+            if items.iter().any(Value::is_object) {
+                add(name, "true".to_owned());
+            }
+            for item in items {
+                in_list(path, item, add);
+            }
+        }
+    }
+}
+
+/// An item of a list: its members have a value in the list's keys, and keys of their own under the item's name.
+fn in_list(path: &str, item: &Value, add: &mut impl FnMut(String, String)) {
+    let Some(members) = item.as_object() else {
+        return walk(path, item, add);
+    };
+    let identifiers = ["sourceIdentifier", "artifactIdentifier", "identifier", "name"];
+    let identifier = identifiers.iter().find_map(|member| members.get(*member).and_then(Value::as_str));
+    for (member, value) in members {
+        walk(&format!("{path}.{member}"), value, add);
+        if let Some(identifier) = identifier {
+            walk(&format!("{path}/{identifier}.{member}"), value, add);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn home() -> Home {
+        Home { region: "us-east-1".to_owned(), account: "000000000000".to_owned() }
+    }
+
+    fn needed(operation: &str, input: Value) -> Vec<Needed> {
+        of_json("codebuild", operation, &input, &home())
+    }
+
+    fn values<'a>(needed: &'a Needed, key: &str) -> Vec<&'a str> {
+        needed.keys.iter().filter(|(name, _)| name == key).map(|(_, value)| value.as_str()).collect()
+    }
+
+    #[test]
+    fn builds_stand_for_their_projects() {
+        let uuid = "11111111-2222-3333-4444-555555555555";
+        let ids = json!({ "ids": [format!("a:{uuid}"), format!("arn:aws:codebuild:us-east-1:000000000000:build/b:{uuid}"), format!("a:{uuid}")] });
+        let resources: Vec<_> = needed("BatchGetBuilds", ids).into_iter().filter_map(|one| one.resource).collect();
+        assert_eq!(resources, [home().project_arn("a"), home().project_arn("b")]);
+        let stop = needed("StopBuild", json!({ "id": format!("a:{uuid}") }));
+        assert_eq!(stop[0].resource, Some(home().project_arn("a")));
+        for wrong in [json!({}), json!({ "ids": ["x"] }), json!({ "ids": 5 }), json!([])] {
+            assert_eq!(needed("BatchGetBuilds", wrong)[0].resource, None);
+        }
+        let projects = needed("BatchGetProjects", json!({ "names": ["a", home().project_arn("b")] }));
+        assert_eq!(projects.len(), 2);
+        assert_eq!(needed("ListBuilds", json!({}))[0].resource, None);
+        assert_eq!(of_json("kiln", "DescribeQueue", &json!({ "id": "x" }), &home())[0].resource, None);
+    }
+
+    #[test]
+    fn calls_of_iam_name_what_they_are_about() {
+        let caller = Caller {
+            account: "000000000000".to_owned(),
+            arn: "arn:aws:iam::000000000000:user/x/alice".to_owned(),
+            name: "alice".to_owned(),
+            access_key_id: String::new(),
+            user_id: "AIDA".to_owned(),
+            session: None,
+        };
+        let one = |operation: &str, form: &str| {
+            let form = Form::parse(form).unwrap();
+            of_iam(operation, &form, &caller, &home()).remove(0)
+        };
+        let resource = |operation: &str, form: &str| one(operation, form).resource.unwrap_or_default();
+        assert_eq!(resource("CreateRole", "RoleName=r&Path=/a/"), "arn:aws:iam::000000000000:role/a/r");
+        assert_eq!(resource("GetRole", "RoleName=r"), "arn:aws:iam::000000000000:role/r");
+        assert_eq!(resource("CreateAccessKey", ""), caller.arn);
+        assert_eq!(resource("GetPolicy", "PolicyArn=arn:p"), "arn:p");
+        assert_eq!(resource("ListRoles", ""), "");
+        let attach = one("AttachRolePolicy", "RoleName=r&PolicyArn=arn:p");
+        assert_eq!(attach.resource.as_deref(), Some("arn:aws:iam::000000000000:role/r"));
+        assert_eq!(values(&attach, "iam:PolicyARN"), ["arn:p"]);
+        let tags = one("TagRole", "RoleName=r&Tags.member.1.Key=k&Tags.member.1.Value=v");
+        assert_eq!((values(&tags, "aws:RequestTag/k"), values(&tags, "aws:TagKeys")), (vec!["v"], vec!["k"]));
+    }
+
+    #[test]
+    fn overrides_are_the_members_of_the_project() {
+        let all = needed(
+            "StartBuild",
+            json!({
+                "projectName": "demo",
+                "buildspecOverride": "version: 0.2",
+                "computeTypeOverride": "BUILD_GENERAL1_LARGE",
+                "privilegedModeOverride": true,
+                "serviceRoleOverride": "arn:aws:iam::000000000000:role/other",
+                "environmentVariablesOverride": [{ "name": "STAGE", "value": "dev" }, { "name": "B", "value": "2" }],
+            }),
+        );
+        let start = &all[0];
+        assert_eq!(start.resource, Some(home().project_arn("demo")));
+        assert_eq!(values(start, "codebuild:source.buildspec"), ["true"]);
+        assert_eq!(values(start, "codebuild:environment.computeType"), ["BUILD_GENERAL1_LARGE"]);
+        assert_eq!(values(start, "codebuild:environment.privilegedMode"), ["true"]);
+        assert_eq!(values(start, "codebuild:environment.environmentVariables.name"), ["STAGE", "B"]);
+        assert_eq!(values(start, "codebuild:environment.environmentVariables/STAGE.value"), ["dev"]);
+        assert!(values(start, "codebuild:projectName").is_empty());
+        let pass = &all[1];
+        assert_eq!(
+            (pass.action.as_str(), pass.resource.as_deref()),
+            ("iam:PassRole", Some("arn:aws:iam::000000000000:role/other"))
+        );
+        assert_eq!(values(pass, "iam:PassedToService"), ["codebuild.amazonaws.com"]);
+        assert_eq!(needed("StartBuild", json!({ "projectName": "demo" })).len(), 1);
+    }
+
+    #[test]
+    fn projects_have_their_members_and_tags() {
+        let all = needed(
+            "CreateProject",
+            json!({
+                "name": "demo",
+                "serviceRole": "build",
+                "source": { "type": "GITHUB", "location": "https://x/y", "buildspec": "b" },
+                "secondarySources": [{ "sourceIdentifier": "s1", "location": "https://x/z", "type": "GITHUB" }],
+                "vpcConfig": { "vpcId": "vpc-1", "subnets": ["s-1", "s-2"] },
+                "tags": [{ "key": "Env", "value": "prod" }, { "key": "Team", "value": "a" }],
+            }),
+        );
+        let create = &all[0];
+        assert_eq!(values(create, "codebuild:source"), ["true"]);
+        assert_eq!(values(create, "codebuild:source.location"), ["https://x/y"]);
+        assert_eq!(values(create, "codebuild:secondarySources/s1.location"), ["https://x/z"]);
+        assert_eq!(values(create, "codebuild:vpcConfig.subnets"), ["s-1", "s-2"]);
+        assert_eq!(values(create, "aws:RequestTag/Env"), ["prod"]);
+        assert_eq!(values(create, "aws:TagKeys"), ["Env", "Team"]);
+        assert_eq!(all[1].resource.as_deref(), Some("arn:aws:iam::000000000000:role/build"));
+    }
+}

@@ -1,0 +1,157 @@
+//! What a request's access key is worth: lasting ones are records, those of sessions are in their tokens.
+//!
+//! A session's token is everything about it, sealed together with the id of its key: nothing is stored, and a token that
+//! was changed, or belongs to another key, opens to nothing.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use kiln_model::{
+    ApiError, Timestamp,
+    iam::Secret,
+    service::{Caller, Session},
+};
+use kiln_store::metadata::{AccessKeyRecord, IamKind};
+use serde::{Deserialize, Serialize};
+
+use super::{ID_LETTERS, SECRET_LETTERS, find, keys, random_text};
+use crate::{
+    core::{Core, Inner},
+    records::refuse,
+    runners::Runners,
+};
+
+/// What the token of a session is sealed for.
+const PURPOSE: &str = "sts.session";
+
+/// A token that is longer is none of Kiln's.
+const LONGEST_TOKEN: usize = 65_536;
+
+/// A key that a request was signed with.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    /// Its secret.
+    pub secret: Secret,
+    /// Whose it is.
+    pub caller: Caller,
+    /// Of a session: its token, and when it ends.
+    pub session: Option<(Secret, Timestamp)>,
+}
+
+/// What is sealed in a token.
+#[derive(Debug, Serialize, Deserialize)]
+struct Token {
+    version: u32,
+    secret: String,
+    arn: String,
+    name: String,
+    user_id: String,
+    issued_ms: i64,
+    expires_ms: i64,
+    policies: Option<Vec<String>>,
+}
+
+/// A session to make.
+pub(super) struct NewSession {
+    pub(super) arn: String,
+    pub(super) name: String,
+    pub(super) user_id: String,
+    pub(super) seconds: i64,
+    pub(super) policies: Option<Vec<String>>,
+}
+
+/// A session's key: id, secret, token, end.
+pub(super) struct Made {
+    pub(super) id: String,
+    pub(super) secret: Secret,
+    pub(super) token: Secret,
+    pub(super) expires: Timestamp,
+}
+
+impl<R: Runners> Inner<R> {
+    /// Makes the key of a session.
+    pub(super) fn make_session(&self, new: NewSession) -> Result<Made, ApiError> {
+        let failed = |error: &dyn std::fmt::Display| {
+            tracing::error!(error = %error, "a session cannot be sealed");
+            ApiError::internal("Kiln's keys failed; its log says why")
+        };
+        let (id, secret) = (random_text("ASIA", ID_LETTERS, 16), random_text("", SECRET_LETTERS, 40));
+        let issued_ms = self.now();
+        let token = Token {
+            version: 1,
+            secret: secret.clone(),
+            arn: new.arn,
+            name: new.name,
+            user_id: new.user_id,
+            issued_ms,
+            expires_ms: issued_ms.saturating_add(new.seconds.saturating_mul(1000)),
+            policies: new.policies,
+        };
+        let text = serde_json::to_vec(&token).map_err(|error| failed(&error))?;
+        let sealed = self.keys.seal_small(PURPOSE, &id, &text).map_err(|error| failed(&error))?;
+        Ok(Made {
+            id,
+            secret: Secret::new(secret),
+            token: Secret::new(STANDARD.encode(sealed)),
+            expires: Timestamp::from_millis(token.expires_ms),
+        })
+    }
+
+    fn session_credential(&self, id: &str, token: &str) -> Option<Credential> {
+        if token.len() > LONGEST_TOKEN {
+            return None;
+        }
+        let sealed = STANDARD.decode(token).ok()?;
+        let opened = self.keys.open_small(PURPOSE, id, &sealed).ok()?;
+        let read: Token = serde_json::from_slice(&opened).ok().filter(|read: &Token| read.version == 1)?;
+        let caller = Caller {
+            account: self.config.home.account.clone(),
+            arn: read.arn,
+            name: read.name,
+            access_key_id: id.to_owned(),
+            user_id: read.user_id,
+            session: Some(Session { issued: Timestamp::from_millis(read.issued_ms), policies: read.policies }),
+        };
+        let ends = Timestamp::from_millis(read.expires_ms);
+        Some(Credential {
+            secret: Secret::new(read.secret),
+            caller,
+            session: Some((Secret::new(token.to_owned()), ends)),
+        })
+    }
+
+    fn lasting_credential(&self, id: &str) -> Result<Option<Credential>, ApiError> {
+        let home = &self.config.home;
+        let found = self.metadata.read(|view| {
+            let Some(key) = view.access_key(id)?.filter(keys::is_active) else { return Ok(None) };
+            if key.user_arn.ends_with(":root") {
+                return Ok(Some((key, home.account.clone())));
+            }
+            // A user's key is worth nothing without the user.
+            Ok(find::by_arn(view, home, IamKind::User, &key.user_arn)?.map(|user| (key, user.id)))
+        });
+        let Some((key, user_id)) = found.map_err(|error| refuse(&error))? else { return Ok(None) };
+        let AccessKeyRecord { id, sealed, user_arn, name, .. } = key;
+        let opened = self.keys.open_small(keys::PURPOSE, &id, &sealed);
+        let secret = opened.ok().and_then(|secret| String::from_utf8(secret.to_vec()).ok());
+        let Some(secret) = secret else {
+            tracing::error!(access_key_id = id, "an access key cannot be opened");
+            return Err(ApiError::internal("Kiln's keys failed; its log says why"));
+        };
+        let caller =
+            Caller { account: home.account.clone(), arn: user_arn, name, access_key_id: id, user_id, session: None };
+        Ok(Some(Credential { secret: Secret::new(secret), caller, session: None }))
+    }
+}
+
+impl<R: Runners> Core<R> {
+    /// The key that a request was signed with; `None` when there is none, or when the token is not its own.
+    ///
+    /// # Errors
+    /// When the store or the encryption keys fail.
+    pub fn credential(&self, access_key_id: &str, token: Option<&str>) -> Result<Option<Credential>, ApiError> {
+        match token {
+            Some(token) if access_key_id.starts_with("ASIA") => Ok(self.inner.session_credential(access_key_id, token)),
+            // Whether a lasting key may come with a token is for the check of the signature.
+            _ => self.inner.lasting_credential(access_key_id),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Identity and Access Management, and the Security Token Service: users, groups, roles, policies, access keys, sessions
+//! (`api.md` 8.1, 8.2). What is asked and answered, in the domain's words; how it is written on the wire is the front
+//! end's.
+
+mod answer;
+mod error;
+mod name;
+mod request;
+mod secret;
+
+pub use answer::{
+    AccessKey, Answer, Attached, Credentials, Entities, Group, Listed, NewAccessKey, Policy, PolicyVersion, Role, User,
+};
+pub use error::{IamCode, IamError};
+pub use name::{check_description, check_name, check_path, check_policy_name, check_session_name, check_tags};
+pub use request::{AssumeRole, Owner, Page, PolicyScope, Request, SessionRequest, Tagged};
+pub use secret::Secret;
+
+use serde::{Deserialize, Serialize};
+
+/// A tag of a user, role or policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tag {
+    /// Name; unique without regard to case.
+    pub key: String,
+    /// Value.
+    pub value: String,
+}

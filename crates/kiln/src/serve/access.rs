@@ -1,0 +1,55 @@
+//! Who may do what: the front end's questions, put to the core.
+
+use std::collections::BTreeMap;
+
+use kiln_api::{Authorizer, BucketPolicies, Question};
+use kiln_core::{
+    Core,
+    iam::{Asked, KeyValue},
+    runners::Runners,
+};
+use kiln_iam::policy::{Kind, ResourceRule, table::table};
+use kiln_model::{ApiError, service::Caller};
+
+/// Decides by the policies of callers and resources.
+#[derive(Clone)]
+pub(crate) struct Access<R>(pub(crate) Core<R>);
+
+impl<R: Runners> Authorizer for Access<R> {
+    fn authorise(&self, caller: Option<&Caller>, question: &Question<'_>) -> Result<(), ApiError> {
+        // A key's own policy has to allow as well, and is not asked yet: until then keys are the root's.
+        if question.action.starts_with("kms:") {
+            return BucketPolicies.authorise(caller, question);
+        }
+        // Or nobody could repair a bucket whose policy denies everybody.
+        let is_repair = question.is_management && BucketPolicies.authorise(caller, question).is_ok();
+        let policy = question.bucket_policy.filter(|_| !is_repair);
+        let asked = Asked {
+            action: question.action,
+            resource: question.resource,
+            account: question.account,
+            keys: &keys(question),
+            resource_policy: policy.map(|policy| (Kind::Bucket, policy)),
+            rule: ResourceRule::Sufficient,
+            bound: None,
+        };
+        self.0.authorise(caller, &asked)
+    }
+}
+
+/// The condition keys, those of several values as one.
+fn keys(question: &Question<'_>) -> Vec<KeyValue> {
+    let mut all = BTreeMap::<&str, Vec<String>>::new();
+    let fixed = question.keys.iter().map(|(name, value)| (*name, value));
+    for (name, value) in fixed.chain(question.input.iter().map(|(name, value)| (name.as_str(), value))) {
+        all.entry(name).or_default().push(value.clone());
+    }
+    let is_list = |name: &str| table().type_of(name).is_some_and(|kind| kind.starts_with("Array"));
+    all.into_iter()
+        .map(|(name, values)| match values.len() {
+            // Of a key that has one value nobody knows which of two is meant: as a list it allows nothing.
+            1 if !is_list(name) => KeyValue { name: name.to_owned(), values, is_list: false },
+            _ => KeyValue::many(name, values),
+        })
+        .collect()
+}

@@ -1,0 +1,188 @@
+"""Users, roles, policies and sessions with boto3: who may what, and what the others are told."""
+
+import json
+
+import boto3
+from botocore.exceptions import ClientError
+
+iam = boto3.client("iam")
+PROJECT = "arn:aws:codebuild:us-east-1:000000000000:project/"
+
+
+def policy(*statements):
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(action, resource="*", **more):
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+def refused(code, call, text="", **arguments):
+    try:
+        call(**arguments)
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == code, error
+        assert text in error.response["Error"]["Message"], error
+        return error.response
+    raise AssertionError(f"{call} was not refused with {code}")
+
+
+def clients(key):
+    """Clients with a key of IAM, or with the credentials of a session."""
+    return lambda service: boto3.client(
+        service,
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+        aws_session_token=key.get("SessionToken"),
+    )
+
+
+def project(name, **more):
+    return {
+        "name": name,
+        "source": {"type": "NO_SOURCE", "buildspec": "version: 0.2\nphases: {build: {commands: [true]}}"},
+        "artifacts": {"type": "NO_ARTIFACTS"},
+        "environment": {"type": "LINUX_CONTAINER", "image": "host", "computeType": "BUILD_GENERAL1_SMALL"},
+        "serviceRole": "arn:aws:iam::000000000000:role/build",
+        **more,
+    }
+
+
+# The account's root makes projects, a user, and the user's key.
+root = boto3.client("codebuild")
+for name in ("my-app", "other"):
+    root.create_project(**project(name, tags=[{"key": "Env", "value": "prod" if name == "other" else "test"}]))
+user = iam.create_user(UserName="alice", Path="/team/", Tags=[{"Key": "team", "Value": "blue"}])["User"]
+assert user["Arn"] == "arn:aws:iam::000000000000:user/team/alice" and user["Tags"] == [{"Key": "team", "Value": "blue"}]
+refused("EntityAlreadyExists", iam.create_user, UserName="ALICE")
+key = iam.create_access_key(UserName="alice")["AccessKey"]
+alice = clients(key)
+me = alice("sts").get_caller_identity()
+assert (me["Arn"], me["UserId"], me["Account"]) == (user["Arn"], user["UserId"], "000000000000")
+
+# Whoever has no policy may nothing; CodeBuild says so with its code, IAM and S3 with theirs.
+builds = alice("codebuild")
+answer = refused(
+    "AccessDeniedException",
+    builds.batch_get_projects,
+    f"User: {user['Arn']} is not authorized to perform: codebuild:BatchGetProjects on resource: {PROJECT}my-app because "
+    "no identity-based policy allows the codebuild:BatchGetProjects action",
+    names=["my-app"],
+)
+assert answer["ResponseMetadata"]["HTTPStatusCode"] == 400
+refused("AccessDenied", alice("iam").list_users)
+refused("AccessDenied", alice("s3").list_buckets)
+
+# By name.
+iam.put_user_policy(
+    UserName="alice",
+    PolicyName="mine",
+    PolicyDocument=policy(allow("codebuild:BatchGetProjects", PROJECT + "my*"), allow("codebuild:List*")),
+)
+assert iam.get_user_policy(UserName="alice", PolicyName="mine")["PolicyDocument"]["Version"] == "2012-10-17"
+assert builds.batch_get_projects(names=["my-app"])["projects"][0]["name"] == "my-app"
+refused("AccessDeniedException", builds.batch_get_projects, names=["my-app", "other"])
+assert builds.list_projects()["projects"] == ["my-app", "other"]
+# A list is about everything: a project's name in the policy is not enough.
+iam.put_user_policy(UserName="alice", PolicyName="mine", PolicyDocument=policy(allow("codebuild:List*", PROJECT + "*")))
+refused("AccessDeniedException", builds.list_projects)
+
+# By tag, in a managed policy; by condition on what the request sets; through a group.
+arn = iam.create_policy(
+    PolicyName="developers",
+    PolicyDocument=policy(
+        allow(["codebuild:BatchGet*", "codebuild:UpdateProject"], Condition={"StringEquals": {"aws:ResourceTag/Env": "test"}}),
+        allow("codebuild:CreateProject"),
+        {
+            "Effect": "Deny",
+            "Action": ["codebuild:CreateProject", "codebuild:UpdateProject"],
+            "Resource": "*",
+            "Condition": {"Bool": {"codebuild:environment.privilegedMode": "true"}},
+        },
+    ),
+)["Policy"]["Arn"]
+iam.create_group(GroupName="developers")
+iam.attach_group_policy(GroupName="developers", PolicyArn=arn)
+iam.add_user_to_group(GroupName="developers", UserName="alice")
+assert builds.batch_get_projects(names=["my-app"])["projects"]
+refused("AccessDeniedException", builds.batch_get_projects, names=["other"])
+# A role may be handed over by those alone who may pass it.
+refused("AccessDeniedException", builds.create_project, "iam:PassRole on resource: arn:aws:iam::000000000000:role/build", **project("new"))
+iam.put_user_policy(
+    UserName="alice",
+    PolicyName="mine",
+    PolicyDocument=policy(
+        allow(
+            "iam:PassRole",
+            "arn:aws:iam::000000000000:role/build",
+            Condition={"StringEquals": {"iam:PassedToService": "codebuild.amazonaws.com"}},
+        )
+    ),
+)
+builds.create_project(**project("new"))
+refused("AccessDeniedException", builds.create_project, "role/admin", **project("evil", serviceRole="arn:aws:iam::000000000000:role/admin"))
+privileged = project("root")
+privileged["environment"]["privilegedMode"] = True
+refused("AccessDeniedException", builds.create_project, "with an explicit deny in an identity-based policy", **privileged)
+
+# A role is assumed by whom it trusts; the session is limited by its own policy.
+trust = policy({"Effect": "Allow", "Principal": {"AWS": user["Arn"]}, "Action": "sts:AssumeRole"})
+role = iam.create_role(RoleName="viewer", AssumeRolePolicyDocument=trust, MaxSessionDuration=7200)["Role"]
+assert role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"AWS": user["Arn"]}
+refused("MalformedPolicyDocument", iam.create_role, RoleName="x", AssumeRolePolicyDocument='{"Statement": 1}')
+iam.attach_role_policy(RoleName="viewer", PolicyArn="arn:aws:iam::aws:policy/AWSCodeBuildReadOnlyAccess")
+assert iam.list_attached_role_policies(RoleName="viewer")["AttachedPolicies"][0]["PolicyName"] == "AWSCodeBuildReadOnlyAccess"
+assert iam.list_instance_profiles_for_role(RoleName="viewer")["InstanceProfiles"] == []
+session = alice("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="s1")
+assert session["AssumedRoleUser"]["Arn"] == "arn:aws:sts::000000000000:assumed-role/viewer/s1"
+viewer = clients(session["Credentials"])
+assert viewer("sts").get_caller_identity()["Arn"] == session["AssumedRoleUser"]["Arn"]
+assert viewer("codebuild").batch_get_projects(names=["other"])["projects"]
+refused("AccessDeniedException", viewer("codebuild").delete_project, name="other")
+limited = alice("sts").assume_role(
+    RoleArn=role["Arn"], RoleSessionName="s2", Policy=policy(allow("codebuild:List*"))
+)["Credentials"]
+assert clients(limited)("codebuild").list_projects()["projects"]
+refused("AccessDeniedException", clients(limited)("codebuild").batch_get_projects, "no session policy", names=["other"])
+refused("AccessDenied", viewer("sts").assume_role, RoleArn=role["Arn"], RoleSessionName="s3")
+refused("ValidationError", alice("sts").assume_role, RoleArn=role["Arn"], RoleSessionName="s4", DurationSeconds=7201)
+# The token belongs to its key, and to nobody else's.
+mixed = {**session["Credentials"], "SessionToken": limited["SessionToken"]}
+refused("UnrecognizedClientException", clients(mixed)("codebuild").list_projects)
+
+# A bucket's policy lets a user in, and its owner repairs one that lets nobody in.
+s3 = boto3.client("s3")
+s3.create_bucket(Bucket="shared")
+s3.put_object(Bucket="shared", Key="alice/a", Body=b"hello")
+refused("AccessDenied", alice("s3").get_object, Bucket="shared", Key="alice/a")
+statement = {"Principal": {"AWS": user["Arn"]}, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::shared/${aws:username}/*"}
+s3.put_bucket_policy(Bucket="shared", Policy=policy({"Effect": "Allow", **statement}))
+assert alice("s3").get_object(Bucket="shared", Key="alice/a")["Body"].read() == b"hello"
+refused("AccessDenied", alice("s3").put_object, Bucket="shared", Key="alice/a", Body=b"x")
+nobody = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ["arn:aws:s3:::shared", "arn:aws:s3:::shared/*"]}
+s3.put_bucket_policy(Bucket="shared", Policy=policy(nobody))
+refused("AccessDenied", s3.get_object, Bucket="shared", Key="alice/a")
+s3.delete_bucket_policy(Bucket="shared")
+
+# A key that is switched off or deleted is worth nothing from then on.
+iam.update_access_key(UserName="alice", AccessKeyId=key["AccessKeyId"], Status="Inactive")
+refused("UnrecognizedClientException", builds.list_projects)
+iam.update_access_key(UserName="alice", AccessKeyId=key["AccessKeyId"], Status="Active")
+assert builds.batch_get_projects(names=["my-app"])["projects"]
+iam.delete_access_key(UserName="alice", AccessKeyId=key["AccessKeyId"])
+refused("UnrecognizedClientException", builds.list_projects)
+
+# Everything is listed page by page, and goes in the order that AWS wants.
+for number in range(5):
+    iam.create_user(UserName=f"user{number}")
+pages = iam.get_paginator("list_users").paginate(PaginationConfig={"PageSize": 2})
+assert [one["UserName"] for page in pages for one in page["Users"]] == ["alice", *(f"user{n}" for n in range(5))]
+refused("DeleteConflict", iam.delete_policy, PolicyArn=arn)
+refused("DeleteConflict", iam.delete_user, UserName="alice")
+iam.remove_user_from_group(GroupName="developers", UserName="alice")
+iam.delete_user_policy(UserName="alice", PolicyName="mine")
+iam.delete_user(UserName="alice")
+refused("NoSuchEntity", iam.get_user, "The user with name alice cannot be found.", UserName="alice")
+iam.detach_group_policy(GroupName="developers", PolicyArn=arn)
+iam.delete_policy(PolicyArn=arn)
+iam.delete_group(GroupName="developers")
