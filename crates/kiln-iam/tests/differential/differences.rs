@@ -5,7 +5,7 @@
 //! * In policies of the version 2008-10-17 the oracle expands variables; to AWS and Kiln they are text.
 //! * It does not know `${$}`, nor `${*}` and `${?}` in `StringEquals`, dates that are a year alone or seconds since 1970,
 //!   the addresses `::ffff:a.b.c.d`, nor that root needs no policy (it is given one that allows everything). `?` is to it
-//!   half of a character beyond U+FFFF.
+//!   half of a character beyond U+FFFF, and `a.b.c.d/0` one address, where AWS means all.
 //! * It matches the names of operators without regard to case, and `Null` with both values; Kiln refuses to store those.
 
 use kiln_iam::policy::{Decision, Layer, Principal, Reason};

@@ -304,7 +304,7 @@ impl Generator {
             Type::Bool if self.chance(30) => json!(near == "true"),
             Type::Address if self.chance(50) => match near.contains(':') {
                 true => json!(format!("{near}/{}", self.pick(&["32", "16", "127", "0"]))),
-                false => json!(format!("{near}/{}", self.pick(&["8", "24", "31", "0"]))),
+                false => json!(format!("{near}/{}", self.pick(&["8", "24", "31", "1"]))),
             },
             Type::Arn if self.chance(40) => {
                 let mut parts: Vec<String> = near.splitn(6, ':').map(str::to_owned).collect();
