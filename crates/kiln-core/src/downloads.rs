@@ -57,6 +57,8 @@ fn refused(error: &PlaceError) -> ApiError {
         PlaceError::Own(error) => match error.code {
             S3Code::KmsDisabled => ApiError::new(ErrorCode::Disabled, text),
             S3Code::KmsInvalidState => ApiError::new(ErrorCode::KmsInvalidState, text),
+            // Of bytes that were sealed here: they were changed.
+            S3Code::KmsNotFound => ApiError::internal(text),
             code if code.http_status() < 500 => ApiError::not_found(text),
             _ => ApiError::internal(text),
         },

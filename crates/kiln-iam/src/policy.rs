@@ -35,5 +35,11 @@ pub use evaluate::{Cited, Decision, Effect, Layer, Policies, Reason, Request, Re
 pub use kind::{Kind, significant_length};
 pub use principal::{Entry, Principal};
 
+/// Whether a text can be the resource of a [`Request`]: an ARN, of its six parts at least in form.
+#[must_use]
+pub fn is_arn(text: &str) -> bool {
+    pattern::ArnText::new(text).is_some()
+}
+
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use kiln_iam::policy::table::{Operation as Row, table};
+use kiln_iam::policy::{
+    is_arn,
+    table::{Operation as Row, table},
+};
 use kiln_model::{BuildId, arn::Home, service::Caller};
 use serde_json::Value;
 
@@ -25,7 +28,7 @@ pub(crate) fn of_json(service: &str, operation: &str, input: &Value, home: &Home
     let Some(own) = row.when(None) else { return Vec::new() };
     let keys = keys(operation, input, &own.keys);
     let resources = if own.resources.is_empty() { Vec::new() } else { resources(operation, input, home) };
-    let needed = |resource| Needed { action: own.action.to_owned(), resource, keys: keys.clone() };
+    let needed = |resource| Needed { action: own.action.to_owned(), resource: readable(resource), keys: keys.clone() };
     let mut all: Vec<Needed> = match resources.is_empty() {
         // The input is wrong, or names nothing: whoever may do it on anything is told what is wrong.
         true => vec![needed(None)],
@@ -65,7 +68,12 @@ pub(crate) fn of_iam(operation: &str, form: &Form, caller: &Caller, home: &Home)
         keys.push(("aws:TagKeys".to_owned(), tag.key));
     }
     keys.extend(form.list("TagKeys", "").into_iter().map(|key| ("aws:TagKeys".to_owned(), key)));
-    vec![Needed { action: own.action.to_owned(), resource, keys }]
+    vec![Needed { action: own.action.to_owned(), resource: readable(resource), keys }]
+}
+
+/// A text that is no ARN names nothing: whoever may do it on anything is told what is wrong with it.
+fn readable(resource: Option<String>) -> Option<String> {
+    resource.filter(|text| is_arn(text))
 }
 
 /// Roles that a call hands over to builds.
@@ -82,7 +90,11 @@ fn passed(row: &Row, input: &Value, home: &Home) -> Vec<Needed> {
     let roles = members.into_iter().filter_map(Value::as_str).filter(|role| !role.is_empty());
     let keys = vec![("iam:PassedToService".to_owned(), "codebuild.amazonaws.com".to_owned())];
     roles
-        .map(|role| Needed { action: pass.action.to_owned(), resource: Some(home.role_arn(role)), keys: keys.clone() })
+        .map(|role| Needed {
+            action: pass.action.to_owned(),
+            resource: readable(Some(home.role_arn(role))),
+            keys: keys.clone(),
+        })
         .collect()
 }
 
@@ -241,6 +253,12 @@ mod tests {
         }
         let projects = needed("BatchGetProjects", json!({ "names": ["a", home().project_arn("b")] }));
         assert_eq!(projects.len(), 2);
+        for wrong in ["a", "arn:aws:codebuild", ""] {
+            let visibility = json!({ "projectArn": wrong, "resourceAccessRole": "arn:x" });
+            let all = needed("UpdateProjectVisibility", visibility);
+            assert!(all.iter().all(|one| one.resource.is_none()), "{all:?}");
+            assert_eq!(all[1].action, "iam:PassRole", "asked for all the same");
+        }
         assert_eq!(needed("ListBuilds", json!({}))[0].resource, None);
         assert_eq!(of_json("kiln", "DescribeQueue", &json!({ "id": "x" }), &home())[0].resource, None);
     }
@@ -263,7 +281,7 @@ mod tests {
         assert_eq!(resource("CreateRole", "RoleName=r&Path=/a/"), "arn:aws:iam::000000000000:role/a/r");
         assert_eq!(resource("GetRole", "RoleName=r"), "arn:aws:iam::000000000000:role/r");
         assert_eq!(resource("CreateAccessKey", ""), caller.arn);
-        assert_eq!(resource("GetPolicy", "PolicyArn=arn:p"), "arn:p");
+        assert_eq!(resource("GetPolicy", "PolicyArn=arn:p"), "");
         assert_eq!(resource("ListRoles", ""), "");
         let attach = one("AttachRolePolicy", "RoleName=r&PolicyArn=arn:p");
         assert_eq!(attach.resource.as_deref(), Some("arn:aws:iam::000000000000:role/r"));
