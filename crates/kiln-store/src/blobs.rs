@@ -123,7 +123,7 @@ impl Blobs {
         kept.hold(root)?;
         for entry in fs::read_dir(&partial).map_err(|e| error::io("read", &partial, e))? {
             let path = entry.map_err(|e| error::io("read", &partial, e))?.path();
-            if path.file_name().and_then(|name| name.to_str()).is_some_and(is_id) {
+            if !remote::is_note(&path) {
                 fs::remove_file(&path).map_err(|e| error::io("remove", &path, e))?;
             }
         }
@@ -177,7 +177,7 @@ impl Blobs {
     /// # Errors
     /// When it cannot be removed.
     pub fn remove(&self, id: &str) -> Result<bool, BlobError> {
-        if is_id(id) { self.place.remove(id) } else { Ok(false) }
+        if is_id(id) { self.place.remove(id) } else { Err(BlobError::NotFound(id.to_owned())) }
     }
 
     /// Calls `see` with the id of every finished blob. Blobs that are finished meanwhile may be among them.

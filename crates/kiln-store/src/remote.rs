@@ -19,6 +19,7 @@ use object_store::{
 use tokio::runtime::{self, Runtime};
 use zeroize::Zeroizing;
 
+pub(crate) use self::upload::is_note;
 pub use self::{
     error::RemoteError,
     object::{RemoteObject, RemoteStream},

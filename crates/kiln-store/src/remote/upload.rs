@@ -244,7 +244,7 @@ pub fn noted(directory: &std::path::Path) -> io::Result<Vec<(String, PathBuf)>> 
     let mut noted = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == NOTE) {
+        if is_note(&path) {
             match read(&path) {
                 Some(note) => noted.push((note.bucket, path)),
                 // Not whole: the crash came before the first part.
@@ -253,6 +253,11 @@ pub fn noted(directory: &std::path::Path) -> io::Result<Vec<(String, PathBuf)>> 
         }
     }
     Ok(noted)
+}
+
+/// Whether a file is a note of an upload.
+pub(crate) fn is_note(path: &std::path::Path) -> bool {
+    path.extension().is_some_and(|extension| extension == NOTE)
 }
 
 fn read(note: &std::path::Path) -> Option<Note> {
