@@ -89,7 +89,8 @@ impl Proxy {
 /// One request and its answer; then the connection is closed.
 fn pass(client: &TcpStream, server: SocketAddr, plan: &Mutex<Option<Plan>>) -> io::Result<()> {
     let mut reader = BufReader::new(client);
-    let (head, body) = message(&mut reader)?;
+    let (head, body) = message(&mut reader, true)?;
+    let is_head = head.starts_with("HEAD ");
     let fault = plan.lock().unwrap().as_mut().and_then(|plan| {
         let mut words = head.split(' ');
         let fits = words.next() == Some(plan.method) && words.next().is_some_and(|target| target.contains(plan.target));
@@ -111,11 +112,7 @@ fn pass(client: &TcpStream, server: SocketAddr, plan: &Mutex<Option<Plan>>) -> i
     let closing = head.replacen("\r\n", "\r\nConnection: close\r\n", 1);
     upstream.write_all(closing.as_bytes())?;
     upstream.write_all(&body)?;
-    let mut answer = Vec::new();
-    upstream.read_to_end(&mut answer)?;
-    let split = answer.windows(4).position(|at| at == b"\r\n\r\n").ok_or(io::ErrorKind::InvalidData)? + 4;
-    let mut body = answer.split_off(split);
-    let mut head = String::from_utf8(answer).map_err(io::Error::other)?;
+    let (mut head, mut body) = message(&mut BufReader::new(&upstream), !is_head)?;
     match fault {
         Some(Fault::NoAnswer) => return Ok(()),
         Some(Fault::Short) => {
@@ -137,14 +134,15 @@ fn pass(client: &TcpStream, server: SocketAddr, plan: &Mutex<Option<Plan>>) -> i
     }
 }
 
-fn message(reader: &mut BufReader<&TcpStream>) -> io::Result<(String, Vec<u8>)> {
+/// A head, and the body that it announces if there is to be one: servers do not always close.
+pub(crate) fn message(reader: &mut BufReader<&TcpStream>, has_body: bool) -> io::Result<(String, Vec<u8>)> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if reader.read_line(&mut head)? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-    let length = header(&head, "content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let length = header(&head, "content-length").filter(|_| has_body).and_then(|text| text.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     Ok((head, body))

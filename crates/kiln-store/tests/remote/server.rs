@@ -1,7 +1,7 @@
 //! moto's S3, and requests to it that do not go through what is tested.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{BufReader, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -9,6 +9,8 @@ use std::{
 };
 
 use kiln_store::remote::{Patience, RemoteBucket, RemoteEncryption, RemoteSettings};
+
+use super::proxy::message;
 
 pub(crate) struct Moto {
     child: Child,
@@ -63,9 +65,8 @@ impl Moto {
         );
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(body).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        String::from_utf8_lossy(&answer).into_owned()
+        let (head, body) = message(&mut BufReader::new(&stream), method != "HEAD").unwrap();
+        head + &String::from_utf8_lossy(&body)
     }
 
     /// Ids of the uploads in parts that it keeps.

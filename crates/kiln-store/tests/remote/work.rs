@@ -85,8 +85,10 @@ fn blobs_can_be_kept_in_a_bucket() {
     let upload = begun.split("<UploadId>").nth(1).unwrap().split_once('<').unwrap().0.to_owned();
     assert_eq!(moto.uploads(), [upload.as_str()]);
     let note = serde_json::json!({ "version": 1, "bucket": "bkt", "path": "some/where/x", "upload": upload });
-    fs::write(moto.dir.path().join("0.upload"), note.to_string()).unwrap();
-    fs::write(moto.dir.path().join("1.upload"), "{").unwrap();
+    let notes = Blobs::partial(&root);
+    fs::create_dir_all(&notes).unwrap();
+    fs::write(notes.join("0.upload"), note.to_string()).unwrap();
+    fs::write(notes.join("1.upload"), "{").unwrap();
 
     let blobs = Blobs::open_bucket(&root, moto.bucket(moto.address), keys).unwrap();
     while !moto.uploads().is_empty() {
