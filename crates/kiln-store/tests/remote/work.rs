@@ -1,6 +1,10 @@
 //! A server that does what it should.
 
-use std::{fs, io::Read as _};
+use std::{
+    fs,
+    io::Read as _,
+    time::{Duration, Instant},
+};
 
 use kiln_store::{Blobs, Context, Keys, Metadata, RemoteError, Sealing, keys::DEFAULT_KEY, remote::Attributes};
 
@@ -91,7 +95,9 @@ fn blobs_can_be_kept_in_a_bucket() {
     fs::write(notes.join("1.upload"), "{").unwrap();
 
     let blobs = Blobs::open_bucket(&root, moto.bucket(moto.address), keys).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !moto.uploads().is_empty() {
+        assert!(Instant::now() < deadline, "the upload that was noted is not given back");
         std::thread::yield_now();
     }
     let context = Context::new().with("key", "k");
