@@ -77,7 +77,9 @@ impl Statement {
 
     /// How the statement speaks of the question, when it does; identity policies speak of everybody who has them.
     pub(super) fn standings(&self, question: &Question<'_>) -> Vec<Standing> {
-        let applies = self.actions.contains(|action| action.matches(&question.action))
+        // In the order of what they cost: a resource with variables is put together anew for each question.
+        let speaks = self.actions.contains(|action| action.matches(&question.action))
+            && Condition::all_hold(&self.conditions, self.effect, question.context)
             && self.resources.as_ref().is_none_or(|resources| {
                 let use_of = match (self.effect, resources.is_negated) {
                     (Effect::Allow, false) => Use::Allow,
@@ -87,18 +89,13 @@ impl Statement {
                 };
                 resources.contains(|resource| resource.matches(question.context, &question.target, use_of))
             });
-        if !applies {
+        if !speaks {
             return Vec::new();
         }
-        let standings: Vec<Standing> = match &self.principal {
+        match &self.principal {
             None => vec![Standing::Own],
             Some(principal) => principal.standings(question.principal, question.is_bounded).collect(),
-        };
-        // Last, because this takes longest.
-        if standings.is_empty() || !Condition::all_hold(&self.conditions, self.effect, question.context) {
-            return Vec::new();
         }
-        standings
     }
 }
 
