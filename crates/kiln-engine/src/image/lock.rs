@@ -11,7 +11,8 @@ use rustix::io::Errno;
 use super::error::ImageError;
 use super::operation::Cancel;
 
-/// A held lock. Dropping it lets go.
+/// A held lock. Dropping it lets go, at that moment: a program that another thread is just starting holds copies of all
+/// open files until it is executed, and closing ours alone would leave the lock to it until then.
 #[derive(Debug)]
 pub(crate) struct FileLock {
     file: OwnedFd,
@@ -88,5 +89,12 @@ impl FileLock {
     /// The locked file itself.
     pub(crate) fn file(&self) -> &OwnedFd {
         &self.file
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // It cannot fail on an open file; if it does, closing lets go.
+        let _closed_next = fs::flock(&self.file, FlockOperation::Unlock);
     }
 }

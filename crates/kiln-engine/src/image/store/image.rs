@@ -1,6 +1,5 @@
 //! Images that are ready to use, and what keeps them so.
 
-use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -33,17 +32,10 @@ pub struct Image {
     store: ImageStore,
 }
 
-/// Keeps an image's layers from being removed while it lives: also across `fork`, and until the process is gone, however
-/// it ends.
+/// Keeps an image's layers from being removed while it lives, and no longer than its process, however that ends.
 #[derive(Debug)]
 pub struct Lease {
-    lock: FileLock,
-}
-
-impl AsFd for Lease {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.lock.file().as_fd()
-    }
+    _lock: FileLock,
 }
 
 /// An image in a list.
@@ -203,7 +195,7 @@ impl Image {
         }
         match layers::unusable(&self.layers)? {
             Some(problem) => Err(ImageError::Unusable { reference: self.familiar(), problem }),
-            None => Ok(Lease { lock }),
+            None => Ok(Lease { _lock: lock }),
         }
     }
 
