@@ -24,7 +24,7 @@ bench: ## Measure Kiln against its peers, and print the ratios
 	@bench/run
 
 soak: ## Run the test suite in its long form
-	@scripts/setup test
+	@scripts/setup test bench
 	@scripts/soak
 
 fmt: ## Format the Rust code

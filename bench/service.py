@@ -171,6 +171,23 @@ def _moto() -> Iterator[tuple[Client, int, float]]:
             process.terminate()
 
 
+@contextlib.contextmanager
+def _fakecloud() -> Iterator[tuple[Client, int, float]]:
+    """The same of fakecloud, whose builds run in containers of the Docker daemon beside the benchmarks."""
+    said = subprocess.run([str(ROOT / "bench/fakecloud")], stdout=subprocess.PIPE, text=True, check=False)
+    if said.returncode != 0:
+        raise CommandFailed("fakecloud cannot be had")
+    port = _free_port()
+    began = time.perf_counter()
+    address = ["--addr", f"127.0.0.1:{port}"]
+    with subprocess.Popen([said.stdout.strip(), *address, "--log-level", "error"], **QUIET) as process:
+        try:
+            _ready(process, port)
+            yield Client(port, "key", "secret"), process.pid, time.perf_counter() - began
+        finally:
+            process.terminate()
+
+
 def _project(client: Client, name: str, image: str, account: str = "000000000000", **source: str) -> None:
     client.call(
         "CreateProject",
@@ -217,6 +234,26 @@ def service_overhead(setting) -> list[Row]:
     ]
 
 
+def _through(client: Client, project: str, builds: int) -> float:
+    """So many builds, started by 4 clients, until the last one is over: how many a second. None may be lost."""
+    began = time.perf_counter()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        start = lambda _: client.call("StartBuild", projectName=project)["build"]["id"]  # noqa: E731
+        ids = list(pool.map(start, range(builds)))
+    waiting, ended = list(ids), []
+    while waiting:
+        records = client.call("BatchGetBuilds", ids=waiting[:100])["builds"]
+        over = {record["id"] for record in records if record["buildComplete"]}
+        ended += [record["buildStatus"] for record in records if record["buildComplete"]]
+        waiting = [build for build in waiting if build not in over]
+        if not over:
+            time.sleep(0.01)
+    taken = time.perf_counter() - began
+    if len(set(ids)) != builds or set(ended) != {"SUCCEEDED"}:
+        raise CommandFailed(f"{len(set(ids))} builds, ends {sorted(set(ended))}")
+    return builds / taken
+
+
 def service_throughput(setting) -> list[Row]:
     """No-op builds through the queue, from the first StartBuild until the last one is over: how many a second."""
     from cases import PEER_IMAGE, docker
@@ -226,22 +263,8 @@ def service_throughput(setting) -> list[Row]:
         _project(client, "throughput", PEER_IMAGE)
         _built(client, "throughput")
         before = _resident(pid)
-        began = time.perf_counter()
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            start = lambda _: client.call("StartBuild", projectName="throughput")["build"]["id"]  # noqa: E731
-            ids = list(pool.map(start, range(builds)))
-        waiting, ended = list(ids), []
-        while waiting:
-            records = client.call("BatchGetBuilds", ids=waiting[:100])["builds"]
-            over = {record["id"] for record in records if record["buildComplete"]}
-            ended += [record["buildStatus"] for record in records if record["buildComplete"]]
-            waiting = [build for build in waiting if build not in over]
-            if not over:
-                time.sleep(0.01)
-        ours = builds / (time.perf_counter() - began)
+        ours = _through(client, "throughput", builds)
         grown = _resident(pid) - before
-    if len(set(ids)) != builds or set(ended) != {"SUCCEEDED"}:
-        raise CommandFailed(f"{len(set(ids))} builds, ends {sorted(set(ended))}")
     theirs = containers / in_parallel(lambda _: docker("true"), containers, 8)
     return [
         Row(
@@ -373,5 +396,48 @@ def service_objects(setting) -> list[Row]:
     ]
 
 
-_ALL = (service_overhead, service_throughput, service_idle, service_get, service_objects)
+def service_fakecloud(setting) -> list[Row]:
+    """All of the above beside fakecloud, which takes an hour to compile: only when it is named."""
+    from cases import PEER_IMAGE
+
+    builds = 10 * setting.rounds
+    with _serving(setting.kiln, setting.work / "data") as (ours, pid, taken):
+        with _fakecloud() as (theirs, peer_pid, peer_taken):
+            ours.call("ListProjects")
+            theirs.call("ListProjects")
+            memory, peer_memory = _resident(pid), _resident(peer_pid)
+            for client in (ours, theirs):
+                _project(client, "peer", PEER_IMAGE, account="000000000000" if client is ours else "123456789012")
+            one = lambda client: lambda: _built(client, "peer")  # noqa: E731
+            alone, peer_alone = interleaved(setting.rounds, one(ours), one(theirs))
+            many, peer_many = (_through(client, "peer", builds) for client in (ours, theirs))
+            rates = []
+            for client in (ours, theirs):
+                known = client.call("ListBuildsForProject", projectName="peer")["ids"]
+                rates.append(_rate(client, known, 2.0))
+    median = statistics.median
+    return [
+        Row("ready", f"{taken * 1e3:.0f} ms", f"fakecloud {peer_taken * 1e3:.0f} ms", taken / peer_taken, None),
+        Row("resident memory, idle", f"{memory:.1f} MiB", f"fakecloud {peer_memory:.1f} MiB", memory / peer_memory, None),
+        Row(
+            "StartBuild → COMPLETED, no-op build",
+            duration(alone),
+            f"fakecloud {duration(peer_alone)}",
+            median(alone) / median(peer_alone),
+            None,
+        ),
+        Row(f"no-op builds a second, {builds} in all", f"{many:.1f}", f"fakecloud {peer_many:.1f}", many / peer_many, None),
+        Row(
+            f"BatchGetBuilds a second, {CLIENTS} clients",
+            f"{rates[0]:.0f}",
+            f"fakecloud {rates[1]:.0f}",
+            rates[0] / rates[1],
+            None,
+        ),
+    ]
+
+
+_ALL = (service_overhead, service_throughput, service_idle, service_get, service_objects, service_fakecloud)
 CASES = {case.__name__.replace("_", "-"): case for case in _ALL}
+#: Those that are run only when they are named.
+NAMED_ONLY = {"service-fakecloud"}
