@@ -354,3 +354,95 @@ fn changed_objects_and_a_lost_root_key_are_refused() {
     assert_eq!(artifact(&client, &build, "small.txt").unwrap(), small);
     server.check(&[build]);
 }
+
+/// What a link gives: all of it, or nothing that a client takes for it.
+fn fetched(link: &str, range: Option<&str>) -> Result<Vec<u8>, String> {
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--fail", "--max-time", "60"]);
+    curl.args(range.iter().flat_map(|range| ["--range", range])).arg(link.trim());
+    let output = curl.output().unwrap();
+    if output.status.success() { Ok(output.stdout) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+}
+
+#[test]
+fn changed_parts_of_an_object_are_refused() {
+    let Some(python) = crate::clients::client("python") else { return };
+    let mut server = Server::start();
+    let client = server.client();
+    let key = client.kms("CreateKey", &json!({})).unwrap()["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned();
+    let files = TempDir::new().unwrap();
+    // Two of one size, which could be exchanged, and a last one that is smaller than parts otherwise are.
+    let contents: Vec<Vec<u8>> = [(1_u32, 5 << 20), (2, 5 << 20), (3, 40_000)]
+        .into_iter()
+        .map(|(seed, size)| {
+            let line = |n: u32| format!("{PLAIN} {seed} {n}\n").into_bytes();
+            (0..).flat_map(line).take(size).collect()
+        })
+        .collect();
+    let names: Vec<PathBuf> = (0..contents.len()).map(|n| files.path().join(n.to_string())).collect();
+    for (name, content) in names.iter().zip(&contents) {
+        fs::write(name, content).unwrap();
+    }
+    let mut upload = command(&server, &python.join("bin/python"));
+    let link = run(upload.arg(script("s3_parts.py")).args(["parts", "object", &key]).args(&names));
+    let whole = contents.concat();
+    assert!(fetched(&link, None).unwrap() == whole);
+    assert_eq!(containing(server.data(), PLAIN), Vec::<PathBuf>::new());
+
+    let mut blobs: Vec<(PathBuf, Vec<u8>)> = fs::read_dir(server.data().join("blobs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| (path.clone(), fs::read(&path).unwrap()))
+        .collect();
+    assert_eq!(blobs.len(), 3);
+    blobs.sort_by_key(|(_, bytes)| bytes.len());
+    let refused = |what: &str| {
+        if let Ok(bytes) = fetched(&link, None) {
+            panic!("{what}: {} bytes came, as if they were all", bytes.len());
+        }
+    };
+    for (n, (path, sealed)) in blobs.iter().enumerate() {
+        let change = |at: usize| {
+            let mut changed = sealed.clone();
+            changed[at] ^= 0x10;
+            fs::write(path, changed).unwrap();
+            refused(&format!("byte {at} of blob {n}"));
+        };
+        (0..120).for_each(change);
+        (1..8).map(|part| sealed.len() / 8 * part).for_each(change);
+        change(sealed.len() - 1);
+        for cut in [0, 1, 16_400, sealed.len() / 2, sealed.len() - 1] {
+            fs::write(path, &sealed[..cut]).unwrap();
+            refused(&format!("blob {n} cut at {cut}"));
+        }
+        fs::write(path, [&sealed[..], b"x"].concat()).unwrap();
+        refused(&format!("more in blob {n}"));
+        fs::remove_file(path).unwrap();
+        refused(&format!("no blob {n}"));
+        fs::write(path, sealed).unwrap();
+    }
+    // The two parts of one size are exchanged, or one stands for both.
+    for (first, second) in [(2, 1), (1, 1), (2, 2)] {
+        fs::write(&blobs[1].0, &blobs[first].1).unwrap();
+        fs::write(&blobs[2].0, &blobs[second].1).unwrap();
+        refused(&format!("{first} and {second} for 1 and 2"));
+    }
+    fs::write(&blobs[1].0, &blobs[1].1).unwrap();
+    fs::write(&blobs[2].0, &blobs[2].1).unwrap();
+    assert!(fetched(&link, None).unwrap() == whole);
+
+    // Of a damaged part nothing comes; what lies in the others does.
+    let (path, sealed) = &blobs[0];
+    fs::write(path, &sealed[..sealed.len() - 1]).unwrap();
+    let at = contents[0].len() * 2 - 100;
+    assert_eq!(fetched(&link, Some(&format!("{at}-{}", at + 99))).unwrap(), &whole[at..at + 100]);
+    fetched(&link, Some("-50")).unwrap_err();
+    fs::write(path, sealed).unwrap();
+
+    client.kms("DisableKey", &json!({ "KeyId": key })).unwrap();
+    refused("a disabled key");
+    client.kms("EnableKey", &json!({ "KeyId": key })).unwrap();
+    assert!(fetched(&link, None).unwrap() == whole);
+    server.check(&[]);
+}

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::{
     clients::{client, command, run, script, text},
-    server::Server,
+    server::{Server, peak_kib, rounds},
     terraform::{Terraform, plugins},
 };
 
@@ -98,6 +98,24 @@ fn the_aws_cli_copies_syncs_links_and_removes() {
     assert!(!refused.status.success() && text(&refused).contains("BucketNotEmpty"), "{}", text(&refused));
     let missing = aws(&["s3", "cp", "s3://cli-bucket/tree/a b.txt", &path("gone")]).output().unwrap();
     assert!(text(&missing).contains("404"), "{}", text(&missing));
+    server.check(&[]);
+}
+
+/// More than one transfer needs, and far less than what is transferred, KiB.
+const MEMORY: u64 = 48 << 10;
+
+#[test]
+fn large_objects_take_no_memory() {
+    let Some(python) = client("python") else { return };
+    let mut server = Server::start();
+    let mib = rounds(160, 2048).to_string();
+    let before = peak_kib(server.pid());
+    for how in ["put", "parts", "copy", "get"] {
+        run(command(&server, &python.join("bin/python")).arg(script("s3_large.py")).args([how, &mib]));
+        let peak = peak_kib(server.pid());
+        println!("{how} of {mib} MiB: {peak} KiB at most, {before} KiB before");
+        assert!(peak < before + MEMORY, "{how} of {mib} MiB took {peak} KiB; before it were {before} KiB");
+    }
     server.check(&[]);
 }
 

@@ -282,8 +282,20 @@ pub(crate) fn kill_a_runner(server: &Server, dice: u8) {
 
 /// Resident memory of a process, KiB.
 pub(crate) fn resident_kib(pid: u32) -> u64 {
+    memory_kib(pid, "VmRSS:")
+}
+
+/// The most resident memory of a process since its start, or the last call; KiB.
+pub(crate) fn peak_kib(pid: u32) -> u64 {
+    let peak = memory_kib(pid, "VmHWM:");
+    // proc(5): 5 resets the peak.
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
+    peak
+}
+
+fn memory_kib(pid: u32, what: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
     line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
 }
 
