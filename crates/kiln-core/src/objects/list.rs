@@ -34,6 +34,10 @@ fn check_texts<'a>(texts: impl IntoIterator<Item = Option<&'a str>>) -> Result<(
     }
 }
 
+fn query<'a>(bucket: &'a str, prefix: &'a str, delimiter: Option<&'a str>, limit: usize) -> ListQuery<'a> {
+    ListQuery { bucket, prefix, delimiter, limit: limit.min(MOST) }
+}
+
 fn listed(object: ObjectRecord) -> Result<ListedObject, StoreError> {
     let doc = object_doc(&object)?;
     Ok(ListedObject {
@@ -60,12 +64,7 @@ pub(super) async fn objects<R: Runners>(
     error::blocking(move || {
         look(&metadata, |view| {
             settings(view, &input.bucket)?;
-            let query = ListQuery {
-                bucket: &input.bucket,
-                prefix: &input.prefix,
-                delimiter: input.delimiter.as_deref(),
-                limit: input.limit.min(MOST),
-            };
+            let query = query(&input.bucket, &input.prefix, input.delimiter.as_deref(), input.limit);
             let listing = view.list_objects(query, input.after.as_deref())?;
             let next = last(&listing, |o| &o.key).filter(|_| listing.truncated).map(str::to_owned);
             let objects = listing.items.into_iter().map(listed).collect::<Result<_, StoreError>>()?;
@@ -88,12 +87,7 @@ pub(super) async fn versions<R: Runners>(
     error::blocking(move || {
         look(&metadata, |view| {
             settings(view, &input.bucket)?;
-            let query = ListQuery {
-                bucket: &input.bucket,
-                prefix: &input.prefix,
-                delimiter: input.delimiter.as_deref(),
-                limit: input.limit.min(MOST),
-            };
+            let query = query(&input.bucket, &input.prefix, input.delimiter.as_deref(), input.limit);
             let (key, version) = (input.key_marker.as_deref(), input.version_id_marker.as_deref());
             let listing = view.list_versions(query, key, version)?;
             let next = last(&listing, |v| &v.object.key).filter(|_| listing.truncated).map(|key| {
@@ -124,12 +118,7 @@ pub(super) async fn uploads<R: Runners>(
     error::blocking(move || {
         look(&metadata, |view| {
             settings(view, &input.bucket)?;
-            let query = ListQuery {
-                bucket: &input.bucket,
-                prefix: &input.prefix,
-                delimiter: input.delimiter.as_deref(),
-                limit: input.limit.min(MOST),
-            };
+            let query = query(&input.bucket, &input.prefix, input.delimiter.as_deref(), input.limit);
             let (key, upload) = (input.key_marker.as_deref(), input.upload_id_marker.as_deref());
             let listing = view.list_uploads(query, key, upload)?;
             let next = last(&listing, |u| &u.key).filter(|_| listing.truncated).map(|key| {
