@@ -47,7 +47,8 @@ impl<'a> Question<'a> {
 /// The condition keys of the connection and of the request's head.
 pub(crate) fn surroundings(parts: &Parts, peer: &Peer) -> Vec<(&'static str, String)> {
     let header = |name: HeaderName| Some(parts.headers.get(name)?.to_str().ok()?.to_owned());
-    let mut keys = vec![("aws:SecureTransport", peer.is_tls.to_string())];
+    // What a build sends does not leave the machine's memory: policies that want TLS want no less.
+    let mut keys = vec![("aws:SecureTransport", (peer.is_tls || peer.is_build).to_string())];
     keys.extend(peer.address.map(|address| ("aws:SourceIp", address.ip().to_canonical().to_string())));
     keys.extend(header(header::USER_AGENT).map(|agent| ("aws:UserAgent", agent)));
     keys.extend(header(header::REFERER).map(|referer| ("aws:Referer", referer)));

@@ -6,6 +6,11 @@
 
 use std::net::IpAddr;
 
+use kiln_wire::server::ADDRESS;
+
+/// What builds call this server, who reach it over a Unix socket.
+const IN_BUILDS: IpAddr = IpAddr::V4(ADDRESS);
+
 /// What a host says that is a name of this server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Known {
@@ -27,14 +32,14 @@ pub(crate) fn known(host: &str, local: Option<IpAddr>, domains: &[String]) -> Op
         let address = address.to_canonical();
         match local.map(|local| local.to_canonical()) {
             Some(local) => local == address,
-            None => address.is_loopback(),
+            None => address.is_loopback() || address == IN_BUILDS,
         }
     };
     if bare.parse().is_ok_and(is_local) {
         return Some(Known::Server);
     }
-    let local = local.map(|local| local.to_canonical().to_string());
-    let own = domains.iter().map(String::as_str).chain(["localhost"]).chain(local.as_deref());
+    let local = local.map_or(IN_BUILDS, |local| local.to_canonical()).to_string();
+    let own = domains.iter().map(String::as_str).chain(["localhost", local.as_str()]);
     let own: Vec<String> = own.map(str::to_ascii_lowercase).collect();
     if own.iter().any(|own| bare == own) {
         return Some(Known::Server);
@@ -134,6 +139,11 @@ mod tests {
         assert!(is_ours("[::1]:5456", Some("::1".parse().unwrap()), &[]));
         assert!(!is_ours("[::2]:5456", Some("::1".parse().unwrap()), &[]));
         assert!(is_ours("127.0.0.1", None, &[]), "over a Unix socket");
+        assert!(is_ours("169.254.170.2:5456", None, &[]), "out of a build");
+        assert!(is_ours("stream-169.254.170.2", None, &[]), "out of a build");
         assert!(!is_ours("10.1.2.3", None, &[]));
+        assert!(!is_ours("169.254.170.2", Some([10, 1, 2, 3].into()), &[]));
+        let bucket = known("b.169.254.170.2:5456", None, &[]);
+        assert_eq!(bucket, Some(Known::Bucket("b".to_owned())));
     }
 }

@@ -12,6 +12,8 @@
 //! 6. `operations`: the service's traits ([`kiln_model::service`]) are called, apart from the connection, so that a client
 //!    that hangs up cancels nothing.
 //!
+//! Beside them `runners`: what the runners of builds ask for over a Unix socket.
+//!
 //! Facts: `api.md` section 1, `security.md` section 1, `reliability.md` tests 22 and 23.
 
 mod authenticate;
@@ -29,6 +31,7 @@ mod pipeline;
 mod query;
 mod replay;
 mod route;
+mod runners;
 mod s3;
 pub mod server;
 

@@ -17,6 +17,7 @@ pub(crate) use self::{
     params::Form,
     render::answer as iam_answer,
     sts::{Sts, caller_identity, credentials, request as sts_request},
+    xml::iso_date,
 };
 
 /// The form of a request: its body, or the query of a presigned link, whatever its method.

@@ -5,7 +5,10 @@ use std::{convert::Infallible, future::Future, io, panic::AssertUnwindSafe, sync
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use kiln_model::{ApiError, service::Service};
+use kiln_model::{
+    ApiError,
+    service::{RunningBuilds, Service},
+};
 use tokio::{
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
     sync::{Semaphore, mpsc, watch},
@@ -29,7 +32,7 @@ use crate::{
     framing,
     pipeline::Arrival,
     replay::Replays,
-    route,
+    route, runners,
 };
 
 /// What the front end is in front of.
@@ -47,8 +50,10 @@ pub struct Api<S, K, A> {
 pub enum Listener {
     /// An address and port.
     Tcp(TcpListener),
-    /// A socket in the file system, for what runs on this machine (the relay out of builds).
+    /// A socket in the file system, for what runs on this machine.
     Unix(UnixListener),
+    /// A socket in the file system, for the runners of builds.
+    Runners(UnixListener),
 }
 
 /// One server at work.
@@ -62,6 +67,8 @@ pub(crate) struct Server<S, K, A> {
     pub(crate) bodies: Budget,
     pub(crate) replays: Replays,
     pub(crate) refusals: Refusals,
+    /// Connections that builds may have at the same time, all together: they leave some for others.
+    of_builds: Semaphore,
     register: Arc<Register>,
 }
 
@@ -96,6 +103,7 @@ pub async fn serve<S: Service, K: Keys, A: Authorizer>(
         bodies: Budget::new(config.limits.all_bodies_bytes),
         replays: Replays::default(),
         refusals: Refusals::new(),
+        of_builds: Semaphore::new((config.limits.connections / 2).max(1)),
         register: Arc::default(),
         config,
         stopping,
@@ -142,13 +150,22 @@ impl<S: Service, K: Keys, A: Authorizer> Server<S, K, A> {
     /// One connection from its first byte to its end.
     async fn connection(self: Arc<Self>, socket: Socket, admitted: Admitted, alive: Alive) {
         let mut stopping = self.stopping.clone();
+        let _one_of_builds = match &socket {
+            // Its runner tries again.
+            Socket::Runner(_) => match self.of_builds.try_acquire() {
+                Ok(permit) => Some(permit),
+                Err(_) => return,
+            },
+            Socket::Tcp(_) | Socket::Unix(_) => None,
+        };
         let opened = tokio::select! {
-            opened = socket.open(&self.config) => opened,
+            opened = socket.open(&self.config, &self.service) => opened,
             () = admitted.pulse.is_cut() => return,
             _ = stopping.wait_for(|stopping| *stopping) => return,
         };
         let (carrier, peer) = match opened {
-            Ok(opened) => opened,
+            Ok(Some(opened)) => opened,
+            Ok(None) => return,
             Err(error) => return tracing::debug!(%error, "a connection was given up before its first request"),
         };
         let limits = &self.config.limits;
@@ -238,6 +255,7 @@ impl Listener {
         match self {
             Self::Tcp(listener) => listener.accept().await.map(|(stream, _)| Socket::Tcp(stream)),
             Self::Unix(listener) => listener.accept().await.map(|(stream, _)| Socket::Unix(stream)),
+            Self::Runners(listener) => listener.accept().await.map(|(stream, _)| Socket::Runner(stream)),
         }
     }
 }
@@ -246,20 +264,26 @@ impl Listener {
 enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Runner(UnixStream),
 }
 
 impl Socket {
-    /// Finds out who is there and which protocol they speak.
-    async fn open(self, config: &Config) -> io::Result<(Carrier, Peer)> {
+    /// Finds out who is there and which protocol they speak. `None`: what they wanted is done.
+    async fn open<S: RunningBuilds>(self, config: &Config, service: &Arc<S>) -> io::Result<Option<(Carrier, Peer)>> {
         match self {
             Self::Tcp(stream) => {
                 stream.set_nodelay(true)?;
                 let (address, local) = (stream.peer_addr()?, stream.local_addr()?.ip());
                 let carrier = tls::accept(stream, config).await?;
                 let is_tls = matches!(carrier, Carrier::Tls(_));
-                Ok((carrier, Peer { address: Some(address), local: Some(local), is_tls }))
+                let peer = Peer { address: Some(address), local: Some(local), is_tls, is_build: false };
+                Ok(Some((carrier, peer)))
             }
-            Self::Unix(stream) => Ok((Carrier::Unix(stream), Peer { address: None, local: None, is_tls: false })),
+            Self::Unix(stream) => Ok(Some((Carrier::Unix(stream), Peer::on_this_machine(false)))),
+            Self::Runner(stream) => {
+                let stream = runners::receive(stream, service, &config.limits).await?;
+                Ok(stream.map(|stream| (Carrier::Unix(stream), Peer::on_this_machine(true))))
+            }
         }
     }
 
@@ -269,6 +293,8 @@ impl Socket {
         let said = match self {
             Self::Tcp(stream) => stream.try_write(NO_ROOM),
             Self::Unix(stream) => stream.try_write(NO_ROOM),
+            // Its runner tries again.
+            Self::Runner(_) => return,
         };
         if let Err(error) = said {
             tracing::debug!(%error, "the client was not told");

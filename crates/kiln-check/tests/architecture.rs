@@ -20,7 +20,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("kiln-iam", &["kiln-model"]),
     ("kiln-store", &["kiln-model", "kiln-wire"]),
     ("kiln-core", &["kiln-buildspec", "kiln-iam", "kiln-model", "kiln-runner", "kiln-store", "kiln-wire"]),
-    ("kiln-api", &["kiln-iam", "kiln-model"]),
+    ("kiln-api", &["kiln-iam", "kiln-model", "kiln-wire"]),
     (
         "kiln",
         &[

@@ -13,6 +13,7 @@ use kiln_wire::event::Artifact;
 
 use crate::{
     artifact::{self, Said},
+    behalf::Behalf,
     core::Inner,
     document::{Document, StoredArtifact},
     kms,
@@ -177,7 +178,8 @@ pub(crate) fn target<'a, R: Runners>(
         true => Sealed::plain(),
         false => Sealed::with(kms::usable(inner, named.unwrap_or(&own)).map_err(Cause::Key)?),
     };
-    Ok(Target { bucket, sealed, external_key: named.filter(|_| !plain), metadata })
+    let behalf = Behalf::Build(document);
+    Ok(Target { behalf, bucket, sealed, external_key: named.filter(|_| !plain), metadata })
 }
 
 /// The project's settings for an artifact of that name.

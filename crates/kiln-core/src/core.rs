@@ -11,7 +11,10 @@ use std::{
 };
 
 use kiln_model::ApiError;
-use kiln_runner::{clock::Clock, job::Control};
+use kiln_runner::{
+    clock::Clock,
+    job::{Control, Job},
+};
 use kiln_store::{Metadata, StoreError, Tx, View, blobs::Blobs, keys::Keys, logs::Logs, metadata::BuildState};
 use tokio::sync::watch;
 
@@ -20,7 +23,7 @@ use crate::{
     document::Document,
     external::External,
     finish,
-    iam::Parsed,
+    iam::{self, Parsed},
     job, kms,
     lifecycle::{Event, Millis, State},
     live::{Live, LiveBuilds},
@@ -143,6 +146,7 @@ impl<R: Runners> Core<R> {
             }
         }));
         kms::ensure_managed_keys(&inner)?;
+        iam::ensure_service_roles(&inner)?;
         let unfinished = inner.external.unfinished();
         if !unfinished.is_empty() {
             let with = Arc::clone(&inner);
@@ -378,6 +382,14 @@ impl<R: Runners> Inner<R> {
         }
         self.queue().adopt(uuid, &document.build.project_name, job::compute(&document).memory_bytes());
         let live = Arc::new(Live::new(uuid, document));
+        match Job::read(&self.runners.dir(uuid)) {
+            Ok(job) => {
+                if let Some(access) = job.service.and_then(|service| service.server) {
+                    live.set_access(access);
+                }
+            }
+            Err(e) => tracing::warn!(build.uuid = %uuid, error = %e, "a build that runs is not served any more"),
+        }
         self.live.insert(Arc::clone(&live));
         let inner = Arc::clone(self);
         self.spawn("kiln-build", move || supervise::follow_on(&inner, &live));

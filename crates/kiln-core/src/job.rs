@@ -9,7 +9,8 @@ use kiln_model::{
     location::BuildspecForm,
 };
 use kiln_runner::job::{
-    ArtifactSettings, BuildspecSource, JOB_VERSION, Job, Keep, Packaging, ServiceSettings, ServiceSource, Source,
+    ArtifactSettings, BuildspecSource, JOB_VERSION, Job, Keep, Packaging, ServerAccess, ServiceSettings, ServiceSource,
+    Source,
 };
 
 use crate::{artifact, config::Config, document::Document};
@@ -23,6 +24,8 @@ pub(crate) struct Staged {
     pub(crate) secondary: Vec<(String, PathBuf)>,
     /// Text and name of a buildspec that is an object.
     pub(crate) buildspec: Option<(String, String)>,
+    /// Why the build may not read its cache, and why not write it.
+    pub(crate) cache_refusals: (Option<String>, Option<String>),
 }
 
 /// The compute type whose limits a build gets. Others than the general ones are refused when it is started.
@@ -31,7 +34,13 @@ pub(crate) fn compute(document: &Document) -> ComputeType {
 }
 
 /// Makes the job. `build_dir` is where the runner works.
-pub(crate) fn job(config: &Config, document: &Document, build_dir: &Path, staged: &Staged) -> Option<Job> {
+pub(crate) fn job(
+    config: &Config,
+    document: &Document,
+    build_dir: &Path,
+    staged: &Staged,
+    server: ServerAccess,
+) -> Option<Job> {
     let build = &document.build;
     let id: kiln_model::BuildId = build.id.parse().ok()?;
     let identifiers: Vec<&str> =
@@ -54,6 +63,9 @@ pub(crate) fn job(config: &Config, document: &Document, build_dir: &Path, staged
             .filter_map(|a| Some((a.artifact_identifier.clone()?, settings(a)?)))
             .collect(),
         cache_namespace: cache_namespace(document),
+        cache_not_read: staged.cache_refusals.0.clone(),
+        cache_not_written: staged.cache_refusals.1.clone(),
+        server: Some(server),
     };
     let variables = build.environment.environment_variables.iter();
     Some(Job {

@@ -225,7 +225,13 @@ impl Lifecycle {
                 vec![Effect::Requeue]
             }
             (State::Running, Event::Refused { at, phase, status, context }) => {
-                if next.current_phase() != *phase {
+                if *phase == PhaseType::Queued {
+                    // What it waited for is refused: as if it had not had its turn.
+                    next.phases.retain(|known| known.phase <= PhaseType::Queued);
+                    if let Some(queued) = next.phases.last_mut() {
+                        queued.end_ms = None;
+                    }
+                } else if next.current_phase() != *phase {
                     next.close(*at, BuildStatus::Succeeded, Some(PhaseContext::default()));
                     next.open(*phase, *at);
                 }

@@ -2,10 +2,14 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Condvar, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
+use kiln_runner::job::ServerAccess;
 use tokio::sync::watch;
 
 use crate::{document::Document, timeline::Timeline};
@@ -34,6 +38,8 @@ pub(crate) struct Live {
     progress: watch::Sender<Progress>,
     nudged: Mutex<bool>,
     nudge: Condvar,
+    access: OnceLock<ServerAccess>,
+    is_over: AtomicBool,
 }
 
 impl Live {
@@ -44,7 +50,29 @@ impl Live {
             progress: watch::Sender::new(Progress::default()),
             nudged: Mutex::new(false),
             nudge: Condvar::new(),
+            access: OnceLock::new(),
+            is_over: AtomicBool::new(false),
         }
+    }
+
+    /// How its runner may speak to the server; set once, before the runner can.
+    pub(crate) fn set_access(&self, access: ServerAccess) {
+        self.access.set(access).ok(); // the first one is the runner's
+    }
+
+    /// What [`Self::set_access`] set; `None` before, and for builds whose runners do not speak to the server.
+    pub(crate) fn access(&self) -> Option<&ServerAccess> {
+        self.access.get()
+    }
+
+    /// From here on nobody acts for the build any more: its journal has ended, though its end is not recorded yet.
+    pub(crate) fn set_over(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the build still runs.
+    pub(crate) fn runs(&self) -> bool {
+        !self.is_over.load(Ordering::SeqCst)
     }
 
     /// Reads or changes what is known. A panic while it is changed leaves it as it then was: it is only a copy of what

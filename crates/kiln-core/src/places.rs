@@ -6,13 +6,18 @@ use std::{
     io::{self, Read},
 };
 
-use kiln_model::s3::S3Error;
+use kiln_model::{ApiError, ErrorCode, s3::S3Error};
 use kiln_store::{
     metadata::ObjectRecord,
     remote::{Attributes, RemoteError},
 };
 
-use crate::{core::Inner, objects, runners::Runners};
+use crate::{
+    behalf::{self, Behalf},
+    core::Inner,
+    objects,
+    runners::Runners,
+};
 
 /// Objects that are looked through at once.
 const PAGE: usize = 1000;
@@ -20,6 +25,9 @@ const PAGE: usize = 1000;
 /// Why an object cannot be had or stored.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlaceError {
+    /// The build's role does not allow it.
+    #[error("AccessDenied: {0} status code: 403")]
+    Denied(String),
     /// In Kiln's own store.
     #[error("{}: {}", .0.code, .0.message)]
     Own(#[from] S3Error),
@@ -40,10 +48,20 @@ impl From<io::Error> for PlaceError {
     }
 }
 
+impl From<ApiError> for PlaceError {
+    fn from(error: ApiError) -> Self {
+        match error.code {
+            ErrorCode::AccessDenied | ErrorCode::InvalidInput => Self::Denied(error.message),
+            _ => Self::Local(error.message),
+        }
+    }
+}
+
 impl PlaceError {
     /// Whether what the project names, or the other server, is the cause, and not Kiln.
     pub(crate) fn is_outside(&self) -> bool {
         match self {
+            Self::Denied(_) => true,
             Self::Own(error) => error.code.http_status() < 500,
             Self::Remote(error) => !matches!(error, RemoteError::Local { .. } | RemoteError::Thread(_)),
             Self::Local(_) => false,
@@ -60,10 +78,12 @@ pub(crate) struct Opened {
 /// Opens an object, in its newest version or a certain one.
 pub(crate) fn open<R: Runners>(
     inner: &Inner<R>,
+    behalf: Behalf<'_>,
     bucket: &str,
     key: &str,
     version: Option<&str>,
 ) -> Result<Opened, PlaceError> {
+    behalf.check(inner, if version.is_some() { behalf::GET_VERSION } else { behalf::GET }, bucket, key)?;
     if let Some(remote) = inner.external.bucket(bucket) {
         let object = remote?.open(key, version)?;
         return Ok(Opened { size: object.size(), content: Box::new(object.stream()) });
@@ -82,10 +102,12 @@ pub(crate) struct Member {
 /// All objects whose key begins with `prefix`, by key.
 pub(crate) fn each<R: Runners>(
     inner: &Inner<R>,
+    behalf: Behalf<'_>,
     bucket: &str,
     prefix: &str,
     mut see: impl FnMut(Member) -> Result<(), PlaceError>,
 ) -> Result<(), PlaceError> {
+    behalf.check(inner, behalf::LIST, bucket, prefix)?;
     if let Some(remote) = inner.external.bucket(bucket) {
         let mut found = Vec::new();
         remote?.each(prefix, |object| found.push(Member { key: object.key, created_ms: object.modified_ms }))?;
@@ -108,6 +130,7 @@ pub(crate) fn each<R: Runners>(
 
 /// Where and how an object of a build is stored.
 pub(crate) struct Target<'a> {
+    pub(crate) behalf: Behalf<'a>,
     pub(crate) bucket: &'a str,
     /// How it is sealed in Kiln's own store.
     pub(crate) sealed: objects::Sealed,
@@ -123,6 +146,7 @@ pub(crate) fn store<R: Runners>(
     key: &str,
     file: &File,
 ) -> Result<Option<ObjectRecord>, PlaceError> {
+    target.behalf.check(inner, behalf::PUT, target.bucket, key)?;
     if let Some(remote) = inner.external.bucket_with_key(target.bucket, target.external_key) {
         let metadata = target.metadata.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         remote?.put(key, file, &Attributes { content_type: None, metadata })?;

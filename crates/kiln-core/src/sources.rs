@@ -19,6 +19,7 @@ use kiln_model::{
 use uuid::Uuid;
 
 use crate::{
+    behalf::{self, Behalf},
     core::Inner,
     document::Document,
     downloads,
@@ -38,10 +39,11 @@ const MOST_BUILDSPEC: u64 = 1 << 20;
 pub(crate) fn stage<R: Runners>(inner: &Inner<R>, document: &Document) -> Result<Staged, Failure> {
     let build = &document.build;
     let uuid = document.uuid();
-    let mut staged = Staged::default();
+    let mut staged = Staged { cache_refusals: behalf::cache_refusals(inner, document), ..Staged::default() };
     if build.source.r#type == SourceType::S3 {
         let version = build.source_version.as_deref();
-        staged.primary = Some(stage_one(inner, &build.source, version, &format!("{uuid}-source.zip"))?);
+        let name = format!("{uuid}-source.zip");
+        staged.primary = Some(stage_one(inner, document, &build.source, version, &name)?);
     }
     for (n, source) in build.secondary_sources.iter().enumerate() {
         if source.r#type == SourceType::S3
@@ -50,12 +52,12 @@ pub(crate) fn stage<R: Runners>(inner: &Inner<R>, document: &Document) -> Result
             let versions = build.secondary_source_versions.iter();
             let version = versions.into_iter().find(|v| v.source_identifier == *identifier);
             let version = version.map(|v| v.source_version.as_str());
-            let path = stage_one(inner, source, version, &format!("{uuid}-source-{n}.zip"))?;
+            let path = stage_one(inner, document, source, version, &format!("{uuid}-source-{n}.zip"))?;
             staged.secondary.push((identifier.clone(), path));
         }
     }
     if let BuildspecForm::Object(arn) = BuildspecForm::of(build.source.buildspec.as_deref()) {
-        staged.buildspec = Some(read_buildspec(inner, arn)?);
+        staged.buildspec = Some(read_buildspec(inner, document, arn)?);
     }
     Ok(staged)
 }
@@ -63,6 +65,7 @@ pub(crate) fn stage<R: Runners>(inner: &Inner<R>, document: &Document) -> Result
 /// A ZIP file, or a folder (its location ends with a slash) as one (`buildspec.md` 8).
 fn stage_one<R: Runners>(
     inner: &Inner<R>,
+    document: &Document,
     source: &ProjectSource,
     version: Option<&str>,
     name: &str,
@@ -72,17 +75,21 @@ fn stage_one<R: Runners>(
     let S3Location { bucket, key } = S3Location::parse(text).ok_or_else(missing)?;
     let path = inner.config.staging().join(name);
     let failed = |e: PlaceError| match e.is_outside() {
+        true if matches!(e, PlaceError::Denied(_)) => {
+            let which = source.source_identifier.as_deref().unwrap_or("primary");
+            Failure::source(format!("{e} for {which} source and source version arn:aws:s3:::{bucket}/{key}"))
+        }
         true => Failure::source(format!("Error while downloading the source {text}: {e}")),
         false => Failure::fault(format!("The source {text} cannot be put in place: {e}")),
     };
     if key.ends_with('/') {
-        if downloads::zip_folder(inner, &bucket, &key, &path).map_err(failed)? == 0 {
+        if downloads::zip_folder(inner, Behalf::Build(document), &bucket, &key, &path).map_err(failed)? == 0 {
             return Err(missing());
         }
         return Ok(path);
     }
     let version = version.filter(|version| !version.is_empty());
-    let mut from = places::open(inner, &bucket, &key, version).map_err(failed)?;
+    let mut from = places::open(inner, Behalf::Build(document), &bucket, &key, version).map_err(failed)?;
     let mut copy = || -> io::Result<()> {
         let mut options = fs::OpenOptions::new();
         let mut to = options.write(true).create(true).truncate(true).mode(0o600).open(&path)?;
@@ -93,10 +100,10 @@ fn stage_one<R: Runners>(
 }
 
 /// A buildspec that is an object: its text, and a name for messages.
-fn read_buildspec<R: Runners>(inner: &Inner<R>, arn: &str) -> Result<(String, String), Failure> {
+fn read_buildspec<R: Runners>(inner: &Inner<R>, document: &Document, arn: &str) -> Result<(String, String), Failure> {
     let failed = |why: &dyn std::fmt::Display| Failure::source(format!("The buildspec {arn} cannot be read: {why}"));
     let S3Location { bucket, key } = S3Location::parse(arn).ok_or_else(|| failed(&"it is no object's ARN"))?;
-    let opened = places::open(inner, &bucket, &key, None).map_err(|e| failed(&e))?;
+    let opened = places::open(inner, Behalf::Build(document), &bucket, &key, None).map_err(|e| failed(&e))?;
     let mut text = String::new();
     opened.content.take(MOST_BUILDSPEC + 1).read_to_string(&mut text).map_err(|e| failed(&e))?;
     if text.len() as u64 > MOST_BUILDSPEC {

@@ -23,8 +23,9 @@ use kiln_wire::{
 };
 
 use crate::{
+    behalf,
     core::Inner,
-    crash, finish,
+    crash, finish, identity,
     lifecycle::{self, Event},
     live::{Live, Progress},
     queue::Waiting,
@@ -118,9 +119,12 @@ impl Failure {
 /// Puts the build's sources in place and starts its runner.
 fn start<R: Runners>(inner: &Arc<Inner<R>>, live: &Live) -> Result<(), Failure> {
     let document = live.document();
+    behalf::check_start(inner, &document)?;
     let staged = crate::sources::stage(inner, &document)?;
     let dir = inner.runners.dir(&live.uuid);
-    let job = crate::job::job(&inner.config, &document, &dir, &staged)
+    let access = identity::new_access(&inner.config);
+    live.set_access(access.clone());
+    let job = crate::job::job(&inner.config, &document, &dir, &staged, access)
         .ok_or_else(|| Failure::fault(format!("'{}' is not the id of a build", document.build.id)))?;
     inner.runners.start(&job).map_err(|e| Failure::fault(e.message))?;
     // Whoever asked to stop it meanwhile found no runner to tell.
@@ -176,6 +180,9 @@ fn follow<R: Runners>(inner: &Arc<Inner<R>>, live: &Arc<Live>) {
             }
         }
     };
+    if matches!(end, End::Over(..) | End::Lost(_)) {
+        live.set_over();
+    }
     let event = match end {
         End::Stopping => return,
         End::Over(ended, at) => {

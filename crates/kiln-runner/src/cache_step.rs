@@ -81,7 +81,10 @@ impl Build<'_> {
         };
         let identity = Identity { namespace, paths: cache.paths.clone() };
         let mut state = State { store, identity, paths: expanded, key, action: cache.action, restored: None };
-        if state.action != Action::Save {
+        let refused = self.job.service.as_ref().and_then(|service| service.cache_not_read.as_ref());
+        if let Some(why) = refused.filter(|_| state.action != Action::Save) {
+            self.session.journal.line(&format!("Unable to download cache: {why}"))?;
+        } else if state.action != Action::Save {
             state.restored = self.find_and_restore(&state, &fallback)?;
         }
         self.cache.state = Some(state);
@@ -161,6 +164,10 @@ impl Build<'_> {
         let Some(state) = self.cache.state.take() else { return Ok(()) };
         if state.action == Action::Restore {
             return Ok(());
+        }
+        if let Some(why) = self.job.service.as_ref().and_then(|service| service.cache_not_written.as_ref()) {
+            let line = format!("Unable to upload cache: {why}");
+            return self.session.journal.line(&line).map_err(Into::into);
         }
         let list = List {
             id: 0,

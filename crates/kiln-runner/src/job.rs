@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use kiln_model::{BuildId, ComputeType, PhaseType};
+use kiln_model::{BuildId, ComputeType, PhaseType, build_secret::HiddenText};
 use serde::{Deserialize, Serialize};
 
 /// Name of the job file in the build's directory.
@@ -138,6 +138,29 @@ pub struct ServiceSettings {
     /// Builds with the same text share a cache: the project, and how often its cache was invalidated.
     #[serde(default)]
     pub cache_namespace: String,
+    /// Why the build's role does not let it read its cache, as the log says it; `None`: it may.
+    #[serde(default)]
+    pub cache_not_read: Option<String>,
+    /// The same for writing it.
+    #[serde(default)]
+    pub cache_not_written: Option<String>,
+    /// How the runner reaches the server; `None` in jobs of an older Kiln.
+    #[serde(default)]
+    pub server: Option<ServerAccess>,
+}
+
+/// How the runner of a build speaks to the server while the build runs ([`kiln_wire::server`]), and under which names the
+/// build finds what comes of it (`security.md` 5.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerAccess {
+    /// The server's Unix socket.
+    pub socket: PathBuf,
+    /// By this the server knows the runner. The build never sees it.
+    pub token: HiddenText,
+    /// Path of the credentials endpoint; long and random.
+    pub credentials_path: String,
+    /// Value of `AWS_CONTAINER_AUTHORIZATION_TOKEN`, where others reach the endpoint's address too.
+    pub authorization: HiddenText,
 }
 
 /// Where the service takes a source from.

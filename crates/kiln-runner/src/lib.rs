@@ -26,6 +26,7 @@ mod pipeline;
 mod provision;
 pub mod report;
 mod reports_step;
+pub mod server;
 mod service_source;
 mod session;
 mod shell;

@@ -61,6 +61,12 @@ impl Logs {
         self.root.join(directory_name(group)).join(directory_name(stream))
     }
 
+    /// Whether there is a stream in the group.
+    #[must_use]
+    pub fn has_group(&self, group: &str) -> bool {
+        self.root.join(directory_name(group)).is_dir()
+    }
+
     /// Opens a stream for writing; see [`LogWriter::open`].
     ///
     /// # Errors

@@ -38,6 +38,7 @@ pub(crate) mod config;
 mod log;
 mod notify;
 mod runners;
+mod socket;
 
 use access::Access;
 use account::{Account, AccountKeys};
@@ -174,6 +175,7 @@ async fn serve(settings: Settings, tls: Option<Tls>, app: &App) -> anyhow::Resul
         ),
     };
     let listen = listener.local_addr().context("cannot listen")?;
+    let socket = socket::listen(&app.data)?;
     let url = url(listen, tls.is_some());
 
     let metadata = Metadata::open(&app.data)?;
@@ -198,7 +200,8 @@ async fn serve(settings: Settings, tls: Option<Tls>, app: &App) -> anyhow::Resul
         keys: Arc::new(AccountKeys(core.clone())),
         authorizer: Access(core.clone()),
     };
-    let serving = tokio::spawn(kiln_api::serve(vec![Listener::Tcp(listener)], config, api, async move {
+    let listeners = vec![Listener::Tcp(listener), Listener::Runners(socket)];
+    let serving = tokio::spawn(kiln_api::serve(listeners, config, api, async move {
         stopping.wait_for(|stopping| *stopping).await.ok();
     }));
     Server::new(url.clone(), settings.home.region.clone(), settings.home.account.clone()).write(&app.data)?;

@@ -33,12 +33,7 @@ impl Xml {
     }
 
     pub(super) fn time(&mut self, name: &str, time: Timestamp) {
-        let date = amz_date(time_of(time));
-        // 20261126T100000Z → 2026-11-26T10:00:00Z
-        let part = |from: usize, to: usize| date.get(from..to).unwrap_or_default();
-        let text =
-            format!("{}-{}-{}T{}:{}:{}Z", part(0, 4), part(4, 6), part(6, 8), part(9, 11), part(11, 13), part(13, 15));
-        self.text(name, &text);
+        self.text(name, &iso_date(time));
     }
 
     /// A policy's text: escaped as in a query, so that clients of any age can take it out again.
@@ -87,4 +82,11 @@ impl Xml {
         response.headers_mut().insert(header::CONTENT_TYPE, XML);
         response
     }
+}
+/// `2026-11-26T10:00:00Z`
+pub(crate) fn iso_date(time: Timestamp) -> String {
+    let date = amz_date(time_of(time));
+    // 20261126T100000Z → 2026-11-26T10:00:00Z
+    let part = |from: usize, to: usize| date.get(from..to).unwrap_or_default();
+    format!("{}-{}-{}T{}:{}:{}Z", part(0, 4), part(4, 6), part(6, 8), part(9, 11), part(11, 13), part(13, 15))
 }

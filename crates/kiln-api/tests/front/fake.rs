@@ -8,12 +8,17 @@ use std::{
 };
 
 use kiln_model::{
-    ApiError,
+    ApiError, BuildId, Timestamp,
+    build_secret::{BuildSecret, BuildSecretAnswer, HiddenText},
     codebuild::*,
     for_each_codebuild_operation, for_each_kiln_operation, for_each_kms_operation,
+    iam::Secret,
     kiln::*,
     kms::*,
-    service::{ArtifactContent, ByteSink, ByteSource, CodeBuild, Context, DebugConnection, KilnService, Kms},
+    service::{
+        ArtifactContent, ByteSink, ByteSource, CodeBuild, Context, CredentialsRequest, DebugConnection, KilnService,
+        Kms, RoleCredentials, RunningBuilds,
+    },
 };
 use serde::Serialize;
 use tokio::sync::{Semaphore, mpsc};
@@ -237,3 +242,43 @@ macro_rules! kiln {
     };
 }
 for_each_kiln_operation!(kiln);
+
+/// The one build that runs.
+pub(crate) const BUILD: &str = "demo:11111111-2222-3333-4444-555555555555";
+
+impl RunningBuilds for Fake {
+    fn running_build(&self, uuid: &str, token: &str) -> Option<BuildId> {
+        let build: BuildId = BUILD.parse().unwrap();
+        (uuid == build.uuid() && token == "right").then_some(build)
+    }
+
+    async fn role_credentials(
+        &self,
+        build: &BuildId,
+        request: CredentialsRequest<'_>,
+    ) -> Result<RoleCredentials, ApiError> {
+        let is_authorized = !request.is_shared || request.authorization == Some("let me");
+        if request.path != "/v2/credentials/long" || !is_authorized {
+            return Err(ApiError::access_denied("no"));
+        }
+        Ok(RoleCredentials {
+            access_key_id: "ASIAX".to_owned(),
+            secret: Secret::new(format!("secret of {build}")),
+            token: Secret::new("token".to_owned()),
+            expires: Timestamp::from_millis(0),
+            role_arn: "arn:aws:iam::000000000000:role/build".to_owned(),
+        })
+    }
+
+    async fn build_secrets(&self, _: &BuildId, wanted: Vec<BuildSecret>) -> Vec<BuildSecretAnswer> {
+        let answer = |secret| match secret {
+            BuildSecret::Parameter { name } => {
+                BuildSecretAnswer::Value { value: HiddenText(format!("value of {name}")), hidden: Vec::new() }
+            }
+            BuildSecret::Secret { id, .. } => {
+                BuildSecretAnswer::Refused { code: "ResourceNotFoundException".to_owned(), message: id }
+            }
+        };
+        wanted.into_iter().map(answer).collect()
+    }
+}

@@ -11,6 +11,7 @@ mod limits;
 mod malformed;
 mod objects;
 mod pages;
+mod runners;
 mod s3;
 mod shutdown;
 mod streams;

@@ -75,7 +75,7 @@ pub(crate) struct Parsed(Mutex<HashMap<(Kind, String), Arc<Policy>>>);
 const KEPT: usize = 2_000;
 
 impl Parsed {
-    fn policy(&self, kind: Kind, text: &str) -> Result<Arc<Policy>, StoreError> {
+    pub(super) fn policy(&self, kind: Kind, text: &str) -> Result<Arc<Policy>, StoreError> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (kind, text.to_owned());
         if let Some(policy) = known.get(&key) {
@@ -219,6 +219,11 @@ impl<R: Runners> Inner<R> {
         }
         if let Some(session) = &caller.session {
             context.set("aws:TokenIssueTime", text_of(session.issued.millis()));
+            if let Some(build) = &session.build {
+                let home = &self.config.home;
+                context.set("codebuild:buildArn", home.build_arn(build));
+                context.set("codebuild:projectArn", home.project_arn(build.project()));
+            }
         }
         for tag in &rights.tags {
             context.set(&format!("aws:PrincipalTag/{}", tag.key), tag.value.clone());

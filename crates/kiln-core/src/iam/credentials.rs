@@ -5,7 +5,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use kiln_model::{
-    ApiError, Timestamp,
+    ApiError, BuildId, Timestamp,
     iam::Secret,
     service::{Caller, Session},
 };
@@ -47,6 +47,9 @@ struct Token {
     issued_ms: i64,
     expires_ms: i64,
     policies: Option<Vec<String>>,
+    /// The build that it is of, and with whose end it ends.
+    #[serde(default)]
+    build: Option<BuildId>,
 }
 
 /// A session to make.
@@ -56,6 +59,8 @@ pub(super) struct NewSession {
     pub(super) user_id: String,
     pub(super) seconds: i64,
     pub(super) policies: Option<Vec<String>>,
+    /// The build that it is of, and with whose end it ends.
+    pub(super) build: Option<BuildId>,
 }
 
 /// A session's key: id, secret, token, end.
@@ -84,6 +89,7 @@ impl<R: Runners> Inner<R> {
             issued_ms,
             expires_ms: issued_ms.saturating_add(new.seconds.saturating_mul(1000)),
             policies: new.policies,
+            build: new.build,
         };
         let text = serde_json::to_vec(&token).map_err(|error| failed(&error))?;
         let sealed = self.keys.seal_small(PURPOSE, &id, &text).map_err(|error| failed(&error))?;
@@ -102,15 +108,22 @@ impl<R: Runners> Inner<R> {
         let sealed = STANDARD.decode(token).ok()?;
         let opened = self.keys.open_small(PURPOSE, id, &sealed).ok()?;
         let read: Token = serde_json::from_slice(&opened).ok().filter(|read: &Token| read.version == 1)?;
+        // A build that is over, or that nobody knows any more, has no credentials, whatever its clock and ours say.
+        let is_over = read.build.as_ref().is_some_and(|build| !self.runs(build));
+        let ends = if is_over { 0 } else { read.expires_ms };
         let caller = Caller {
             account: self.config.home.account.clone(),
             arn: read.arn,
             name: read.name,
             access_key_id: id.to_owned(),
             user_id: read.user_id,
-            session: Some(Session { issued: Timestamp::from_millis(read.issued_ms), policies: read.policies }),
+            session: Some(Session {
+                issued: Timestamp::from_millis(read.issued_ms),
+                policies: read.policies,
+                build: read.build,
+            }),
         };
-        let ends = Timestamp::from_millis(read.expires_ms);
+        let ends = Timestamp::from_millis(ends);
         Some(Credential {
             secret: Secret::new(read.secret),
             caller,

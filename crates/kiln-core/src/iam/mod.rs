@@ -3,6 +3,7 @@
 mod access;
 mod attachments;
 mod credentials;
+mod default_role;
 mod document;
 mod find;
 mod groups;
@@ -11,14 +12,17 @@ mod keys;
 mod managed;
 mod policies;
 mod roles;
+mod service_role;
 mod sessions;
 mod tags;
 mod users;
 
 pub use access::{Asked, KeyValue};
 pub use credentials::Credential;
+pub use service_role::default_service_role;
 
 pub(crate) use access::Parsed;
+pub(crate) use default_role::ensure as ensure_service_roles;
 
 use kiln_model::{
     ApiError,
@@ -210,6 +214,11 @@ fn random_text(prefix: &str, letters: &[u8], count: usize) -> String {
         text.extend(random.take(missing).filter_map(|byte| letters.get(byte % letters.len()).map(|l| char::from(*l))));
     }
     text
+}
+
+/// A name that nobody guesses: 260 random bits.
+pub(crate) fn random_name() -> String {
+    random_text("", ID_LETTERS, 52)
 }
 
 /// Letters of ids.

@@ -21,9 +21,9 @@ use super::{
 use crate::{core::Inner, runners::Runners};
 
 /// Roles of an account (AWS's quota).
-const MOST: usize = 1_000;
+pub(super) const MOST: usize = 1_000;
 /// Longest session if nothing is said.
-const AN_HOUR: i64 = 3_600;
+pub(super) const AN_HOUR: i64 = 3_600;
 
 /// A role to make.
 pub(super) struct New {

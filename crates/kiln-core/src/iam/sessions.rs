@@ -133,6 +133,7 @@ fn make<R: Runners>(
         user_id: user_id.clone(),
         seconds,
         policies,
+        build: None,
     };
     let made = inner.make_session(new)?;
     Ok(Credentials {
@@ -166,6 +167,7 @@ pub(super) fn session_token<R: Runners>(
         // What AWS allows the root.
         seconds: if is_root { seconds.min(3_600) } else { seconds },
         policies: None,
+        build: None,
     };
     let made = inner.make_session(new)?;
     Ok(Credentials {

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, io::Read, sync::Arc};
 
 use kiln_model::{
+    ApiError,
     s3::{BucketSettings, CopySource, EncryptionRequest, ObjectRef, ReadConditions, S3Error, WriteConditions},
     service::ByteSource,
 };
@@ -18,7 +19,7 @@ use super::{
     receive::{Expected, Source, receive},
     sealing, sums,
 };
-use crate::{core::Inner, runners::Runners};
+use crate::{core::Inner, records::refuse, runners::Runners};
 
 /// Stores the bytes of an artifact; returns its record, which is yet to be stored ([`put`]).
 pub(crate) fn store_file<R: Runners>(
@@ -48,6 +49,12 @@ pub(crate) fn open_version<R: Runners>(
         ObjectRef { bucket: bucket.to_owned(), key: key.to_owned(), version_id: version.map(ToOwned::to_owned) };
     let opened = open_source(inner, &CopySource { object, conditions: ReadConditions::default() }, None)?;
     Ok((opened.object.size.unsigned_abs(), opened.reader))
+}
+
+/// The policy of a bucket of Kiln's own; `None` where there is no such bucket, or none.
+pub(crate) fn policy_of<R: Runners>(inner: &Inner<R>, bucket: &str) -> Result<Option<String>, ApiError> {
+    let found = inner.metadata.read(|view| view.bucket(bucket)?.map(|record| document::settings(&record)).transpose());
+    Ok(found.map_err(|e| refuse(&e))?.and_then(|settings| settings.policy))
 }
 
 /// Records an object whose bytes are stored; returns the blobs that it replaces.

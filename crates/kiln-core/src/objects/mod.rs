@@ -25,7 +25,7 @@ mod tags;
 
 pub use self::read::{ObjectReader, open_object};
 pub(crate) use self::{
-    build::{open_version, put, store_file, store_upload},
+    build::{open_version, policy_of, put, store_file, store_upload},
     document::Sealed,
     expiry::sweep,
     held::Held,

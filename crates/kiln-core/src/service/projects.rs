@@ -50,6 +50,11 @@ pub(crate) fn tags(view: &View<'_>, name: &str) -> Result<Vec<(String, String)>,
     Ok(tags.into_iter().map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default())).collect())
 }
 
+/// The role that a project names, if there is one of that name.
+pub(crate) fn service_role(view: &View<'_>, name: &str) -> Result<Option<String>, StoreError> {
+    view.project(name)?.map(|record| Ok(parse(&record)?.project.service_role)).transpose()
+}
+
 fn parse(record: &ProjectRecord) -> Result<Stored, StoreError> {
     let stored: Stored = serde_json::from_str(&record.doc)
         .map_err(|e| StoreError::Invalid(format!("the record of project {} cannot be read: {e}", record.name)))?;
@@ -122,6 +127,7 @@ impl<R: Runners> Core<R> {
     pub(super) async fn create(&self, input: CreateProjectInput) -> Result<CreateProjectOutput, ApiError> {
         let home = self.inner.config.home.clone();
         let project = project::create(input, &home, self.time())?;
+        self.inner.check_service_role(&project.service_role, &project.name)?;
         let work = self.inner.transact(move |tx| {
             if tx.project_count()? >= MOST_PROJECTS {
                 let message = format!("Cannot have more than {MOST_PROJECTS} projects for the account");
@@ -171,6 +177,12 @@ impl<R: Runners> Core<R> {
         let home = self.inner.config.home.clone();
         let name = project_of(&home, &input.name)?.to_owned();
         let now = self.time();
+        if input.service_role.is_some() {
+            // Whatever else is wrong is said first.
+            let (before, _) = self.inner.look(|view| self::stored(view, &home, &name))?;
+            let after = project::update(&before, input.clone(), &home, now)?;
+            self.inner.check_service_role(&after.service_role, &name)?;
+        }
         let update = move |stored: &mut Stored, _: &mut Tx<'_>| {
             stored.project = project::update(&stored.project, input, &home, now)?;
             Ok(())

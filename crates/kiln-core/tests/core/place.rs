@@ -141,7 +141,7 @@ impl Place {
                 compute_type: ComputeType::Small,
                 ..Default::default()
             },
-            service_role: "arn:aws:iam::000000000000:role/build".to_owned(),
+            service_role: "arn:aws:iam::000000000000:role/kiln-default-build-role".to_owned(),
             ..Default::default()
         }
     }

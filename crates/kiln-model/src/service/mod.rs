@@ -3,6 +3,7 @@
 //! Inputs that arrive here fulfil the constraints of their shapes ([`crate::decode`]); rules between members are the
 //! service's ([`crate::project`], [`crate::effective`]).
 
+mod builds;
 mod codebuild;
 mod iam;
 mod kiln;
@@ -11,9 +12,10 @@ mod s3;
 
 use std::{future::Future, io};
 
-use crate::{Timestamp, arn::Home};
+use crate::{BuildId, Timestamp, arn::Home};
 
 pub use self::{
+    builds::{CredentialsRequest, RoleCredentials, RunningBuilds},
     codebuild::CodeBuild,
     iam::Iam,
     kiln::{ArtifactContent, DebugConnection, KilnService},
@@ -45,6 +47,8 @@ pub struct Session {
     pub issued: Timestamp,
     /// The policies that limit it; `None` if it was made without.
     pub policies: Option<Vec<String>>,
+    /// The build that acts in it, by its role.
+    pub build: Option<BuildId>,
 }
 
 /// What surrounds a request.
@@ -79,6 +83,6 @@ pub trait ByteSink: Send + 'static {
 }
 
 /// Everything that a front end needs of the service.
-pub trait Service: CodeBuild + Iam + KilnService + Kms + Objects {}
+pub trait Service: CodeBuild + Iam + KilnService + Kms + Objects + RunningBuilds {}
 
-impl<S: CodeBuild + Iam + KilnService + Kms + Objects> Service for S {}
+impl<S: CodeBuild + Iam + KilnService + Kms + Objects + RunningBuilds> Service for S {}

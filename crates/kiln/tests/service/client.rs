@@ -242,6 +242,6 @@ pub(crate) fn project(name: &str, buildspec: &str) -> Value {
         "source": { "type": "NO_SOURCE", "buildspec": buildspec },
         "artifacts": { "type": "NO_ARTIFACTS" },
         "environment": { "type": "LINUX_CONTAINER", "image": "host", "computeType": "BUILD_GENERAL1_SMALL" },
-        "serviceRole": "arn:aws:iam::000000000000:role/service-role/kiln",
+        "serviceRole": "arn:aws:iam::000000000000:role/kiln-default-build-role",
     })
 }

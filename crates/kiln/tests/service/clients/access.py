@@ -48,8 +48,30 @@ def project(name, **more):
     }
 
 
-# The account's root makes projects, a user, and the user's key.
+# The account's root makes a role for builds, projects, a user, and the user's key. A role has to be there, and to let
+# CodeBuild in.
 root = boto3.client("codebuild")
+missing = "CodeBuild is not authorized to perform: sts:AssumeRole on arn:aws:iam::000000000000:role/build"
+refused("InvalidInputException", root.create_project, missing, **project("my-app"))
+iam.create_role(
+    RoleName="build",
+    AssumeRolePolicyDocument=policy(
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ),
+)
+refused("InvalidInputException", root.create_project, missing, **project("my-app"))
+iam.update_assume_role_policy(
+    RoleName="build",
+    PolicyDocument=policy(
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "codebuild.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringNotEquals": {"aws:SourceArn": PROJECT + "forbidden"}},
+        }
+    ),
+)
+refused("InvalidInputException", root.create_project, missing, **project("forbidden"))
 for name in ("my-app", "other"):
     root.create_project(**project(name, tags=[{"key": "Env", "value": "prod" if name == "other" else "test"}]))
 user = iam.create_user(UserName="alice", Path="/team/", Tags=[{"Key": "team", "Value": "blue"}])["User"]

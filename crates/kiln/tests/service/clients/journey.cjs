@@ -14,7 +14,7 @@ async function main() {
     source: { type: 'NO_SOURCE', buildspec: 'version: 0.2\nphases: {build: {commands: ["echo $WORD", "exit $STATUS"]}}' },
     artifacts: { type: 'NO_ARTIFACTS' },
     environment: { type: 'LINUX_CONTAINER', image: 'host', computeType: 'BUILD_GENERAL1_SMALL' },
-    serviceRole: 'arn:aws:iam::000000000000:role/kiln',
+    serviceRole: 'arn:aws:iam::000000000000:role/kiln-default-build-role',
   });
   assert.ok(project.created instanceof Date);
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 codebuild = boto3.client("codebuild")
 # Sends what botocore itself would refuse.
 unchecked = boto3.client("codebuild", config=Config(parameter_validation=False))
-ROLE = "arn:aws:iam::000000000000:role/kiln"
+ROLE = "arn:aws:iam::000000000000:role/kiln-default-build-role"
 BUILDSPEC = """version: 0.2
 env:
   exported-variables: [MADE]

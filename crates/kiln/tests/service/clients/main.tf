@@ -27,7 +27,7 @@ provider "aws" {
 resource "aws_codebuild_project" "this" {
   name                   = "terraform"
   description            = var.plain ? null : "made by Terraform"
-  service_role           = "arn:aws:iam::000000000000:role/kiln"
+  service_role           = "arn:aws:iam::000000000000:role/kiln-default-build-role"
   concurrent_build_limit = var.plain ? null : 3
   tags                   = var.plain ? {} : { team = "blue", stage = "test" }
 

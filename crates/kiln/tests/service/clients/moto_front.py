@@ -4,6 +4,7 @@ A pytest plugin. With TEST_SERVER_MODE moto sends requests to an address of its 
 test; here the address is the service's, with its key, and a reset deletes all projects and builds.
 """
 
+import json
 import os
 import time
 
@@ -17,6 +18,25 @@ KEY = {
     "aws_access_key_id": os.environ["AWS_ACCESS_KEY_ID"],
     "aws_secret_access_key": os.environ["AWS_SECRET_ACCESS_KEY"],
 }
+
+
+# moto takes any service role; the service only one that is there.
+boto3.client("iam", region_name=REGION, endpoint_url=ENDPOINT, **KEY).create_role(
+    Path="/service-role/",
+    RoleName="my-codebuild-service-role",
+    AssumeRolePolicyDocument=json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "codebuild.amazonaws.com"},
+                    "Action": "sts:AssumeRole",
+                }
+            ],
+        }
+    ),
+)
 
 
 def _reset(_self):

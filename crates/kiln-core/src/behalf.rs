@@ -1,0 +1,133 @@
+//! What the service does on a build's behalf, checked against the build's role (`api.md` 7.3): objects that are read and
+//! stored, logs that are written.
+
+use kiln_iam::policy::{Kind, ResourceRule};
+use kiln_model::{
+    ApiError, BuildStatus, PhaseContext, PhaseType,
+    codebuild::{CacheType, LogsConfigStatusType},
+    location::S3Location,
+};
+
+use crate::{
+    core::Inner,
+    document::Document,
+    iam::{Asked, KeyValue},
+    log_object, objects,
+    runners::Runners,
+    supervise::Failure,
+};
+
+/// Who reads or stores an object.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Behalf<'a> {
+    /// A build, by its role.
+    Build(&'a Document),
+    /// A caller of the API, who was allowed to.
+    Caller,
+}
+
+impl Behalf<'_> {
+    /// Whether an object may be read or stored, or a bucket be listed: `key` is then the prefix.
+    ///
+    /// # Errors
+    /// `AccessDeniedException`, as the build would get it from the API.
+    pub(crate) fn check<R: Runners>(
+        self,
+        inner: &Inner<R>,
+        action: &'static str,
+        bucket: &str,
+        key: &str,
+    ) -> Result<(), ApiError> {
+        let Self::Build(document) = self else { return Ok(()) };
+        let home = &inner.config.home;
+        let mut arn = format!("arn:{}:s3:::{bucket}", home.partition());
+        // As over the API: nothing of it leaves the machine in the clear.
+        let mut keys = vec![KeyValue::one("aws:SecureTransport", "true")];
+        if action == LIST {
+            keys.push(KeyValue::one("s3:prefix", key));
+        } else {
+            arn = format!("{arn}/{key}");
+        }
+        let policy = objects::policy_of(inner, bucket)?;
+        inner.may(
+            document,
+            &Asked {
+                action,
+                resource: Some(&arn),
+                account: &home.account,
+                keys: &keys,
+                resource_policy: policy.as_deref().map(|text| (Kind::Bucket, text)),
+                rule: ResourceRule::Sufficient,
+                bound: None,
+            },
+        )
+    }
+}
+
+/// Reading an object in its newest version.
+pub(crate) const GET: &str = "s3:GetObject";
+/// Reading another version.
+pub(crate) const GET_VERSION: &str = "s3:GetObjectVersion";
+/// Storing one.
+pub(crate) const PUT: &str = "s3:PutObject";
+/// Looking through a folder.
+pub(crate) const LIST: &str = "s3:ListBucket";
+
+/// Refuses a build whose role cannot be assumed, or does not let its logs be written (`buildspec.md` 6).
+pub(crate) fn check_start<R: Runners>(inner: &Inner<R>, document: &Document) -> Result<(), Failure> {
+    let build = &document.build;
+    let role = inner.config.home.role_arn(build.service_role.as_deref().unwrap_or_default());
+    inner.check_service_role(&role, &build.project_name).map_err(refused)?;
+    let no_logs = |what: &str, error: ApiError| match error.code {
+        kiln_model::ErrorCode::AccessDenied => refused(ApiError::access_denied(format!(
+            "Service role {role} does not allow AWS CodeBuild to {what} for build {}. Error message: {}",
+            build.arn, error.message
+        ))),
+        _ => refused(error),
+    };
+    check_log_stream(inner, document).map_err(|e| no_logs("create Amazon CloudWatch Logs log streams", e))?;
+    if let Some((bucket, key)) = log_object::location(document) {
+        let stored = Behalf::Build(document).check(inner, PUT, &bucket, &key);
+        stored.map_err(|e| no_logs("store its Amazon S3 logs", e))?;
+    }
+    Ok(())
+}
+
+/// Before anything of the build happened: it fails where it waited.
+fn refused(error: ApiError) -> Failure {
+    let (status, code) = match error.code.http_status() {
+        500.. => (BuildStatus::Fault, "INTERNAL_ERROR"),
+        _ => (BuildStatus::Failed, "ACCESS_DENIED"),
+    };
+    Failure { phase: PhaseType::Queued, status, context: PhaseContext::new(code, error.message) }
+}
+
+fn check_log_stream<R: Runners>(inner: &Inner<R>, document: &Document) -> Result<(), ApiError> {
+    let logs = document.build.logs.as_ref().and_then(|logs| logs.cloud_watch_logs.as_ref());
+    if logs.is_some_and(|logs| logs.status != LogsConfigStatusType::Enabled) {
+        return Ok(());
+    }
+    let home = &inner.config.home;
+    let (group, stream) = (document.log_group(), document.log_stream());
+    // Permissions are often for what is in a group, `…:log-group:NAME:*`, and mean the group as well.
+    let arn = |stream: &str| home.log_stream_arn(&group, stream);
+    if !inner.logs.has_group(&group) {
+        inner.may_do(document, "logs:CreateLogGroup", &arn(""))?;
+    }
+    inner.may_do(document, "logs:CreateLogStream", &arn(&stream))?;
+    inner.may_do(document, "logs:PutLogEvents", &arn(&stream))
+}
+
+/// Whether a build may read and write its cache, where that is in a bucket: why not, for its log.
+pub(crate) fn cache_refusals<R: Runners>(inner: &Inner<R>, document: &Document) -> (Option<String>, Option<String>) {
+    let cache = &document.build.cache;
+    let location = cache.location.as_deref().filter(|_| cache.r#type == CacheType::S3);
+    let Some(S3Location { bucket, key: prefix }) = location.and_then(S3Location::parse) else { return (None, None) };
+    let prefix = prefix.trim_matches('/');
+    let key = if prefix.is_empty() { document.cache.clone() } else { format!("{prefix}/{}", document.cache) };
+    let ask = |action| {
+        let refused = Behalf::Build(document).check(inner, action, &bucket, &key).err()?;
+        Some(format!("AccessDenied: {}", refused.message))
+    };
+    (ask(GET), ask(PUT))
+}
