@@ -19,8 +19,10 @@
 //! `packs/<hash>` hold contents, `manifests/<identity>/<key>` say what a cache is made of; both begin with a format
 //! version. Files get their names when they are complete and synced, packs before the manifest that needs them, so a
 //! killed save leaves the store as it was. `lock` is held shared for the moment in which a cache is opened or named, and
-//! exclusively while garbage is removed; nobody holds it while a build runs.
+//! exclusively while garbage is removed; nobody holds it while a build runs. A [`Bundle`] is one cache as one file: how it lies
+//! in a bucket, of which this store is then a copy.
 
+mod bundle;
 mod codec;
 mod gc;
 mod listing;
@@ -39,6 +41,7 @@ use std::{
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
 
 pub use self::{
+    bundle::Bundle,
     gc::{CacheInfo, PruneStats},
     listing::Listing,
     manifest::{Identity, Manifest},
@@ -46,7 +49,7 @@ pub use self::{
     save::{Base, Outcome, Plan, SaveRequest, SaveSession, SaveStats},
 };
 use self::{
-    manifest::{ManifestError, PackId},
+    manifest::{Header, ManifestError, PackId},
     pack::FinishedPack,
 };
 use crate::{
@@ -182,6 +185,28 @@ impl CacheStore {
         Ok(found)
     }
 
+    /// Opens the cache of `key` alone, for a build that asked for it or (not `exact`) for one that begins so. What is
+    /// found counts as used at `now_ns`.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError::Io`]. A damaged cache is passed over with a note.
+    pub fn open_key(
+        &self,
+        identity: &Identity,
+        key: Option<&str>,
+        exact: bool,
+        now_ns: i64,
+    ) -> Result<Lookup, CacheError> {
+        let _shared = self.lock(false)?;
+        let mut found = Lookup { hit: None, notes: Vec::new() };
+        found.hit = self.open_hit(self.manifest_path(identity, key), exact, &mut found.notes)?;
+        if let Some(hit) = &found.hit {
+            touch(&hit.path, now_ns).map_err(at(&hit.path))?;
+        }
+        Ok(found)
+    }
+
     /// True when there is a cache of that identity and key.
     fn exists(&self, identity: &Identity, key: Option<&str>) -> Result<bool, CacheError> {
         let path = self.manifest_path(identity, key);
@@ -195,7 +220,7 @@ impl CacheStore {
     }
 
     fn identity_dir(&self, identity: &Identity) -> PathBuf {
-        self.manifests.join(hex::encode(identity.hash()))
+        self.manifests.join(identity.id())
     }
 
     /// Opens a cache with all its packs; one that cannot be used is removed and noted.
@@ -248,30 +273,41 @@ impl CacheStore {
     /// Names the packs, then the manifest. False when a cache of this key appeared meanwhile.
     fn add(&self, manifest: &Manifest, new: Vec<FinishedPack>, now_ns: i64) -> Result<bool, CacheError> {
         let directory = self.identity_dir(&manifest.header.identity);
-        let path = self.manifest_path(&manifest.header.identity, manifest.key());
-        let _shared = self.lock(false)?;
         make_directory(&directory)?;
+        let write = || -> io::Result<AtomicFile> {
+            let file = AtomicFile::create(&directory)?;
+            io::Write::write_all(&mut file.try_clone()?, &manifest.encode()?)?;
+            Ok(file)
+        };
+        let file = write().map_err(at(&directory))?;
+        let taken = if manifest.header.key.is_some() { Taken::Keep } else { Taken::Replace };
+        self.publish(&manifest.header, file, new, taken, now_ns)
+    }
+
+    /// Names the packs, then the manifest whose header that is. False when its name is taken and was to be kept.
+    fn publish(
+        &self,
+        header: &Header,
+        manifest: AtomicFile,
+        new: Vec<FinishedPack>,
+        taken: Taken,
+        now_ns: i64,
+    ) -> Result<bool, CacheError> {
+        let path = self.manifest_path(&header.identity, header.key.as_deref());
+        let _shared = self.lock(false)?;
         for pack in new {
             pack.persist().map_err(|e| self.packs_error(e))?;
         }
-        for id in &manifest.header.packs {
+        for id in &header.packs {
             let pack = self.packs.join(hex::encode(id));
             if !pack.try_exists().map_err(at(&pack))? {
                 return Err(CacheError::Vanished);
             }
         }
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        let taken = if manifest.header.key.is_some() { Taken::Keep } else { Taken::Replace };
-        let write = || -> io::Result<bool> {
-            let file = AtomicFile::create(&directory)?;
-            let mut out = file.try_clone()?;
-            io::Write::write_all(&mut out, &manifest.encode()?)?;
-            drop(out);
-            let added = file.persist(name, taken)?;
-            touch(&path, now_ns)?;
-            Ok(added)
-        };
-        write().map_err(at(&path))
+        let added = manifest.persist(name, taken).map_err(at(&path))?;
+        touch(&path, now_ns).map_err(at(&path))?;
+        Ok(added)
     }
 
     fn packs_error(&self, source: io::Error) -> CacheError {

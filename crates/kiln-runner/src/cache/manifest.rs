@@ -31,6 +31,12 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Names it, in 64 hexadecimal digits: a hash of both.
+    #[must_use]
+    pub fn id(&self) -> String {
+        hex::encode(self.hash())
+    }
+
     /// A hash of both, unambiguous however they are split.
     pub(super) fn hash(&self) -> [u8; HASH] {
         let mut bytes = Vec::new();

@@ -125,6 +125,13 @@ pub(super) struct FinishedPack {
 }
 
 impl FinishedPack {
+    /// A pack from elsewhere, of which every byte is checked: others may build upon it.
+    pub(super) fn check(file: AtomicFile, id: PackId) -> Result<Self, PackError> {
+        let reader = PackReader::new(file.try_clone()?, &id)?;
+        reader.check_all()?;
+        Ok(Self { id, size: reader.size, file })
+    }
+
     /// Gives it its name. One of the same name has the same contents.
     pub(super) fn persist(self) -> io::Result<()> {
         self.file.persist(&hex::encode(self.id), Taken::Keep).map(drop)
@@ -258,7 +265,11 @@ pub(super) struct PackReader {
 impl PackReader {
     /// Opens the pack of that name and checks its index against the name.
     pub(super) fn open(directory: &Path, id: &PackId) -> Result<Self, PackError> {
-        let file = File::open(directory.join(hex::encode(id)))?;
+        Self::new(File::open(directory.join(hex::encode(id)))?, id)
+    }
+
+    /// Reads the index of what is said to be the pack of that name.
+    pub(super) fn new(file: File, id: &PackId) -> Result<Self, PackError> {
         let size = file.metadata()?.len();
         let start = 1 + MAGIC.len() as u64;
         let mut head = vec![0; 1 + MAGIC.len()];
@@ -311,6 +322,26 @@ impl PackReader {
         }
         c.end()?;
         Ok(reader)
+    }
+
+    /// Writes the whole pack as it is stored.
+    pub(super) fn copy(&self, to: &mut impl Write) -> io::Result<()> {
+        let mut buffer = vec![0; 1 << 18];
+        let mut at = 0;
+        while at < self.size {
+            let n = usize::try_from(self.size - at).map_or(buffer.len(), |rest| rest.min(buffer.len()));
+            let piece = buffer.get_mut(..n).unwrap_or_default();
+            self.file.read_exact_at(piece, at)?;
+            to.write_all(piece)?;
+            at += n as u64;
+        }
+        Ok(())
+    }
+
+    /// Reads every frame, and checks every chunk of it.
+    pub(super) fn check_all(&self) -> Result<(), PackError> {
+        let mut unpacker = Unpacker::new();
+        (0u32..).take(self.frames.len()).try_for_each(|frame| self.read(frame, &mut unpacker).map(drop))
     }
 
     /// Bytes of all chunks.

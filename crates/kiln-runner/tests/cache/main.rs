@@ -16,6 +16,8 @@ use kiln_runner::{
 };
 use proptest::prelude::*;
 
+mod bundle;
+
 const TWO: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 /// Time at which restoring was done; files with an earlier inode-change time are untouched.
 const RESTORED: i64 = 1000;
