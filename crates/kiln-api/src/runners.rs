@@ -1,5 +1,5 @@
 //! Runners of builds, who connect over a Unix socket ([`kiln_wire::server`]): the endpoint of the builds' credentials, the
-//! API as builds reach it, and the secrets that builds name.
+//! API as builds reach it, the secrets that builds name, and their caches.
 
 use std::{convert::Infallible, future::Future, io, sync::Arc};
 
@@ -10,6 +10,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use kiln_model::{
     ApiError, BuildId, ErrorCode,
+    build_cache::BuildCache,
     service::{CredentialsRequest, RoleCredentials, RunningBuilds},
 };
 use kiln_wire::{
@@ -31,6 +32,8 @@ use crate::{config::Limits, query::iso_date};
 const MAX_REQUEST: usize = 1 << 20;
 /// So long an exchange may take that is not one with the API, beyond the time for a head.
 const EXCHANGE: Duration = Duration::from_secs(30);
+/// So long a cache may be on its way from or to its bucket.
+const CACHE: Duration = Duration::from_secs(3600);
 /// Bytes of a request for credentials.
 const CREDENTIALS_HEAD: usize = 16 * 1024;
 
@@ -60,6 +63,7 @@ pub(crate) async fn receive<S: RunningBuilds>(
             timeout(limits.head + EXCHANGE, credentials(stream, service, build, shared)).await?;
         }
         Wants::Secrets => timeout(limits.head + EXCHANGE, secrets(&mut stream, service.as_ref(), &build)).await??,
+        Wants::Cache => timeout(CACHE, cache(&mut stream, service.as_ref(), &build)).await??,
     }
     Ok(None)
 }
@@ -106,6 +110,11 @@ async fn secrets(stream: &mut UnixStream, service: &impl RunningBuilds, build: &
         write(stream, kind::SECRET, &answer).await?;
     }
     Ok(())
+}
+
+async fn cache(stream: &mut UnixStream, service: &impl RunningBuilds, build: &BuildId) -> io::Result<()> {
+    let asked: BuildCache = read(stream, kind::CACHE, MAX_REQUEST).await?;
+    write(stream, kind::CACHE_ANSWER, &service.build_cache(build, asked).await).await
 }
 
 /// Answers one request for credentials.

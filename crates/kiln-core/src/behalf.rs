@@ -2,11 +2,7 @@
 //! stored, logs that are written.
 
 use kiln_iam::policy::{Kind, ResourceRule};
-use kiln_model::{
-    ApiError, BuildStatus, PhaseContext, PhaseType,
-    codebuild::{CacheType, LogsConfigStatusType},
-    location::S3Location,
-};
+use kiln_model::{ApiError, BuildStatus, PhaseContext, PhaseType, codebuild::LogsConfigStatusType};
 
 use crate::{
     core::Inner,
@@ -116,18 +112,4 @@ fn check_log_stream<R: Runners>(inner: &Inner<R>, document: &Document) -> Result
     }
     inner.may_do(document, "logs:CreateLogStream", &arn(&stream))?;
     inner.may_do(document, "logs:PutLogEvents", &arn(&stream))
-}
-
-/// Whether a build may read and write its cache, where that is in a bucket: why not, for its log.
-pub(crate) fn cache_refusals<R: Runners>(inner: &Inner<R>, document: &Document) -> (Option<String>, Option<String>) {
-    let cache = &document.build.cache;
-    let location = cache.location.as_deref().filter(|_| cache.r#type == CacheType::S3);
-    let Some(S3Location { bucket, key: prefix }) = location.and_then(S3Location::parse) else { return (None, None) };
-    let prefix = prefix.trim_matches('/');
-    let key = if prefix.is_empty() { document.cache.clone() } else { format!("{prefix}/{}", document.cache) };
-    let ask = |action| {
-        let refused = Behalf::Build(document).check(inner, action, &bucket, &key).err()?;
-        Some(format!("AccessDenied: {}", refused.message))
-    };
-    (ask(GET), ask(PUT))
 }

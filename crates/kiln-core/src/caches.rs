@@ -7,9 +7,10 @@
 //! <prefix>/<hash of namespace and paths>/keys/<key>     the cache of a key; never replaced
 //! ```
 
-use std::{collections::BTreeMap, fs, io, os::unix::fs::OpenOptionsExt as _};
+use std::{collections::BTreeMap, fs, io, os::unix::fs::OpenOptionsExt as _, sync::Arc};
 
 use kiln_model::{
+    build_cache::{BuildCache, BuildCacheAnswer},
     codebuild::CacheType,
     location::S3Location,
     s3::{S3Code, check_key},
@@ -20,39 +21,13 @@ use uuid::Uuid;
 
 use crate::{
     adopt,
+    behalf::Behalf,
     core::Inner,
     document::Document,
     job, objects,
     places::{self, PlaceError},
     runners::Runners,
 };
-
-/// A cache that a build looks for, or has saved on this host.
-#[derive(Debug)]
-pub(crate) struct Wanted {
-    /// `cache/paths` as the buildspec says them.
-    pub(crate) paths: Vec<String>,
-    pub(crate) key: Option<String>,
-    /// Beginnings of other keys, tried in this order.
-    pub(crate) fallback_keys: Vec<String>,
-}
-
-/// The cache that a build is to restore: on this host, when it is told.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Found {
-    pub(crate) key: Option<String>,
-    /// It is the one of the key that was asked for (or of none).
-    pub(crate) exact: bool,
-}
-
-/// What became of a cache that a build saved.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Kept {
-    /// It is in the bucket.
-    Stored,
-    /// Another build was first.
-    KeyExists,
-}
 
 /// Why a cache cannot be had or kept, for the build's log. It fails no build.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +66,10 @@ impl<'a> Place<'a> {
         Some(Self { document, bucket, folder, identity })
     }
 
+    fn behalf(&self) -> Behalf<'_> {
+        Behalf::Build(self.document)
+    }
+
     fn object(&self, key: Option<&str>) -> String {
         match key {
             None => format!("{}current", self.folder),
@@ -103,38 +82,67 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Finds the cache that a build restores, and puts it into this host's store. `None`: there is none.
-pub(crate) fn find<R: Runners>(
-    inner: &Inner<R>,
-    document: &Document,
-    wanted: &Wanted,
-) -> Result<Option<Found>, Problem> {
-    let Some(place) = Place::of(document, &wanted.paths) else { return Ok(None) };
-    let store = CacheStore::open(&inner.config.caches())?;
-    let key = wanted.key.as_deref();
-    if fetch(inner, &store, &place, key)? {
-        return Ok(Some(Found { key: wanted.key.clone(), exact: true }));
+/// Does what a build wants with its cache.
+pub(crate) async fn of_build<R: Runners>(
+    inner: &Arc<Inner<R>>,
+    document: Document,
+    asked: BuildCache,
+) -> BuildCacheAnswer {
+    let inner = Arc::clone(inner);
+    let done = tokio::task::spawn_blocking(move || {
+        let paths = match &asked {
+            BuildCache::Find { paths, .. } | BuildCache::Keep { paths, .. } => paths,
+        };
+        let Some(place) = Place::of(&document, paths) else {
+            return Err(Problem::Refused("the project has no cache in a bucket".to_owned()));
+        };
+        match asked {
+            BuildCache::Find { key, fallback_keys, .. } => find(&inner, &place, key, &fallback_keys),
+            BuildCache::Keep { key, .. } => keep(&inner, &place, key.as_deref()),
+        }
+    });
+    let problem = |e: &dyn std::fmt::Display| BuildCacheAnswer::Problem { message: e.to_string() };
+    match done.await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(e)) => problem(&e),
+        Err(e) => {
+            tracing::error!(error = %e, "a cache was not looked after");
+            problem(&"the server could not look after it")
+        }
     }
-    if key.is_none() || wanted.fallback_keys.is_empty() {
-        return Ok(None);
+}
+
+/// Finds the cache that a build restores, and puts it into this host's store.
+fn find<R: Runners>(
+    inner: &Inner<R>,
+    place: &Place<'_>,
+    key: Option<String>,
+    fallback_keys: &[String],
+) -> Result<BuildCacheAnswer, Problem> {
+    let store = CacheStore::open(&inner.config.caches())?;
+    if fetch(inner, &store, place, key.as_deref())? {
+        return Ok(BuildCacheAnswer::Found { key, exact: true });
+    }
+    if key.is_none() || fallback_keys.is_empty() {
+        return Ok(BuildCacheAnswer::Missing);
     }
     let keys = place.keys();
     let mut others = Vec::new();
-    places::each(inner, &place.bucket, &keys, |member| {
+    places::each(inner, place.behalf(), &place.bucket, &keys, |member| {
         let key = member.key.strip_prefix(&keys).unwrap_or_default().to_owned();
         others.push((member.created_ms, key));
         Ok(())
     })?;
     // The newest first.
     others.sort_by(|a, b| b.cmp(a));
-    for prefix in &wanted.fallback_keys {
+    for prefix in fallback_keys {
         for (_, key) in others.iter().filter(|(_, key)| key.starts_with(prefix.as_str())) {
-            if fetch(inner, &store, &place, Some(key))? {
-                return Ok(Some(Found { key: Some(key.clone()), exact: false }));
+            if fetch(inner, &store, place, Some(key))? {
+                return Ok(BuildCacheAnswer::Found { key: Some(key.clone()), exact: false });
             }
         }
     }
-    Ok(None)
+    Ok(BuildCacheAnswer::Missing)
 }
 
 /// Makes this host's copy what the bucket has. False: it has none, and nor has the host any more.
@@ -145,7 +153,7 @@ fn fetch<R: Runners>(
     key: Option<&str>,
 ) -> Result<bool, Problem> {
     let object = place.object(key);
-    let opened = match places::open(inner, &place.bucket, &object, None) {
+    let opened = match places::open(inner, place.behalf(), &place.bucket, &object, None) {
         Ok(opened) => opened,
         Err(e) if is_missing(&e) => {
             store.forget(&place.identity, key)?;
@@ -172,20 +180,19 @@ fn is_missing(error: &PlaceError) -> bool {
     match error {
         PlaceError::Own(error) => matches!(error.code, S3Code::NoSuchKey | S3Code::NoSuchBucket),
         PlaceError::Remote(error) => matches!(error, RemoteError::NotFound { .. }),
-        PlaceError::Local(_) => false,
+        PlaceError::Local(_) | PlaceError::Denied(_) => false,
     }
 }
 
 /// Stores in the bucket what a build saved on this host. There it is complete, or not there.
-pub(crate) fn keep<R: Runners>(inner: &Inner<R>, document: &Document, wanted: &Wanted) -> Result<Kept, Problem> {
-    let Some(place) = Place::of(document, &wanted.paths) else { return Ok(Kept::Stored) };
-    let key = wanted.key.as_deref();
+fn keep<R: Runners>(inner: &Inner<R>, place: &Place<'_>, key: Option<&str>) -> Result<BuildCacheAnswer, Problem> {
+    let document = place.document;
     let object = place.object(key);
     check_key(&object).map_err(PlaceError::from)?;
     // Keys are not replaced, also not those of other servers.
     if key.is_some() {
-        match places::open(inner, &place.bucket, &object, None) {
-            Ok(_) => return Ok(Kept::KeyExists),
+        match places::open(inner, Behalf::Caller, &place.bucket, &object, None) {
+            Ok(_) => return Ok(BuildCacheAnswer::KeyExists),
             Err(e) if is_missing(&e) => {}
             Err(e) => return Err(e.into()),
         }
@@ -201,9 +208,9 @@ pub(crate) fn keep<R: Runners>(inner: &Inner<R>, document: &Document, wanted: &W
     }
     io::Seek::rewind(&mut file).map_err(local)?;
     let metadata = BTreeMap::from([("codebuild-buildarn".to_owned(), document.build.arn.clone())]);
-    let target = adopt::target(inner, place.document, &place.bucket, false, metadata);
+    let target = adopt::target(inner, document, &place.bucket, false, metadata);
     let target = target.map_err(|e| Problem::Refused(e.to_string()))?;
-    let Some(record) = places::store(inner, &target, &object, &file)? else { return Ok(Kept::Stored) };
+    let Some(record) = places::store(inner, &target, &object, &file)? else { return Ok(BuildCacheAnswer::Kept) };
     let blob = record.blob.clone();
     let keyed = key.is_some();
     let stored = inner.metadata.write_blocking(move |tx| {
@@ -215,11 +222,11 @@ pub(crate) fn keep<R: Runners>(inner: &Inner<R>, document: &Document, wanted: &W
     match stored {
         Ok(Some(replaced)) => {
             objects::give_up(inner, &replaced);
-            Ok(Kept::Stored)
+            Ok(BuildCacheAnswer::Kept)
         }
         Ok(None) => {
             objects::give_up(inner, &blob.into_iter().collect::<Vec<_>>());
-            Ok(Kept::KeyExists)
+            Ok(BuildCacheAnswer::KeyExists)
         }
         Err(e) => {
             // One that may be stored after all is found out at the next start.

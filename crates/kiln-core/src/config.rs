@@ -58,6 +58,12 @@ impl Config {
         self.data.join("uploads")
     }
 
+    /// Caches of builds.
+    #[must_use]
+    pub fn caches(&self) -> PathBuf {
+        self.data.join("cache")
+    }
+
     /// Archives that running builds read their sources from.
     #[must_use]
     pub fn staging(&self) -> PathBuf {

@@ -1,15 +1,16 @@
-//! What builds that run get by way of their runners: credentials of their roles, parameters and secrets
+//! What builds that run get by way of their runners: credentials of their roles, parameters and secrets, caches
 //! (`security.md` 5.2). A runner is known by the token of its job.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use kiln_model::{
     ApiError, BuildId, ErrorCode,
+    build_cache::{BuildCache, BuildCacheAnswer},
     build_secret::{BuildSecret, BuildSecretAnswer},
     service::{CredentialsRequest, RoleCredentials, RunningBuilds},
 };
 use kiln_runner::job::ServerAccess;
 
-use crate::{config::Config, core::Core, iam, live::Live, runners::Runners, secrets};
+use crate::{caches, config::Config, core::Core, iam, live::Live, runners::Runners, secrets};
 
 /// How the runner of a new build reaches the server.
 pub(crate) fn new_access(config: &Config) -> ServerAccess {
@@ -61,6 +62,13 @@ impl<R: Runners> RunningBuilds for Core<R> {
             ));
         }
         self.inner.build_credentials(&live.document())
+    }
+
+    async fn build_cache(&self, build: &BuildId, asked: BuildCache) -> BuildCacheAnswer {
+        match self.live(build) {
+            Some(live) => caches::of_build(&self.inner, live.document(), asked).await,
+            None => BuildCacheAnswer::Problem { message: over(build).message },
+        }
     }
 
     async fn build_secrets(&self, build: &BuildId, wanted: Vec<BuildSecret>) -> Vec<BuildSecretAnswer> {

@@ -24,8 +24,6 @@ pub(crate) struct Staged {
     pub(crate) secondary: Vec<(String, PathBuf)>,
     /// Text and name of a buildspec that is an object.
     pub(crate) buildspec: Option<(String, String)>,
-    /// Why the build may not read its cache, and why not write it.
-    pub(crate) cache_refusals: (Option<String>, Option<String>),
 }
 
 /// The compute type whose limits a build gets. Others than the general ones are refused when it is started.
@@ -63,8 +61,7 @@ pub(crate) fn job(
             .filter_map(|a| Some((a.artifact_identifier.clone()?, settings(a)?)))
             .collect(),
         cache_namespace: cache_namespace(document),
-        cache_not_read: staged.cache_refusals.0.clone(),
-        cache_not_written: staged.cache_refusals.1.clone(),
+        cache_in_bucket: build.cache.r#type == CacheType::S3,
         server: Some(server),
     };
     let variables = build.environment.environment_variables.iter();
@@ -79,7 +76,7 @@ pub(crate) fn job(
         data: config.data.clone(),
         artifacts: build_dir.join("artifacts"),
         reports: build_dir.join("reports"),
-        cache: keeps_cache(document).then(|| config.data.join("cache")),
+        cache: keeps_cache(document).then(|| config.caches()),
         source: Source::of_service(build_dir, identifiers),
         buildspec: buildspec(&build.source, staged),
         image: build.environment.image.clone(),
@@ -129,9 +126,8 @@ fn keeps_cache(document: &Document) -> bool {
     }
 }
 
-/// Which builds share a cache. Caches in buckets are kept in Kiln's own store, but shared as if they were there: by all
-/// projects that name the same location.
-fn cache_namespace(document: &Document) -> String {
+/// Which builds share a cache: those of one project, or, in a bucket, of all projects that name the same location.
+pub(crate) fn cache_namespace(document: &Document) -> String {
     match (document.build.cache.r#type, &document.build.cache.location) {
         (CacheType::S3, Some(location)) => {
             let namespace = document.build.cache.cache_namespace.as_deref().unwrap_or_default();

@@ -14,6 +14,7 @@ pub mod artifact;
 mod badge;
 mod behalf;
 pub mod bytes;
+mod caches;
 pub mod config;
 pub mod core;
 pub mod crash;

@@ -19,7 +19,7 @@ use kiln_model::{
 use uuid::Uuid;
 
 use crate::{
-    behalf::{self, Behalf},
+    behalf::Behalf,
     core::Inner,
     document::Document,
     downloads,
@@ -39,7 +39,7 @@ const MOST_BUILDSPEC: u64 = 1 << 20;
 pub(crate) fn stage<R: Runners>(inner: &Inner<R>, document: &Document) -> Result<Staged, Failure> {
     let build = &document.build;
     let uuid = document.uuid();
-    let mut staged = Staged { cache_refusals: behalf::cache_refusals(inner, document), ..Staged::default() };
+    let mut staged = Staged::default();
     if build.source.r#type == SourceType::S3 {
         let version = build.source_version.as_deref();
         let name = format!("{uuid}-source.zip");

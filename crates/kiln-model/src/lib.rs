@@ -7,6 +7,7 @@
 //! time as a static binary, needs no more.
 
 mod build;
+pub mod build_cache;
 pub mod build_secret;
 mod compute;
 mod report;

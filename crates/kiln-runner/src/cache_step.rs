@@ -5,6 +5,7 @@
 use std::{io::Read as _, num::NonZeroUsize, thread};
 
 use kiln_buildspec::CacheAction as Action;
+use kiln_model::build_cache::{BuildCache, BuildCacheAnswer};
 use kiln_wire::{
     agent::{self, FromAgent, Links, List},
     event::{CacheAction, Event},
@@ -12,7 +13,7 @@ use kiln_wire::{
 
 use crate::{
     build::Build,
-    cache::{Base, CacheStore, DEFAULT_BUDGET, Hit, Identity, Listing, Outcome, Plan, SaveRequest},
+    cache::{Base, CacheStore, DEFAULT_BUDGET, Hit, Identity, Listing, Lookup, Outcome, Plan, SaveRequest},
     entry::{Entry, EntryKind, OutputLimits},
     session::Halt,
     upload::MAX_ENTRIES,
@@ -81,23 +82,77 @@ impl Build<'_> {
         };
         let identity = Identity { namespace, paths: cache.paths.clone() };
         let mut state = State { store, identity, paths: expanded, key, action: cache.action, restored: None };
-        let refused = self.job.service.as_ref().and_then(|service| service.cache_not_read.as_ref());
-        if let Some(why) = refused.filter(|_| state.action != Action::Save) {
-            self.session.journal.line(&format!("Unable to download cache: {why}"))?;
-        } else if state.action != Action::Save {
+        if state.action != Action::Save {
             state.restored = self.find_and_restore(&state, &fallback)?;
         }
         self.cache.state = Some(state);
         Ok(())
     }
 
+    /// Looks the cache up in the host's store: of one in a bucket, what the server has put there.
+    fn look_up(&mut self, state: &State, fallback: &[String]) -> Result<Result<Lookup, String>, Halt> {
+        let found = if self.is_cache_in_bucket() {
+            let asked = BuildCache::Find {
+                paths: state.identity.paths.clone(),
+                key: state.key.clone(),
+                fallback_keys: fallback.to_vec(),
+            };
+            match self.ask_for_cache(&asked)? {
+                Ok(BuildCacheAnswer::Found { key, exact }) => {
+                    state.store.open_key(&state.identity, key.as_deref(), exact, self.wall_ns())
+                }
+                Ok(BuildCacheAnswer::Missing) => Ok(Lookup { hit: None, notes: Vec::new() }),
+                Ok(other) => return Ok(Err(unexpected(other))),
+                Err(why) => return Ok(Err(why)),
+            }
+        } else {
+            state.store.lookup(&state.identity, state.key.as_deref(), fallback, self.wall_ns())
+        };
+        Ok(found.map_err(|e| e.to_string()))
+    }
+
+    fn is_cache_in_bucket(&self) -> bool {
+        self.job.service.as_ref().is_some_and(|service| service.cache_in_bucket)
+    }
+
+    /// Asks the server, while everything else is watched.
+    fn ask_for_cache(&mut self, asked: &BuildCache) -> Result<Result<BuildCacheAnswer, String>, Halt> {
+        let job = self.job;
+        let Some(server) = job.service.as_ref().and_then(|service| service.server.as_ref()) else {
+            return Ok(Err("the build does not know its server".to_owned()));
+        };
+        let mut halt = None;
+        let mut go_on = || match self.session.check() {
+            Ok(()) => true,
+            Err(why) => {
+                halt = Some(why);
+                false
+            }
+        };
+        let answer = server.cache(job.id.uuid(), asked, &mut go_on);
+        match halt {
+            Some(halt) => Err(halt),
+            None => Ok(answer.map_err(|e| e.to_string())),
+        }
+    }
+
+    /// Has the server keep in the bucket what was saved on the host. False: it has one of that key already.
+    fn keep_in_bucket(&mut self, state: &State) -> Result<Result<bool, String>, Halt> {
+        let asked = BuildCache::Keep { paths: state.identity.paths.clone(), key: state.key.clone() };
+        Ok(match self.ask_for_cache(&asked)? {
+            Ok(BuildCacheAnswer::Kept) => Ok(true),
+            Ok(BuildCacheAnswer::KeyExists) => Ok(false),
+            Ok(other) => Err(unexpected(other)),
+            Err(why) => Err(why),
+        })
+    }
+
     /// Looks the cache up and puts its files into the container. The time is when that was done.
     fn find_and_restore(&mut self, state: &State, fallback: &[String]) -> Result<Option<(Hit, i64)>, Halt> {
-        let now = self.wall_ns();
-        let found = match state.store.lookup(&state.identity, state.key.as_deref(), fallback, now) {
+        let found = match self.look_up(state, fallback)? {
             Ok(found) => found,
-            Err(e) => {
-                self.cache_problem("Unable to download cache", &e.to_string())?;
+            Err(why) => {
+                self.cache_problem("Unable to download cache", &why)?;
                 return Ok(None);
             }
         };
@@ -164,10 +219,6 @@ impl Build<'_> {
         let Some(state) = self.cache.state.take() else { return Ok(()) };
         if state.action == Action::Restore {
             return Ok(());
-        }
-        if let Some(why) = self.job.service.as_ref().and_then(|service| service.cache_not_written.as_ref()) {
-            let line = format!("Unable to upload cache: {why}");
-            return self.session.journal.line(&line).map_err(Into::into);
         }
         let list = List {
             id: 0,
@@ -267,24 +318,29 @@ impl Build<'_> {
         let now = self.wall_ns();
         match save.commit(now) {
             Ok(Outcome::Saved(stats)) => {
+                let kept = if self.is_cache_in_bucket() { self.keep_in_bucket(state)? } else { Ok(true) };
                 if let Err(e) = state.store.prune(DEFAULT_BUDGET, now) {
                     self.session.journal.line(&format!("The cache store was not pruned: {e}"))?;
                 }
-                let saved = files.saturating_sub(notes.len() as u64);
-                self.cache_event(CacheAction::Saved, saved, stats.bytes, stats.written, String::new())
+                match kept {
+                    Ok(true) => {
+                        let saved = files.saturating_sub(notes.len() as u64);
+                        self.cache_event(CacheAction::Saved, saved, stats.bytes, stats.written, String::new())
+                    }
+                    Ok(false) => self.key_exists(files),
+                    Err(why) => self.cache_problem("Unable to upload cache", &why),
+                }
             }
             Ok(Outcome::Unchanged) => {
                 self.cache_event(CacheAction::Unchanged, files, 0, 0, "nothing changed".to_owned())
             }
-            Ok(Outcome::KeyExists) => self.cache_event(
-                CacheAction::Unchanged,
-                files,
-                0,
-                0,
-                "another build saved this key meanwhile".to_owned(),
-            ),
+            Ok(Outcome::KeyExists) => self.key_exists(files),
             Err(e) => self.cache_problem("Unable to upload cache", &e.to_string()),
         }
+    }
+
+    fn key_exists(&mut self, files: u64) -> Result<(), Halt> {
+        self.cache_event(CacheAction::Unchanged, files, 0, 0, "another build saved this key meanwhile".to_owned())
     }
 
     fn cache_problem(&mut self, what: &str, why: &str) -> Result<(), Halt> {
@@ -307,6 +363,14 @@ impl Build<'_> {
 
     fn wall_ns(&self) -> i64 {
         i64::try_from(self.session.clock.wall_ns()).unwrap_or(i64::MAX)
+    }
+}
+
+/// Why an answer is none to what was asked.
+fn unexpected(answer: BuildCacheAnswer) -> String {
+    match answer {
+        BuildCacheAnswer::Problem { message } => message,
+        other => format!("the server answered {other:?}"),
     }
 }
 

@@ -138,12 +138,9 @@ pub struct ServiceSettings {
     /// Builds with the same text share a cache: the project, and how often its cache was invalidated.
     #[serde(default)]
     pub cache_namespace: String,
-    /// Why the build's role does not let it read its cache, as the log says it; `None`: it may.
+    /// The cache lies in a bucket, of which [`Job::cache`] has copies: the server is asked for it, and to keep it.
     #[serde(default)]
-    pub cache_not_read: Option<String>,
-    /// The same for writing it.
-    #[serde(default)]
-    pub cache_not_written: Option<String>,
+    pub cache_in_bucket: bool,
     /// How the runner reaches the server; `None` in jobs of an older Kiln.
     #[serde(default)]
     pub server: Option<ServerAccess>,

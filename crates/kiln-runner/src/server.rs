@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kiln_model::build_secret::{BuildSecret, BuildSecretAnswer};
+use kiln_model::{
+    build_cache::{BuildCache, BuildCacheAnswer},
+    build_secret::{BuildSecret, BuildSecretAnswer},
+};
 use kiln_wire::{
     agent,
     frame::{Frame, FrameBuffer},
@@ -31,6 +34,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 const ANSWER: Duration = Duration::from_secs(20);
 /// How long it has for the first secret: it may have to ask its disk for many.
 const SECRETS: Duration = Duration::from_secs(40);
+/// How long it has for a cache, which may be large and come from far away.
+const CACHE: Duration = Duration::from_secs(3600);
 /// How often whoever waits is asked whether it is still worth it.
 const LOOK: Duration = Duration::from_millis(200);
 /// How much is read at once.
@@ -214,6 +219,34 @@ impl ServerAccess {
                 answers.push(taken);
             }
             Ok(Ok(answers))
+        })
+    }
+}
+
+impl ServerAccess {
+    /// Asks for a cache in a bucket, or to keep one there. Nothing is lost when the server ends meanwhile: the next one is asked.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub fn cache(
+        &self,
+        build: &str,
+        asked: &BuildCache,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<BuildCacheAnswer, ServerError> {
+        let mut request = Vec::new();
+        agent::encode(kind::CACHE, asked, &mut request).map_err(|e| ServerError::Refused(e.to_string()))?;
+        until_there(go_on, |go_on| {
+            let socket = match self.open(build, Wants::Cache, go_on) {
+                Ok(socket) => socket,
+                Err(error) => return Ok(Err(error)),
+            };
+            send(&socket, &request, go_on)?;
+            next_frame(&socket, &mut FrameBuffer::new(), CACHE, go_on, |frame| match frame.kind {
+                kind::CACHE_ANSWER => agent::decode(frame).map_err(io::Error::other),
+                other => Err(io::Error::other(format!("a frame of kind {other} in answer to a request for a cache"))),
+            })
+            .map(Ok)
         })
     }
 }

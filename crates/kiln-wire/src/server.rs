@@ -46,6 +46,10 @@ pub mod kind {
     pub const SECRETS: u8 = 4;
     /// Server to runner, one for each that was asked for, in order: a [`kiln_model::build_secret::BuildSecretAnswer`].
     pub const SECRET: u8 = 5;
+    /// Runner to server, after a welcome: a [`kiln_model::build_cache::BuildCache`].
+    pub const CACHE: u8 = 6;
+    /// Server to runner: a [`kiln_model::build_cache::BuildCacheAnswer`].
+    pub const CACHE_ANSWER: u8 = 7;
 }
 
 /// Who connects, and what for.
@@ -85,6 +89,8 @@ pub enum Wants {
     Api,
     /// A [`SecretsRequest`] follows.
     Secrets,
+    /// A [`kiln_model::build_cache::BuildCache`] follows.
+    Cache,
 }
 
 /// Why a connection is closed.

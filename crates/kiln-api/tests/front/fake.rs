@@ -9,6 +9,7 @@ use std::{
 
 use kiln_model::{
     ApiError, BuildId, Timestamp,
+    build_cache::{BuildCache, BuildCacheAnswer},
     build_secret::{BuildSecret, BuildSecretAnswer, HiddenText},
     codebuild::*,
     for_each_codebuild_operation, for_each_kiln_operation, for_each_kms_operation,
@@ -268,6 +269,13 @@ impl RunningBuilds for Fake {
             expires: Timestamp::from_millis(0),
             role_arn: "arn:aws:iam::000000000000:role/build".to_owned(),
         })
+    }
+
+    async fn build_cache(&self, build: &BuildId, asked: BuildCache) -> BuildCacheAnswer {
+        match asked {
+            BuildCache::Find { key, .. } => BuildCacheAnswer::Found { key, exact: true },
+            BuildCache::Keep { .. } => BuildCacheAnswer::Problem { message: format!("of {build}") },
+        }
     }
 
     async fn build_secrets(&self, _: &BuildId, wanted: Vec<BuildSecret>) -> Vec<BuildSecretAnswer> {

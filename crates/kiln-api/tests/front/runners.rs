@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 
 use kiln_api::{Limits, Listener};
-use kiln_model::build_secret::{BuildSecret, BuildSecretAnswer, HiddenText};
+use kiln_model::{
+    build_cache::{BuildCache, BuildCacheAnswer},
+    build_secret::{BuildSecret, BuildSecretAnswer, HiddenText},
+};
 use kiln_wire::{
     agent,
     frame::FrameBuffer,
@@ -214,4 +217,25 @@ async fn builds_leave_connections_for_others() {
     assert_eq!(host.greet(&hello(Wants::Api)).await.1, None);
     drop(first);
     while host.greet(&hello(Wants::Api)).await.1.is_none() {}
+}
+
+#[tokio::test]
+async fn caches_are_asked_for_and_kept() {
+    let host = Host::start(|_| {});
+    let key = Some("npm-1".to_owned());
+    let find = BuildCache::Find { paths: vec!["a/**/*".to_owned()], key: key.clone(), fallback_keys: Vec::new() };
+    let keep = BuildCache::Keep { paths: Vec::new(), key: None };
+    for (asked, expected) in [
+        (find, BuildCacheAnswer::Found { key, exact: true }),
+        (keep, BuildCacheAnswer::Problem { message: format!("of {BUILD}") }),
+    ] {
+        let (mut stream, _) = host.greet(&hello(Wants::Cache)).await;
+        put(&mut stream, kind::CACHE, &asked).await;
+        let (kind, payload) = frame(&mut stream).await.unwrap();
+        assert_eq!(kind, kind::CACHE_ANSWER);
+        assert_eq!(serde_json::from_slice::<BuildCacheAnswer>(&payload).unwrap(), expected);
+    }
+    let (mut stream, _) = host.greet(&hello(Wants::Cache)).await;
+    put(&mut stream, kind::SECRETS, &SecretsRequest { secrets: Vec::new() }).await;
+    assert!(frame(&mut stream).await.is_none(), "something else than was announced");
 }

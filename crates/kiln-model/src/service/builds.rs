@@ -1,9 +1,10 @@
-//! What the front end asks of the service for builds that run: who they are, and what their roles give them.
+//! What the front end asks of the service for builds that run: who they are, what their roles give them, and their caches.
 
 use std::future::Future;
 
 use crate::{
     ApiError, BuildId, Timestamp,
+    build_cache::{BuildCache, BuildCacheAnswer},
     build_secret::{BuildSecret, BuildSecretAnswer},
     iam::Secret,
 };
@@ -55,4 +56,7 @@ pub trait RunningBuilds: Send + Sync + 'static {
         build: &BuildId,
         wanted: Vec<BuildSecret>,
     ) -> impl Future<Output = Vec<BuildSecretAnswer>> + Send;
+
+    /// Finds a build's cache in its bucket, or keeps it there, as far as its role may. It takes as long as the cache is large.
+    fn build_cache(&self, build: &BuildId, asked: BuildCache) -> impl Future<Output = BuildCacheAnswer> + Send;
 }

@@ -60,7 +60,7 @@ fn come_and_go(client: &Client, aws: &Aws<'_>, bucket: &str) {
     client.retried("CreateProject", &cached("plain", bucket, ""));
     let (first, log) = found(client, "plain", "-");
     assert_eq!(first, "nothing", "{log:#?}");
-    assert!(log.iter().any(|line| line.starts_with("Unable to download cache: none saved yet")), "{log:#?}");
+    assert!(log.iter().any(|line| line.contains("Unable to download cache: none saved yet")), "{log:#?}");
     assert_eq!(keys(aws, bucket), ["current"]);
     assert_eq!(found(client, "plain", "-").0, "plain-1");
     assert_eq!(found(client, "plain", "-").0, "plain-2", "it was replaced");
@@ -102,7 +102,28 @@ fn caches_are_objects_of_their_bucket() {
     aws.run(&["s3", "cp", "--quiet", garbage.to_str().unwrap(), &format!("s3://caches/{key}")]);
     let (then, log) = found(&client, "keyed", "one");
     assert_eq!(then, "nothing", "{log:#?}");
-    assert!(log.iter().any(|line| line.starts_with("Unable to download cache: ") && line.contains("damaged")), "{log:#?}");
+    assert!(log.iter().any(|line| line.contains("Unable to download cache: ") && line.contains("damaged")), "{log:#?}");
+
+    // A role that may not store: it is told, and the build goes on.
+    let trust = json!({ "Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": { "Service": "codebuild.amazonaws.com" }, "Action": "sts:AssumeRole",
+    }] });
+    let allowed = json!({ "Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Action": ["logs:*", "s3:Get*", "s3:List*", "kms:*"], "Resource": "*",
+    }] });
+    let trust = trust.to_string();
+    aws.run(&["iam", "create-role", "--role-name", "reader", "--assume-role-policy-document", &trust]);
+    let policy = ["--policy-name", "p", "--policy-document", &allowed.to_string()];
+    aws.run(&[["iam", "put-role-policy", "--role-name", "reader"].as_slice(), &policy].concat());
+    let mut input = cached("reader", "caches", "");
+    input["serviceRole"] = json!("arn:aws:iam::000000000000:role/reader");
+    client.retried("CreateProject", &input);
+    let (then, log) = found(&client, "reader", "-");
+    assert!(then.starts_with("plain-"), "it shares the bucket: {log:#?}");
+    let refused =
+        |line: &String| line.contains("Unable to upload cache: AccessDenied: ") && line.contains("s3:PutObject");
+    assert!(log.iter().any(refused), "{log:#?}");
+    assert!(found(&client, "plain", "-").0.starts_with("plain-"), "what was not stored is not found");
 
     // Its own cache is another one once the project's is invalidated.
     client.retried("InvalidateProjectCache", &json!({ "projectName": "plain" }));
@@ -128,6 +149,6 @@ fn servers_share_the_caches_of_another_s3() {
     drop(moto);
     let (then, log) = found(&client, "elsewhere", "three");
     assert_eq!(then, "nothing", "{log:#?}");
-    assert!(log.iter().any(|line| line.starts_with("Unable to download cache: ")), "{log:#?}");
+    assert!(log.iter().any(|line| line.contains("Unable to download cache: ")), "{log:#?}");
     other.check(&[]);
 }

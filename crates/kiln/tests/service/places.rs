@@ -17,15 +17,16 @@ use crate::{
 };
 
 /// The AWS CLI for one S3.
-struct Aws<'a> {
-    server: &'a Server,
-    program: PathBuf,
-    endpoint: Option<String>,
+pub(crate) struct Aws<'a> {
+    pub(crate) server: &'a Server,
+    pub(crate) program: PathBuf,
+    /// Of another S3 than the server's.
+    pub(crate) endpoint: Option<String>,
 }
 
 impl Aws<'_> {
     #[track_caller]
-    fn run(&self, args: &[&str]) -> String {
+    pub(crate) fn run(&self, args: &[&str]) -> String {
         let mut aws = command(self.server, &self.program);
         if let Some(endpoint) = &self.endpoint {
             aws.env("AWS_ENDPOINT_URL", endpoint);
@@ -55,7 +56,7 @@ fn zip(directory: &Path, name: &str, content: &str) -> PathBuf {
 
 /// Starts a build with these members of StartBuild; its record when it is over, and its log.
 #[track_caller]
-fn built(client: &Client, input: &Value) -> (Value, Vec<String>) {
+pub(crate) fn built(client: &Client, input: &Value) -> (Value, Vec<String>) {
     let build = accepted(&client.retried("StartBuild", input)["build"]);
     (client.finished(&build), client.log(&build))
 }
@@ -154,7 +155,7 @@ fn builds_read_from_buckets_and_store_to_them() {
 }
 
 /// moto's server.
-struct Moto {
+pub(crate) struct Moto {
     child: Child,
     address: SocketAddr,
 }
@@ -167,7 +168,7 @@ impl Drop for Moto {
 }
 
 impl Moto {
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let moto = client("moto")?;
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let child = Command::new(moto.join("bin/moto_server"))
@@ -182,8 +183,22 @@ impl Moto {
         Some(moto)
     }
 
-    fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
+    }
+}
+
+impl Moto {
+    /// A server whose buckets `ext-…` are here.
+    pub(crate) fn server(&self, data: &Path) -> Server {
+        let config = format!(
+            "[[external_s3]]\nbuckets = [\"ext-*\"]\nendpoint = \"{}\"\naccess_key_id = \"k\"\nsecret_access_key = \"s3cr3t-of-moto\"\n",
+            self.endpoint()
+        );
+        fs::write(data.join("kiln.toml"), config).unwrap();
+        let mut server = Server::prepare(data, &[]);
+        server.run();
+        server
     }
 }
 
@@ -191,13 +206,7 @@ impl Moto {
 fn buckets_of_another_s3_are_used_directly() {
     let (false, Some(python), Some(moto)) = (not_root(), client("python"), Moto::start()) else { return };
     let data = TempDir::new().unwrap();
-    let config = format!(
-        "[[external_s3]]\nbuckets = [\"ext-*\"]\nendpoint = \"{}\"\naccess_key_id = \"k\"\nsecret_access_key = \"s3cr3t-of-moto\"\n",
-        moto.endpoint()
-    );
-    fs::write(data.path().join("kiln.toml"), config).unwrap();
-    let mut server = Server::prepare(data.path(), &[]);
-    server.run();
+    let mut server = moto.server(data.path());
     let aws = Aws { server: &server, program: python.join("bin/aws"), endpoint: Some(moto.endpoint()) };
     let client = server.client();
     read_and_store(&client, &aws, "ext-");
