@@ -195,7 +195,7 @@ def _project(client: Client, name: str, image: str, account: str = "000000000000
         source=source or {"type": "NO_SOURCE", "buildspec": "version: 0.2\nphases: {build: {commands: ['true']}}"},
         artifacts={"type": "NO_ARTIFACTS"},
         environment={"type": "LINUX_CONTAINER", "image": image, "computeType": "BUILD_GENERAL1_SMALL"},
-        serviceRole=f"arn:aws:iam::{account}:role/kiln",
+        serviceRole=f"arn:aws:iam::{account}:role/kiln-default-build-role",
     )
 
 
