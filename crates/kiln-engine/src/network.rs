@@ -33,7 +33,7 @@ pub(crate) use self::netns::poll;
 pub use self::{
     address::{Ipv4Network, Ipv4NetworkError},
     link::SERVICE_ADDRESS,
-    netns::{Service, Stop, Wake, serve_in_netns},
+    netns::{Service, Stop, Wake, serve_in_netns, serve_on},
 };
 use self::{dns::resolvers::Resolvers, firewall::Policy, link::Veth, netlink::Socket};
 use crate::{NetworkMode, Notices};

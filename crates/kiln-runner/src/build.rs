@@ -23,6 +23,7 @@ use crate::{
     layout::Layout,
     phases::{self, Outcome},
     provision::{self, Provisioned},
+    relay::Relay,
     session::{Halt, Limits, Session},
 };
 
@@ -60,6 +61,8 @@ pub(crate) type PhaseResult = Result<Option<Failure>, Halt>;
 pub(crate) struct Build<'j> {
     pub(crate) job: &'j Job,
     pub(crate) layout: Layout,
+    /// What the build reaches of the server.
+    pub(crate) relay: Option<Relay>,
     pub(crate) session: Session,
     /// Variables of the image.
     pub(crate) image_env: Vec<(String, String)>,
@@ -111,7 +114,7 @@ pub fn run(build_dir: &Path, agent: &[u8], lifeline: Option<OwnedFd>) -> Result<
     crash::point("journal_created");
 
     let provisioned = provision::provision(&job, build_dir, agent, &mut journal, &clock);
-    let Provisioned { sandbox, sockets, image_env, memory_limit, lease } = match provisioned {
+    let Provisioned { relay, sandbox, sockets, image_env, memory_limit, lease } = match provisioned {
         Ok(provisioned) => provisioned,
         Err(provision::Error::Journal(e)) => return Err(e.into()),
         Err(provision::Error::Failed { status, context }) => {
@@ -131,6 +134,7 @@ pub fn run(build_dir: &Path, agent: &[u8], lifeline: Option<OwnedFd>) -> Result<
     let mut build = Build {
         job: &job,
         layout: Layout::new(&job),
+        relay,
         session,
         image_env,
         memory_limit,
@@ -146,7 +150,7 @@ pub fn run(build_dir: &Path, agent: &[u8], lifeline: Option<OwnedFd>) -> Result<
         Err(Halt::Journal(e)) => {
             // Nothing can be told any more; leave nothing behind.
             let (sandbox, _) = build.session.into_parts();
-            drop(sandbox);
+            drop((build.relay, sandbox));
             return Err(e.into());
         }
         Err(_) => {} // the phase that was running has said why
@@ -273,6 +277,8 @@ impl Build<'_> {
             journal.event(&Event::PhaseStarted { phase: PhaseType::Finalizing })?;
         }
         crash::point("finalizing");
+        // Its listeners hold the build's network.
+        drop(self.relay);
         let leftovers = sandbox.destroy(keep).unwrap_or_else(|e| vec![e.to_string()]);
         crash::point("destroyed");
         journal.finish()?;

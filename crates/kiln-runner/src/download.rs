@@ -12,7 +12,7 @@ use kiln_wire::agent::{FromAgent, Setup, ToAgent};
 use crate::{
     archive::SourceArchive,
     build::{Build, Failure, PhaseResult},
-    environment,
+    environment, identity,
     job::BuildspecSource,
     layout::INLINE_BUILDSPEC,
     mask::Masker,
@@ -166,10 +166,13 @@ impl Build<'_> {
         let commit = root.git_commit();
         let composed =
             environment::compose(self.job, &self.layout, &self.image_env, &self.buildspec, commit.as_deref());
-        let environment = match composed {
+        let mut environment = match composed {
             Ok(environment) => environment,
             Err(e) => return Ok(Some(Failure::new("CLIENT_ERROR", e.to_string()))),
         };
+        if let Some(relay) = &self.relay {
+            identity::add(&mut environment, relay, self.job, &self.buildspec);
+        }
         self.session.journal.set_masker(Masker::new(&environment.secrets));
         if !environment.unmasked.is_empty() {
             self.session.journal.line(&format!(

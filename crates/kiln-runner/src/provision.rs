@@ -25,6 +25,7 @@ use crate::{
     job::{BuildspecSource, DISK_DIR, EngineChoice, Job, Network},
     journal::{Journal, WriteError},
     layout::{INLINE_BUILDSPEC, Layout},
+    relay::Relay,
     session::Sockets,
     text,
 };
@@ -37,6 +38,8 @@ const MAX_PIDS: u64 = 8192;
 /// A container that runs its agent.
 #[derive(Debug)]
 pub(crate) struct Provisioned {
+    /// What the build reaches of the server. Before the sandbox: its network ends without it.
+    pub(crate) relay: Option<Relay>,
     pub(crate) sandbox: Sandbox,
     pub(crate) sockets: Sockets,
     pub(crate) image_env: Vec<(String, String)>,
@@ -127,6 +130,16 @@ fn start(
             text::bytes(memory_limit)
         ));
     }
+    let access = job.service.as_ref().and_then(|service| service.server.as_ref());
+    let relay = access.and_then(|access| match Relay::start(access, job.id.uuid(), &sandbox) {
+        Ok(relay) => Some(relay),
+        Err(e) => {
+            notices.push(format!(
+                "this build has neither credentials of its role nor a way to Kiln's API: its network cannot be served ({e})"
+            ));
+            None
+        }
+    });
     // One line for people, one event each for programs.
     if !notices.is_empty() {
         journal.line(&notices.join("; "))?;
@@ -134,7 +147,7 @@ fn start(
     for text in notices {
         journal.event(&Event::Notice { text })?;
     }
-    Ok(Provisioned { sandbox, sockets, image_env, memory_limit: Some(memory_limit), lease })
+    Ok(Provisioned { relay, sandbox, sockets, image_env, memory_limit: Some(memory_limit), lease })
 }
 
 /// A container that is ready to be started, with the agent as its first process.

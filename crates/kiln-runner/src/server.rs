@@ -14,8 +14,8 @@ use kiln_model::{
 };
 use kiln_wire::{
     agent,
-    frame::{Frame, FrameBuffer},
-    server::{Hello, PROTOCOL, Refused, SecretsRequest, Wants, kind},
+    frame::{Frame, MAX_FRAME},
+    server::{Hello, PROTOCOL, Refused, SecretsRequest, Wants, announced, kind},
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -38,8 +38,6 @@ const SECRETS: Duration = Duration::from_secs(40);
 const CACHE: Duration = Duration::from_secs(3600);
 /// How often whoever waits is asked whether it is still worth it.
 const LOOK: Duration = Duration::from_millis(200);
-/// How much is read at once.
-const READ: usize = 16 * 1024;
 
 /// The server cannot be asked.
 #[derive(Debug, thiserror::Error)]
@@ -121,27 +119,42 @@ fn send(socket: &OwnedFd, mut bytes: &[u8], go_on: &mut dyn FnMut() -> bool) -> 
     Ok(())
 }
 
-/// Reads frames into `frames` until there is a whole one.
+/// Reads the next frame, and nothing of what follows it: that may be an answer to somebody in the build.
 fn next_frame<T>(
     socket: &OwnedFd,
-    frames: &mut FrameBuffer,
     patience: Duration,
     go_on: &mut dyn FnMut() -> bool,
     take: impl Fn(&Frame<'_>) -> io::Result<T>,
 ) -> io::Result<T> {
     let deadline = Instant::now() + patience;
-    loop {
-        if let Some(frame) = frames.next_frame().map_err(io::Error::other)? {
-            return take(&frame);
-        }
-        match rustix::net::recv(socket, frames.space(READ), RecvFlags::empty()) {
-            Ok((_, 0)) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok((_, read)) => frames.commit(read),
+    let mut head = [0; 4];
+    receive(socket, &mut head, deadline, go_on)?;
+    let length = announced(head, MAX_FRAME).ok_or_else(|| io::Error::other("a frame of no length that is allowed"))?;
+    let mut bytes = vec![0; length];
+    receive(socket, &mut bytes, deadline, go_on)?;
+    match bytes.split_first() {
+        Some((kind, payload)) => take(&Frame { kind: *kind, payload }),
+        None => Err(io::Error::other("an empty frame")),
+    }
+}
+
+/// Fills `buffer`.
+fn receive(
+    socket: &OwnedFd,
+    mut buffer: &mut [u8],
+    deadline: Instant,
+    go_on: &mut dyn FnMut() -> bool,
+) -> io::Result<()> {
+    while !buffer.is_empty() {
+        match rustix::net::recv(socket, &mut *buffer, RecvFlags::empty()) {
+            Ok((0, _)) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok((read, _)) => buffer = buffer.split_at_mut(read).1,
             Err(Errno::AGAIN) => wait(socket, PollFlags::IN, deadline, go_on)?,
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
+    Ok(())
 }
 
 /// What a server answers to a hello.
@@ -179,8 +192,7 @@ impl ServerAccess {
         until_there(go_on, |go_on| {
             let socket = connect(&self.socket)?;
             send(&socket, &bytes, go_on)?;
-            // Nothing follows the welcome that was not asked for: what is left in the buffer is nothing.
-            match next_frame(&socket, &mut FrameBuffer::new(), ANSWER, go_on, answer)? {
+            match next_frame(&socket, ANSWER, go_on, answer)? {
                 Answer::Welcome => Ok(Ok(socket)),
                 Answer::Refused(message) => Ok(Err(ServerError::Refused(message))),
             }
@@ -207,10 +219,9 @@ impl ServerAccess {
                 Err(error) => return Ok(Err(error)),
             };
             send(&socket, &request, go_on)?;
-            let mut frames = FrameBuffer::new();
             let mut answers = Vec::with_capacity(wanted.len());
             while answers.len() < wanted.len() {
-                let taken = next_frame(&socket, &mut frames, SECRETS, go_on, |frame| match frame.kind {
+                let taken = next_frame(&socket, SECRETS, go_on, |frame| match frame.kind {
                     kind::SECRET => agent::decode(frame).map_err(io::Error::other),
                     other => {
                         Err(io::Error::other(format!("a frame of kind {other} in answer to a request for secrets")))
@@ -242,7 +253,7 @@ impl ServerAccess {
                 Err(error) => return Ok(Err(error)),
             };
             send(&socket, &request, go_on)?;
-            next_frame(&socket, &mut FrameBuffer::new(), CACHE, go_on, |frame| match frame.kind {
+            next_frame(&socket, CACHE, go_on, |frame| match frame.kind {
                 kind::CACHE_ANSWER => agent::decode(frame).map_err(io::Error::other),
                 other => Err(io::Error::other(format!("a frame of kind {other} in answer to a request for a cache"))),
             })

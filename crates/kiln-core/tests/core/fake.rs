@@ -161,6 +161,7 @@ impl Runners for FakeRunners {
         let BuildspecSource::Inline { text, .. } = job.buildspec.clone() else { panic!("{:?}", job.buildspec) };
         let dir = self.dir(&uuid);
         fs::create_dir(&dir).unwrap();
+        job.write(&dir).unwrap();
         self.world.started.lock().unwrap().push(uuid.clone());
         let path = dir.join(JOURNAL_FILE);
         fs::write(&path, file_header()).unwrap();

@@ -10,4 +10,5 @@ mod objects;
 mod place;
 mod projects;
 mod restart;
+mod roles;
 mod time;

@@ -59,7 +59,7 @@ pub(crate) fn relay(udp: UdpSocket, tcp: TcpListener, resolvers: Resolvers) -> i
     let resolvers = Arc::new(resolvers);
     let theirs = Arc::clone(&resolvers);
     let datagrams = Service::start("kiln-names", move |stop| Datagrams::new(udp, &theirs).run(stop))?;
-    let streams = netns::serve(tcp, MAX_CONNECTIONS, move |stream, stop| {
+    let streams = netns::serve_on(tcp, MAX_CONNECTIONS, move |stream, stop| {
         // Whatever ends the connection, its close is all that the build needs to know.
         serve_stream(&stream, &resolvers, stop).ok();
     })?;

@@ -26,8 +26,8 @@ pub(crate) const POOL: Ipv4Network = Ipv4Network::constant([198, 19, 0, 0], 16);
 const SLOTS: u32 = 1 << 15;
 /// The build's end.
 const GUEST_NAME: &str = "eth0";
-/// Address on the build's own loopback that the runner serves from outside (names; later role credentials and the API
-/// relay). DESIGN decision 8.
+/// Address on the build's own loopback that the runner serves from outside: names, role credentials, the API (DESIGN
+/// decision 8).
 pub const SERVICE_ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 2);
 
 const RTM_NEWLINK: u16 = 16;

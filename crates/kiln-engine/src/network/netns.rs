@@ -203,7 +203,7 @@ pub fn serve_in_netns(
     handler: impl Fn(TcpStream, &Stop) + Send + Sync + 'static,
 ) -> io::Result<Service> {
     let listener = inside(netns, || listen(address))??;
-    serve(listener, limit, handler)
+    serve_on(listener, limit, handler)
 }
 
 /// A listener on `address` in the calling thread's network namespace.
@@ -213,8 +213,11 @@ pub(crate) fn listen(address: SocketAddrV4) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// As [`serve_in_netns`], with a listener that exists.
-pub(crate) fn serve(
+/// As [`serve_in_netns`], with a listener that exists and does not block.
+///
+/// # Errors
+/// A thread could not be started.
+pub fn serve_on(
     listener: TcpListener,
     limit: usize,
     handler: impl Fn(TcpStream, &Stop) + Send + Sync + 'static,

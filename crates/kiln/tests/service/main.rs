@@ -14,6 +14,7 @@ mod contract;
 mod crashes;
 mod damage;
 mod disks;
+mod identity;
 mod journeys;
 mod keys;
 mod load;

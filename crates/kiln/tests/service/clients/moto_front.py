@@ -20,8 +20,9 @@ KEY = {
 }
 
 
-# moto takes any service role; the service only one that is there.
-boto3.client("iam", region_name=REGION, endpoint_url=ENDPOINT, **KEY).create_role(
+# moto takes any service role; the service only one that is there, and a build may what it allows.
+iam = boto3.client("iam", region_name=REGION, endpoint_url=ENDPOINT, **KEY)
+iam.create_role(
     Path="/service-role/",
     RoleName="my-codebuild-service-role",
     AssumeRolePolicyDocument=json.dumps(
@@ -36,6 +37,9 @@ boto3.client("iam", region_name=REGION, endpoint_url=ENDPOINT, **KEY).create_rol
             ],
         }
     ),
+)
+iam.attach_role_policy(
+    RoleName="my-codebuild-service-role", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
 )
 
 
