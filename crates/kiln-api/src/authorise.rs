@@ -4,11 +4,15 @@ mod asked;
 
 use http::{HeaderName, header, request::Parts};
 use kiln_iam::policy::{self, Kind, Policy, Principal};
-use kiln_model::{ApiError, service::Caller};
+use kiln_model::{
+    ApiError,
+    audit::{Ruling, Rulings},
+    service::Caller,
+};
 
 use crate::connection::Peer;
 
-pub(crate) use asked::{Needed, of_iam, of_json};
+pub(crate) use asked::{Needed, of_iam, of_json, of_kms};
 
 /// What somebody wants to do.
 #[derive(Debug, Clone, Copy)]
@@ -57,11 +61,12 @@ pub(crate) fn surroundings(parts: &Parts, peer: &Peer) -> Vec<(&'static str, Str
 
 /// Decides on requests whose sender is known, or who has none.
 pub trait Authorizer: Send + Sync + 'static {
-    /// Lets the caller do it or says why not. `None` is nobody: the request is not signed.
+    /// Lets the caller do it or says why not. `None` is nobody: the request is not signed. What was decided is added to
+    /// `rulings`.
     ///
     /// # Errors
     /// `AccessDeniedException`, in AWS's words (`security.md` 1.5).
-    fn authorise(&self, caller: Option<&Caller>, question: &Question<'_>) -> Result<(), ApiError>;
+    fn authorise(&self, caller: Option<&Caller>, question: &Question<'_>, rulings: &Rulings) -> Result<(), ApiError>;
 }
 
 /// The account's root may do everything but what a bucket's policy denies; anybody else, and nobody, only what a bucket's
@@ -70,7 +75,25 @@ pub trait Authorizer: Send + Sync + 'static {
 pub struct BucketPolicies;
 
 impl Authorizer for BucketPolicies {
-    fn authorise(&self, caller: Option<&Caller>, question: &Question<'_>) -> Result<(), ApiError> {
+    fn authorise(&self, caller: Option<&Caller>, question: &Question<'_>, rulings: &Rulings) -> Result<(), ApiError> {
+        let decided = Self::decide(caller, question);
+        rulings.add(Ruling {
+            action: question.action.to_owned(),
+            resource: question.resource.map(str::to_owned),
+            allowed: decided.is_ok(),
+            reason: if decided.is_ok() { "allowed" } else { "implicitDeny" }.to_owned(),
+            ..Ruling::default()
+        });
+        decided
+    }
+}
+
+impl BucketPolicies {
+    /// As [`Authorizer::authorise`], without keeping what was decided.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn decide(caller: Option<&Caller>, question: &Question<'_>) -> Result<(), ApiError> {
         let principal = principal(caller);
         let is_own_root = matches!(&principal, Principal::Root { account } if account == question.account);
         if is_own_root && (question.is_management || question.bucket_policy.is_none()) {
@@ -177,7 +200,7 @@ mod tests {
         let ask = |caller: Option<&Caller>| {
             let needed = Needed { action: operation.action.to_owned(), resource: None, keys: Vec::new() };
             let question = Question::about(&needed, &anybody, &[]);
-            BucketPolicies.authorise(caller, &question)
+            BucketPolicies.authorise(caller, &question, &Rulings::default())
         };
         ask(Some(&caller("arn:aws:iam::000000000000:root"))).unwrap();
         assert_eq!(ask(None).unwrap_err().message, "Access Denied");
@@ -220,7 +243,7 @@ mod tests {
                 keys: &keys,
                 input: &[],
             };
-            BucketPolicies.authorise(caller, &question).map_err(|error| error.message)
+            BucketPolicies.authorise(caller, &question, &Rulings::default()).map_err(|error| error.message)
         };
         assert_eq!(ask(None, "s3:GetObject", "arn:aws:s3:::b/public/a", false), Ok(()));
         assert_eq!(ask(None, "s3:PutObject", "arn:aws:s3:::b/public/a", false), Err("Access Denied".to_owned()));

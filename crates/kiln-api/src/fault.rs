@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use kiln_iam::{AuthError, Denial, Style};
-use kiln_model::{ApiError, ErrorCode, iam::IamError, s3::S3Error};
+use kiln_model::{ApiError, ErrorCode, audit::CallError, iam::IamError, s3::S3Error};
 use serde_json::json;
 
 use crate::body::Answer;
@@ -78,6 +78,12 @@ impl Fault {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+
+    /// The error, for the audit log.
+    pub(crate) fn as_call_error(&self, style: Style) -> CallError {
+        let Denial { code, status, message, .. } = self.denial(style);
+        CallError { code: code.to_owned(), message, status }
     }
 
     /// What an error of S3 is about.

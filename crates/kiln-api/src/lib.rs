@@ -7,6 +7,7 @@
 //!    call → answer;
 //! 3. `route`: which service and operation a request is for, and so how its errors are written;
 //! 4. `authenticate`: who sent it (`kiln-iam`), `authorise`: whether they may;
+//!    `audit` goes along and keeps what is found out, whatever becomes of the request;
 //! 5. `s3`: requests of S3 leave the pipeline after the route, for their bodies, errors and permissions are of their own
 //!    kind; all others go on to
 //! 6. `operations`: the service's traits ([`kiln_model::service`]) are called, apart from the connection, so that a client
@@ -16,6 +17,7 @@
 //!
 //! Facts: `api.md` section 1, `security.md` section 1, `reliability.md` tests 22 and 23.
 
+mod audit;
 mod authenticate;
 mod authorise;
 mod body;

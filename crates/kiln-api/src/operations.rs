@@ -20,7 +20,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::{
-    authorise::{Needed, of_iam, of_json},
+    authorise::{Needed, of_iam, of_json, of_kms},
     body::{Answer, Upload},
     connection::pulse::Busy,
     fault::{Fault, JSON},
@@ -85,6 +85,22 @@ impl Operation {
         }
     }
 
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::CodeBuild(info) | Self::Iam(info) | Self::Kiln(info) | Self::Kms(info) => info.name,
+            Self::Sts(operation) => operation.name(),
+        }
+    }
+
+    /// Whether the audit log calls it one that changes nothing. Giving out credentials is a change.
+    pub(crate) fn is_read_only(self) -> bool {
+        match self {
+            Self::Sts(operation) => operation == Sts::CallerIdentity,
+            _ => !self.changes(),
+        }
+    }
+
     /// The permissions that it needs; none where the service itself decides, or everybody may.
     pub(crate) fn needs(self, parts: &Parts, content: &Content, context: &Context) -> Result<Vec<Needed>, ApiError> {
         let body = match content {
@@ -98,7 +114,7 @@ impl Operation {
             Self::CodeBuild(info) => of_json("codebuild", info.name, &input(), &home),
             Self::Kiln(info) => of_json("kiln", info.name, &input(), &home),
             Self::Iam(info) => of_iam(info.name, &query::form(parts, body)?, &context.caller, &home),
-            Self::Kms(info) => vec![Needed { action: info.action.to_owned(), resource: None, keys: Vec::new() }],
+            Self::Kms(info) => of_kms(info, &input()),
             Self::Sts(_) => Vec::new(),
         })
     }
@@ -123,6 +139,16 @@ pub(crate) enum Content {
     Whole(bytes::Bytes),
     /// As it arrives.
     Upload { body: Box<Upload>, length: u64, sha256: [u8; 32] },
+}
+
+impl Content {
+    /// The body, if it is there as a whole.
+    pub(crate) fn whole(&self) -> Option<&bytes::Bytes> {
+        match self {
+            Self::Whole(body) => Some(body),
+            Self::Upload { .. } => None,
+        }
+    }
 }
 
 /// The connection that a request came over.

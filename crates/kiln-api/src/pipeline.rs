@@ -15,6 +15,7 @@ use kiln_model::{
 use time::{OffsetDateTime, macros::format_description};
 
 use crate::{
+    audit::Trail,
     authenticate::{self, Keys},
     authorise::{self, Authorizer, Question},
     body::{Answer, Pace, Upload, read_whole},
@@ -45,7 +46,10 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
         let route = route::find(&request, bucket.as_deref());
         let style = route.style();
         let line = Line { upgrade, busy: busy.clone(), stopping: self.stopping.clone() };
-        let answer = self.handle(request, route, &request_id, &peer, line).await;
+        let trail = Trail::begin(&self.trail, &self.config.clock, &route, request.headers(), &request_id, &peer);
+        let trail = Arc::new(trail);
+        let answer = self.handle(request, route, &request_id, &peer, line, &trail).await;
+        let answer = trail.end(answer, style).await;
         let response = answer.unwrap_or_else(|fault| {
             tracing::debug!(request_id, peer = peer.name(), code = fault.code(style), "refused");
             fault.answer(style, &request_id)
@@ -61,6 +65,7 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
         request_id: &str,
         peer: &Peer,
         line: Line,
+        trail: &Arc<Trail>,
     ) -> Result<Response<Answer>, Fault> {
         let (parts, body) = request.into_parts();
         let config = &self.config;
@@ -71,7 +76,7 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
             Route::Page(page) => return Ok(pages::answer(page, &parts, &config.readiness, self.service.as_ref()).await),
             Route::Foreign { name, .. } => return Err(Fault::Foreign(name)),
             Route::Service(Service::S3) => {
-                let arrival = s3::Arrival { parts, body, length, bucket, request_id, peer };
+                let arrival = s3::Arrival { parts, body, length, bucket, request_id, peer, trail };
                 return self.s3(arrival).await;
             }
             Route::Service(service) => service,
@@ -84,10 +89,14 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
         let refuse = |claim: Option<&Claim>, error: &AuthError| self.refusals.tell(peer, claim, error, request_id);
         let claim =
             authenticate::claim(&signed, service, &config.region, now).inspect_err(|error| refuse(None, error))?;
+        trail.claimed(&claim);
 
         // What the operation is decides how its body is taken; whether there is such an operation is for authenticated
         // callers only.
         let operation = Operation::named(service, &parts);
+        if let Ok(Some(operation)) = &operation {
+            trail.named(operation.name());
+        }
         let pace = Pace::begin(&config.limits);
         let is_upload = matches!(operation, Ok(Some(operation)) if operation.is_upload());
         let announced = match claim.payload() {
@@ -117,6 +126,7 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
             })?;
 
         let caller = known.caller;
+        trail.known(&caller);
         // Only now: whoever has no key cannot take the room of those who have one.
         let _slot = self.requests.try_acquire().map_err(|_| ApiError::throttling())?;
 
@@ -125,14 +135,24 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
             (None, Content::Whole(body)) => Operation::in_body(service, &parts, body)?,
             (None, Content::Upload { .. }) => return Err(ApiError::unknown_operation("").into()),
         };
-        let context = Context { caller, region: config.region.clone(), request_id: request_id.to_owned() };
+        trail.asked(service, operation, &parts, content.whole());
         let keys = authorise::surroundings(&parts, peer);
+        let context = Context {
+            caller,
+            region: config.region.clone(),
+            request_id: request_id.to_owned(),
+            surroundings: keys.clone().into(),
+            rulings: trail.rulings.clone(),
+        };
         for needed in operation.needs(&parts, &content, &context)? {
             let question = Question::about(&needed, &context.caller, &keys);
-            self.authorizer.authorise(Some(&context.caller), &question)?;
+            self.authorizer.authorise(Some(&context.caller), &question, &context.rulings)?;
         }
         if operation.changes() && !peer.is_private() {
             self.replays.check(&claim)?;
+        }
+        if !operation.is_read_only() {
+            trail.may_change()?;
         }
         operations::call(&self.service, operation, &context, &parts, content, line).await
     }

@@ -6,6 +6,7 @@ mod render;
 mod sts;
 mod xml;
 
+use crate::form;
 use http::request::Parts;
 use kiln_model::{
     ApiError,
@@ -29,6 +30,15 @@ pub(crate) fn form(parts: &Parts, body: &[u8]) -> Result<Form, ApiError> {
         }
     };
     Form::parse(text)
+}
+
+/// The pairs of a form, decoded as far as they can be.
+pub(crate) fn form_pairs(text: &str) -> Vec<(String, String)> {
+    let pair = |pair: &str| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        Some((form::decode(name)?, form::decode(value)?))
+    };
+    text.split('&').filter(|pair| !pair.is_empty()).filter_map(pair).collect()
 }
 
 /// The operation of IAM that a form names.

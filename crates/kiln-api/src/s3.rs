@@ -50,6 +50,7 @@ use self::{
     target::Target,
 };
 use crate::{
+    audit::{self, Trail},
     authenticate::{self, Keys, KnownKey},
     authorise::{Authorizer, surroundings},
     body::{Answer, Pace, read_whole},
@@ -75,6 +76,7 @@ pub(crate) struct Arrival<'a> {
     pub(crate) bucket: Option<String>,
     pub(crate) request_id: &'a str,
     pub(crate) peer: &'a Peer,
+    pub(crate) trail: &'a Arc<Trail>,
 }
 
 /// A body whose sender is known.
@@ -92,11 +94,15 @@ struct Taken {
 impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
     /// Authenticate → authorise → decode → call, for a request of S3.
     pub(crate) async fn s3(self: &Arc<Self>, arrival: Arrival<'_>) -> Result<Response<Answer>, Fault> {
-        let Arrival { parts, body, length, bucket, request_id, peer } = arrival;
+        let Arrival { parts, body, length, bucket, request_id, peer, trail } = arrival;
         let config = &self.config;
         let now = authenticate::time_of((config.clock)());
         let target = Target::new(parts.uri.path(), bucket.as_deref());
+        trail.with(audit::of_s3(&target.path, parts.uri.query(), &parts.headers), parts.uri.path().len());
         let claim = self.claim(&parts, now, peer, request_id)?;
+        if let Some(claim) = &claim {
+            trail.claimed(claim);
+        }
         let taken = self.take(&parts, &target, body, length, claim.as_ref(), now).await.inspect_err(|fault| {
             if let Fault::Auth(error) = fault {
                 self.refusals.tell(peer, claim.as_ref(), error, request_id);
@@ -116,11 +122,20 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
         let outcome = payload.as_ref().map(Payload::outcome).unwrap_or_default();
         let is_anonymous = known.is_none();
         let caller = known.map_or_else(|| nobody(&config.account), |known| known.caller);
-        let context = Context { caller, region: config.region.clone(), request_id: request_id.to_owned() };
+        trail.known(&caller);
+        let context = Context {
+            caller,
+            region: config.region.clone(),
+            request_id: request_id.to_owned(),
+            surroundings: surroundings(&parts, peer).into(),
+            rulings: trail.rulings.clone(),
+        };
         let keys = condition_keys(&parts, claim.as_ref(), peer, &context, now);
         let headers = head::with_hoisted(&parts, claim.as_ref())?;
         let call = Arc::new(Call {
             server: Arc::clone(self),
+            trail: Arc::clone(trail),
+            changes,
             is_anonymous,
             keys,
             query: query.map(str::to_owned),
@@ -161,6 +176,8 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
         if !is_refused {
             return Ok(Response::from_parts(head, Answer::whole(body)));
         }
+        let (code, message) = said(&body);
+        trail.refused(code, message, head.status.as_u16());
         self.drain(&call, &parts.headers).await;
         head.headers.remove(header::CONTENT_LENGTH);
         Ok(Response::from_parts(head, Answer::whole(completed_error(&body, &shown_path(&target), request_id))))
@@ -335,6 +352,16 @@ fn origin(headers: &HeaderMap, peer: &Peer) -> String {
 /// The path as errors show it.
 fn shown_path(target: &Target) -> String {
     target.path.chars().take(1100).collect()
+}
+
+/// Code and message of the decoder's own errors.
+fn said(body: &[u8]) -> (String, String) {
+    let text = String::from_utf8_lossy(body);
+    let element = |name: &str| {
+        let (_, rest) = text.split_once(&format!("<{name}>"))?;
+        rest.split_once('<').map(|(value, _)| value.to_owned())
+    };
+    (element("Code").unwrap_or_default(), element("Message").unwrap_or_default())
 }
 
 /// The decoder's own errors, with what it leaves out.

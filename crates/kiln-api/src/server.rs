@@ -7,6 +7,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use kiln_model::{
     ApiError,
+    audit::AuditTrail,
     service::{RunningBuilds, Service},
 };
 use tokio::{
@@ -43,6 +44,8 @@ pub struct Api<S, K, A> {
     pub keys: Arc<K>,
     /// Who may do what.
     pub authorizer: A,
+    /// Where calls are kept.
+    pub trail: Arc<dyn AuditTrail>,
 }
 
 /// Where clients connect.
@@ -61,6 +64,7 @@ pub(crate) struct Server<S, K, A> {
     pub(crate) service: Arc<S>,
     pub(crate) keys: Arc<K>,
     pub(crate) authorizer: A,
+    pub(crate) trail: Arc<dyn AuditTrail>,
     pub(crate) config: Config,
     pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) requests: Semaphore,
@@ -93,12 +97,13 @@ pub async fn serve<S: Service, K: Keys, A: Authorizer>(
 ) {
     let (stop, stopping) = watch::channel(false);
     let (alive, mut ended) = mpsc::channel(1);
-    let Api { service, keys, authorizer } = api;
+    let Api { service, keys, authorizer, trail } = api;
     let (readiness, drain) = (config.readiness.clone(), config.limits.drain);
     let server = Arc::new(Server {
         service,
         keys,
         authorizer,
+        trail,
         requests: Semaphore::new(config.limits.requests.min(Semaphore::MAX_PERMITS)),
         bodies: Budget::new(config.limits.all_bodies_bytes),
         replays: Replays::default(),

@@ -55,6 +55,7 @@ impl Behalf<'_> {
                 resource_policy: policy.as_deref().map(|text| (Kind::Bucket, text)),
                 rule: ResourceRule::Sufficient,
                 bound: None,
+                stands_in: None,
             },
         )
     }

@@ -49,6 +49,8 @@ pub struct Retention {
     pub sources: Duration,
     /// Uploads in parts that nobody completes, from their beginning; a bucket's rules may say less.
     pub uploads: Duration,
+    /// Records of the audit log.
+    pub audit: Duration,
 }
 
 impl Config {

@@ -15,15 +15,18 @@ use kiln_runner::{
     clock::Clock,
     job::{Control, Job},
 };
-use kiln_store::{Metadata, StoreError, Tx, View, blobs::Blobs, keys::Keys, logs::Logs, metadata::BuildState};
+use kiln_store::{
+    AuditLog, Metadata, StoreError, Tx, View, blobs::Blobs, keys::Keys, logs::Logs, metadata::BuildState,
+};
 use tokio::sync::watch;
 
 use crate::{
+    audit::Strangers,
     config::Config,
     document::Document,
     external::External,
     finish,
-    iam::{self, Parsed},
+    iam::{self, Known},
     job, kms,
     lifecycle::{Event, Millis, State},
     live::{Live, LiveBuilds},
@@ -56,7 +59,9 @@ pub(crate) struct Inner<R> {
     pub(crate) held: Arc<Held>,
     pub(crate) external: External,
     pub(crate) logs: Logs,
-    pub(crate) policies: Parsed,
+    pub(crate) audit: AuditLog,
+    pub(crate) strangers: Strangers,
+    pub(crate) known: Known,
     pub(crate) runners: R,
     pub(crate) live: LiveBuilds,
     queue: Mutex<Queue>,
@@ -99,6 +104,8 @@ pub struct Parts<R> {
     pub blobs: Blobs,
     /// Logs.
     pub logs: Logs,
+    /// Who called what.
+    pub audit: AuditLog,
     /// Runners.
     pub runners: R,
 }
@@ -110,7 +117,7 @@ impl<R: Runners> Core<R> {
     /// # Errors
     /// [`StartError`].
     pub fn start(parts: Parts<R>) -> Result<Self, StartError> {
-        let Parts { config, clock, metadata, keys, blobs, logs, runners } = parts;
+        let Parts { config, clock, metadata, keys, blobs, logs, audit, runners } = parts;
         let staging = config.staging();
         let io = |what: String| move |source| StartError::Io { what, source };
         // Whatever lies there belongs to builds that are to be looked at again; those that still run have it open.
@@ -129,7 +136,9 @@ impl<R: Runners> Core<R> {
             held: Arc::default(),
             external,
             logs,
-            policies: Parsed::default(),
+            audit,
+            strangers: Strangers::default(),
+            known: Known::default(),
             runners,
             live: LiveBuilds::default(),
             queue,
@@ -173,7 +182,7 @@ impl<R: Runners> Core<R> {
         loop {
             let threads: Vec<_> = self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
             if threads.is_empty() {
-                return;
+                break;
             }
             for thread in threads {
                 if thread.join().is_err() {
@@ -181,6 +190,7 @@ impl<R: Runners> Core<R> {
                 }
             }
         }
+        self.inner.audit.close();
     }
 
     /// Resolves when the store has failed for good, or was found damaged; the process should end then.

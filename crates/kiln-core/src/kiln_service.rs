@@ -9,13 +9,15 @@ use kiln_model::{
         ArtifactDetail, BadgeInput, BadgeState, Capacity, DebugBuildInput, DescribeBuildInput, DescribeBuildOutput,
         DescribeQueueInput, DescribeQueueOutput, GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput,
         GetBuildLogOutput, LintBuildspecInput, LintBuildspecOutput, LintRemark, LintSeverity, LogLine, LogStart,
-        PhaseDetail, QueuePlace, QueuedBuild, ResourceSample, RunningBuild, UploadSourceInput, UploadSourceOutput,
+        LookupEventsInput, LookupEventsOutput, PhaseDetail, QueuePlace, QueuedBuild, ResourceSample, RunningBuild,
+        UploadSourceInput, UploadSourceOutput, VerifyAuditLogInput, VerifyAuditLogOutput,
     },
     service::{ArtifactContent, ByteSource, Context, DebugConnection, KilnService},
 };
 use kiln_store::logs::{Line, LogError, LogReader};
 
 use crate::{
+    audit,
     bytes::{Bytes, Journal},
     core::Core,
     debug::ShellInput,
@@ -251,6 +253,18 @@ impl<R: Runners> KilnService for Core<R> {
             .collect();
         let valid = !remarks.iter().any(|r| r.severity == LintSeverity::Error);
         Ok(LintBuildspecOutput { valid, remarks })
+    }
+
+    async fn lookup_events(&self, _: &Context, input: LookupEventsInput) -> Result<LookupEventsOutput, ApiError> {
+        audit::lookup(&self.inner, input).await
+    }
+
+    async fn verify_audit_log(
+        &self,
+        _: &Context,
+        input: VerifyAuditLogInput,
+    ) -> Result<VerifyAuditLogOutput, ApiError> {
+        audit::verify(&self.inner, input).await
     }
 
     async fn get_build_journal(&self, _: &Context, input: GetBuildJournalInput) -> Result<Bytes, ApiError> {

@@ -11,6 +11,7 @@
 mod accept;
 mod adopt;
 pub mod artifact;
+pub mod audit;
 mod badge;
 mod behalf;
 pub mod bytes;

@@ -48,6 +48,7 @@ impl Rounds {
 
 /// Removes what is older than the operator wants it to be.
 pub(crate) fn sweep<R: Runners>(inner: &Inner<R>) {
+    inner.audit.prune(before(inner, inner.config.retention.audit));
     let rounds = [
         ("builds", builds(inner)),
         ("uploaded sources", sources(inner)),

@@ -16,6 +16,7 @@ mod denial;
 mod document;
 mod error;
 mod evaluate;
+mod explain;
 mod json;
 mod kind;
 mod moment;
@@ -32,6 +33,7 @@ pub use context::Context;
 pub use document::Policy;
 pub use error::PolicyError;
 pub use evaluate::{Cited, Decision, Effect, Layer, Policies, Reason, Request, ResourceRule, evaluate};
+pub use explain::{Explained, Place, WhyNot, explain, places};
 pub use kind::{Kind, significant_length};
 pub use principal::{Entry, Principal};
 

@@ -15,6 +15,8 @@ mod report;
 #[cfg(feature = "api")]
 pub mod arn;
 #[cfg(feature = "api")]
+pub mod audit;
+#[cfg(feature = "api")]
 pub mod codebuild;
 #[cfg(feature = "api")]
 pub mod constraint;

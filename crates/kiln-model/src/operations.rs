@@ -120,7 +120,7 @@ pub const OPERATIONS: [OperationInfo; 59] = table! { "codebuild":
 };
 
 /// Every operation of the Kiln API, by name (`docs/kiln-api.md`).
-pub const KILN_OPERATIONS: [OperationInfo; 8] = table! { "kiln":
+pub const KILN_OPERATIONS: [OperationInfo; 10] = table! { "kiln":
     DebugBuild Project implemented,
     DescribeBuild Project implemented,
     DescribeQueue Any implemented,
@@ -128,7 +128,9 @@ pub const KILN_OPERATIONS: [OperationInfo; 8] = table! { "kiln":
     GetBuildJournal Project implemented,
     GetBuildLog Project implemented,
     LintBuildspec Any implemented,
+    LookupEvents Any implemented,
     UploadSource Any implemented,
+    VerifyAuditLog Any implemented,
 };
 
 /// Every operation of KMS's API 2014-11-01, by name.
@@ -346,6 +348,8 @@ macro_rules! for_each_kiln_operation {
             DescribeQueue describe_queue DescribeQueueInput DescribeQueueOutput,
             GetBuildLog get_build_log GetBuildLogInput GetBuildLogOutput,
             LintBuildspec lint_buildspec LintBuildspecInput LintBuildspecOutput,
+            LookupEvents lookup_events LookupEventsInput LookupEventsOutput,
+            VerifyAuditLog verify_audit_log VerifyAuditLogInput VerifyAuditLogOutput,
         }
     };
 }

@@ -1,7 +1,7 @@
 //! Backup of a data directory while it is in use, and restoring one.
 //!
-//! A backup is a directory of the same form: `kiln.db` (one moment of it) with its `kiln.seq`, `blobs/`, `logs/`, `keys/`,
-//! and at last `backup.json`, which says that it is complete. **It holds the root key**: whoever reads it reads everything.
+//! A backup is a directory of the same form: `kiln.db` (one moment of it) with its `kiln.seq`, `blobs/`, `logs/`,
+//! `audit/`, `keys/`, and at last `backup.json`, which says that it is complete. **It holds the root key**: whoever reads it reads everything.
 //! Blobs that are in a bucket of another S3 are not in it, those in another directory are.
 //! What belongs to running builds (`builds/`), images and caches are not in it. Logs that still grow are in it as far as
 //! they had got; a build that ran then ends as after a crash of the machine.
@@ -25,14 +25,14 @@ use serde::{Deserialize, Serialize};
 use self::copy::{Copied, copy_tree};
 pub use self::restore::{Restored, restore};
 use crate::{
-    BlobError, LockError,
+    BlobError, LockError, audit,
     blobs::Kept,
     keys::{KeyError, Keys},
     metadata::{self, Metadata, OpenError},
 };
 
 /// Directories of a backup beside the database.
-const TREES: [&str; 3] = ["keys", "logs", "blobs"];
+const TREES: [&str; 4] = ["keys", "logs", "audit", "blobs"];
 /// The file that makes a backup complete.
 const MANIFEST: &str = "backup.json";
 /// Form of backups.
@@ -150,6 +150,12 @@ pub fn backup(data: &Path, target: &Path) -> Result<Backup, BackupError> {
         // that came in between. The other trees only need to be as new as the database.
         copy_tree(&blobs, &partial.join("blobs"), &mut copied)?;
         let sequence = metadata::snapshot(data, &partial)?;
+        // Its head first: what the files have beyond it does no harm, a head that is beyond them would be a cut end. A file
+        // that is compressed while the others are copied is found by the copy below.
+        let (audit, audit_copy) = (data.join(audit::DIRECTORY), partial.join(audit::DIRECTORY));
+        make_directory(&audit_copy)?;
+        copy::copy_file(&audit.join(audit::HEAD), &audit_copy.join(audit::HEAD), &mut copied)?;
+        copy_tree(&audit, &audit_copy, &mut copied)?;
         for tree in TREES {
             copy_tree(&tree_of(tree), &partial.join(tree), &mut copied)?;
         }

@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 /// Every name of this crate.
-pub const POINTS: [&str; 12] = [
+pub const POINTS: [&str; 14] = [
     "schema_applied",
     "schema_committed",
     "store_before_commit",
@@ -17,6 +17,8 @@ pub const POINTS: [&str; 12] = [
     "log_ended",
     "blob_synced",
     "blob_named",
+    "audit_written",
+    "audit_synced",
     "restore_copied",
     "restore_moved",
     "restore_placed",

@@ -6,6 +6,7 @@
 //! | `keys/` | the root key | [`keys`] |
 //! | `blobs/` | sealed bytes of objects | [`blobs`] |
 //! | `logs/` | compressed journals of builds | [`logs`] |
+//! | `audit/` | who called what, each record proving those before it | [`audit`] |
 //! | another directory | all of these, as they were at one moment | [`backup`] |
 //! | – | buckets of another S3 | [`remote`] |
 //! | `lock` | held by the one server of a data directory | [`lock`] |
@@ -14,6 +15,7 @@
 //! and 10, `security.md` 3.2 and 3.3, `reliability.md` principles 1 and 6.
 
 mod atomic;
+pub mod audit;
 pub mod backup;
 pub mod blobs;
 mod chunked;
@@ -25,6 +27,7 @@ pub mod logs;
 pub mod metadata;
 pub mod remote;
 
+pub use audit::{AuditError, AuditLog};
 pub use blobs::{BlobError, BlobInfo, BlobReader, BlobWriter, Blobs, Sealing};
 pub use error::StoreError;
 pub use keys::{Context, KeyError, Keys};

@@ -171,6 +171,13 @@ impl Metadata {
         self.shared.readers.read(work)
     }
 
+    /// A number that every commit raises that changed users, groups, roles, policies, or who has which; before it is
+    /// acknowledged. What was read after the number was taken is as it is now for as long as the number is the same.
+    #[must_use]
+    pub fn identities(&self) -> u64 {
+        self.shared.writer.identities()
+    }
+
     /// Resolves when the store has stopped writing because its disk failed; the process should then end. Never resolves
     /// otherwise.
     pub fn failed(&self) -> impl Future<Output = StoreError> + Send + use<> {

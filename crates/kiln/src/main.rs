@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod agent_binary;
 mod app;
+mod audit;
 mod backup;
 mod build;
 mod builds;
@@ -62,6 +63,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Start, stop, repeat and list builds on the service
     Build(build::BuildArgs),
+    /// Show who called what on the service, and check the records of it
+    Audit(audit::AuditArgs),
     /// Save the data directory of a service, which may be in use
     Backup(backup::BackupArgs),
     /// Bring a backup back into a new data directory
@@ -103,6 +106,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => doctor::run(&args, &app()?),
         Command::Serve(args) => serve::run(&args, &app()?),
         Command::Build(args) => build::run(&args, &app()?),
+        Command::Audit(args) => audit::run(&args, &app()?),
         Command::Backup(args) => backup::run(&args, &app()?),
         Command::Restore(args) => backup::restore(&args, &app()?),
         Command::Env(args) => configure::env(&args, &app()?),

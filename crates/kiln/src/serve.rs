@@ -16,7 +16,7 @@ use clap::Args;
 use kiln_api::{Api, Listener, State, Tls};
 use kiln_core::{Core, Parts};
 use kiln_model::Timestamp;
-use kiln_store::{BlobError, Blobs, DataLock, Keys, Logs, Metadata, RemoteBucket, remote::RemoteSettings};
+use kiln_store::{AuditLog, BlobError, Blobs, DataLock, Keys, Logs, Metadata, RemoteBucket, remote::RemoteSettings};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
@@ -150,7 +150,7 @@ fn open_blobs(place: &BlobsIn, data: &Path, keys: Keys) -> Result<Blobs, BlobErr
 
 /// Others may pass through the data directory (the processes of builds have to), but not read what is in it.
 fn make_private(data: &Path) -> io::Result<()> {
-    for name in ["blobs", "keys", "logs", "staging", "uploads"] {
+    for name in ["audit", "blobs", "keys", "logs", "staging", "uploads"] {
         data::ensure(&data.join(name), 0o700)?;
     }
     // SQLite gives its other files the mode of this one.
@@ -184,10 +184,12 @@ async fn serve(settings: Settings, tls: Option<Tls>, app: &App) -> anyhow::Resul
     let Account { new_root } = account::open(&app.data, &settings.home, &metadata, &keys, now_ms)?;
     let blobs = open_blobs(&settings.blobs, &app.data, keys.clone()).context("stored objects cannot be used")?;
     let logs = Logs::open(&app.data.join("logs")).context("stored logs cannot be used")?;
+    let audit = AuditLog::open(&app.data, &keys, kiln_core::audit::options(&settings.home, app.clock.clone()))
+        .context("the audit log cannot be used")?;
     let runners = ServerRunners::new(&app.data, app.environment.runner.clone()).context("cannot watch for builds")?;
 
     let config = core_config(&settings, app, url.clone());
-    let core = Core::start(Parts { config, clock: app.clock.clone(), metadata, keys, blobs, logs, runners })
+    let core = Core::start(Parts { config, clock: app.clock.clone(), metadata, keys, blobs, logs, audit, runners })
         .context("the service cannot start")?;
     let failed = core.failed();
 
@@ -199,6 +201,7 @@ async fn serve(settings: Settings, tls: Option<Tls>, app: &App) -> anyhow::Resul
         service: Arc::new(core.clone()),
         keys: Arc::new(AccountKeys(core.clone())),
         authorizer: Access(core.clone()),
+        trail: Arc::new(core.clone()),
     };
     let listeners = vec![Listener::Tcp(listener), Listener::Runners(socket)];
     let serving = tokio::spawn(kiln_api::serve(listeners, config, api, async move {

@@ -6,7 +6,12 @@ use kiln_iam::policy::{
     is_arn,
     table::{Operation as Row, table},
 };
-use kiln_model::{BuildId, arn::Home, service::Caller};
+use kiln_model::{
+    BuildId,
+    arn::Home,
+    operations::{OperationInfo, ResourceKind},
+    service::Caller,
+};
 use serde_json::Value;
 
 use crate::query::Form;
@@ -69,6 +74,23 @@ pub(crate) fn of_iam(operation: &str, form: &Form, caller: &Caller, home: &Home)
     }
     keys.extend(form.list("TagKeys", "").into_iter().map(|key| ("aws:TagKeys".to_owned(), key)));
     vec![Needed { action: own.action.to_owned(), resource: readable(resource), keys }]
+}
+
+/// The permissions that a call of KMS needs. What is about a key the service decides: the key may have to be found in a
+/// ciphertext, and its own policy has to allow as well. What is not offered needs the permission on anything.
+pub(crate) fn of_kms(info: &OperationInfo, input: &Value) -> Vec<Needed> {
+    if info.resource == ResourceKind::Key && info.implemented {
+        return Vec::new();
+    }
+    let mut keys = Vec::new();
+    for tag in input["Tags"].as_array().into_iter().flatten() {
+        let (Some(key), value) = (tag["TagKey"].as_str(), tag["TagValue"].as_str().unwrap_or_default()) else {
+            continue;
+        };
+        keys.push((format!("aws:RequestTag/{key}"), value.to_owned()));
+        keys.push(("aws:TagKeys".to_owned(), key.to_owned()));
+    }
+    vec![Needed { action: info.action.to_owned(), resource: None, keys }]
 }
 
 /// A text that is no ARN names nothing: whoever may do it on anything is told what is wrong with it.

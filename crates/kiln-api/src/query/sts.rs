@@ -24,6 +24,15 @@ pub(crate) enum Sts {
 }
 
 impl Sts {
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::CallerIdentity => "GetCallerIdentity",
+            Self::AssumeRole => "AssumeRole",
+            Self::SessionToken => "GetSessionToken",
+        }
+    }
+
     pub(crate) fn named(form: &Form) -> Result<Self, ApiError> {
         match form.get("Action").unwrap_or_default() {
             "GetCallerIdentity" => Ok(Self::CallerIdentity),

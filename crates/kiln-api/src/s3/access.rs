@@ -167,7 +167,26 @@ fn action(operation: &str, has_version: bool) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use kiln_iam::policy::table::table;
+
     use super::*;
+
+    #[test]
+    fn every_operation_has_a_row_in_the_table_of_permissions_and_asks_for_that() {
+        for name in crate::s3::call::names() {
+            let row = table().operation("s3", name).unwrap_or_else(|| panic!("{name} has no row"));
+            let own = row.when(None).unwrap_or_else(|| panic!("{name} needs nothing"));
+            if name == "DeleteObjects" {
+                continue; // asked for with each of the objects
+            }
+            // Of two permissions the narrower one is asked for.
+            let expected = if name == "GetObjectAttributes" { "s3:GetObjectAttributes" } else { own.action };
+            assert_eq!(action(name, false), expected, "{name}");
+            if let Some(version) = row.when(Some("version")).filter(|_| name != "GetObjectAttributes") {
+                assert_eq!(action(name, true), version.action, "{name} of a version");
+            }
+        }
+    }
 
     #[test]
     fn versions_and_tags_need_permissions_of_their_own() {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderValue};
 use kiln_model::{
-    ApiError,
+    ApiError, ErrorCode,
     s3::{Bucket, ExpectedChecksum, S3Code, S3Error},
     service::{Context, Service},
 };
@@ -22,6 +22,7 @@ use super::{
     uploads,
 };
 use crate::{
+    audit::Trail,
     authenticate::Keys,
     authorise::{Authorizer, Question},
     body::Answer,
@@ -34,6 +35,10 @@ pub(super) struct Call<S, K, A> {
     pub(super) server: Arc<Server<S, K, A>>,
     /// Who sent it. The caller of a request that nobody signed has no ARN.
     pub(super) context: Context,
+    /// What is kept of it.
+    pub(super) trail: Arc<Trail>,
+    /// Its method is one of those that change something.
+    pub(super) changes: bool,
     /// Nobody signed it.
     pub(super) is_anonymous: bool,
     /// Condition keys of all of its permissions.
@@ -136,7 +141,7 @@ impl<S: Service, K: Keys, A: Authorizer> Call<S, K, A> {
         };
         let caller = (!self.is_anonymous).then_some(&self.context.caller);
         let denied = |error: ApiError| S3Error::new(S3Code::AccessDenied, error.message);
-        self.server.authorizer.authorise(caller, &question).map_err(denied)
+        self.server.authorizer.authorise(caller, &question, &self.context.rulings).map_err(denied)
     }
 
     /// The bucket must be the one that the client means.
@@ -150,6 +155,15 @@ impl<S: Service, K: Keys, A: Authorizer> Call<S, K, A> {
     }
 }
 
+/// An error that is not S3's own, as S3 would say it.
+fn from_api(error: ApiError) -> S3Error {
+    let code = match error.code {
+        ErrorCode::Throttling | ErrorCode::ServiceUnavailable => S3Code::SlowDown,
+        _ => S3Code::InternalError,
+    };
+    S3Error::new(code, error.message)
+}
+
 /// Whether a request may be decoded any further.
 pub(super) struct Gate<S, K, A>(pub(super) Arc<Call<S, K, A>>);
 
@@ -157,11 +171,16 @@ pub(super) struct Gate<S, K, A>(pub(super) Arc<Call<S, K, A>>);
 impl<S: Service, K: Keys, A: Authorizer> S3Access for Gate<S, K, A> {
     async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
         let call = &self.0;
+        call.trail.named(request.s3_op().name());
         let needs = needs(request.s3_op().name(), request.s3_path(), call.query.as_deref(), &call.headers);
         for need in needs {
             call.permit(&need).await.map_err(|error| call.refuse(error))?;
         }
-        call.check_owner().map_err(|error| call.refuse(error))
+        call.check_owner().map_err(|error| call.refuse(error))?;
+        if call.changes {
+            call.trail.may_change().map_err(|error| call.refuse(from_api(error)))?;
+        }
+        Ok(())
     }
 }
 
@@ -186,6 +205,12 @@ macro_rules! operations {
             $(async fn $method(&self, request: S3Request<dto::$input>) -> S3Result<S3Response<dto::$output>> {
                 self.0.tell($function(&self.0, request.input).await)
             })+
+        }
+
+        /// The names of all of them.
+        #[cfg(test)]
+        pub(super) fn names() -> impl Iterator<Item = &'static str> {
+            [$(stringify!($input)),+].into_iter().map(|input| input.strip_suffix("Input").unwrap_or(input))
         }
     };
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
+mod audit;
 mod authentication;
 mod client;
 mod fake;
@@ -16,4 +17,5 @@ mod s3;
 mod shutdown;
 mod streams;
 mod tls;
+mod trail;
 mod world;

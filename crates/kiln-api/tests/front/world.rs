@@ -10,7 +10,7 @@ use std::{
 
 use kiln_api::{Api, BucketPolicies, Config, Keys, KnownKey, Limits, Listener, Readiness, State, serve};
 use kiln_iam::sigv4::{Key, Session};
-use kiln_model::{ApiError, Timestamp, service::Caller};
+use kiln_model::{ApiError, Timestamp, audit::AuditTrail, service::Caller};
 use time::OffsetDateTime;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 use crate::{
     client::{ALICE, Connection, Message, NOW, ROOT, Reply, SESSION, TOKEN, secret_of},
     fake::Fake,
+    trail::FakeTrail,
 };
 
 /// The access keys of the tests.
@@ -55,6 +56,7 @@ impl Keys for FakeKeys {
 /// A running server.
 pub(crate) struct World {
     pub(crate) service: Arc<Fake>,
+    pub(crate) trail: Arc<FakeTrail>,
     pub(crate) address: SocketAddr,
     pub(crate) now: Arc<AtomicI64>,
     pub(crate) readiness: Readiness,
@@ -86,12 +88,18 @@ impl World {
         let readiness = config.readiness.clone();
         readiness.set(State::Ready);
         let service = Arc::new(Fake::default());
-        let api = Api { service: Arc::clone(&service), keys: Arc::new(FakeKeys), authorizer: BucketPolicies };
+        let trail = Arc::new(FakeTrail::default());
+        let api = Api {
+            service: Arc::clone(&service),
+            keys: Arc::new(FakeKeys),
+            authorizer: BucketPolicies,
+            trail: Arc::clone(&trail) as Arc<dyn AuditTrail>,
+        };
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(serve(vec![listener], config, api, async {
             stopped.await.ok();
         }));
-        Self { service, address, now, readiness, stop: Some(stop), server }
+        Self { service, trail, address, now, readiness, stop: Some(stop), server }
     }
 
     pub(crate) async fn connect(&self) -> Connection {

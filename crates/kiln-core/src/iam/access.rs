@@ -1,21 +1,20 @@
 //! Who may do what: the policies of a caller, and the decision with them.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use kiln_iam::policy::{self, Kind, Policies, Policy, Principal, Reason, ResourceRule, evaluate};
-use kiln_model::{ApiError, service::Caller};
-use kiln_store::{
-    StoreError, View,
-    metadata::{IamKind, IamLink, IamRecord},
+use kiln_iam::policy::{self, Decision, Kind, Layer, Policies, Policy, Principal, Reason, ResourceRule, evaluate};
+use kiln_model::{
+    ApiError,
+    audit::{Ruling, Rulings},
+    service::{Caller, Context},
 };
+use kiln_store::{StoreError, View, metadata::IamKind};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    document::{Identity, Managed},
-    find, managed, tags,
+    find,
+    rights::{Rights, entity_id},
+    tags,
 };
 use crate::{
     core::{Core, Inner},
@@ -48,6 +47,11 @@ impl KeyValue {
     }
 }
 
+/// The condition keys of a request's connection and head.
+pub(crate) fn surroundings(context: &Context) -> impl Iterator<Item = KeyValue> {
+    context.surroundings.iter().map(|(name, value)| KeyValue::one(*name, value.clone()))
+}
+
 /// What somebody wants to do.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
@@ -65,128 +69,31 @@ pub struct Asked<'a> {
     pub rule: ResourceRule,
     /// Whom the policy means by its ARNs, by their ids; `None`: whoever has them.
     pub bound: Option<&'a BTreeMap<String, String>>,
+    /// The id of a grant that stands in for what the caller's policies and the resource's do not allow. What denies, a
+    /// boundary and the policies of a session count all the same.
+    pub stands_in: Option<&'a str>,
 }
 
-/// Policies that were read before, by kind and text: reading one takes longer than asking it.
-#[derive(Debug, Default)]
-pub(crate) struct Parsed(Mutex<HashMap<(Kind, String), Arc<Policy>>>);
+/// What was decided.
+pub(crate) struct Decided {
+    pub(crate) decision: Decision,
+    ruling: Ruling,
+    /// What the caller is told who may not.
+    denial: String,
+}
 
-/// Policies that are kept read.
-const KEPT: usize = 2_000;
-
-impl Parsed {
-    pub(super) fn policy(&self, kind: Kind, text: &str) -> Result<Arc<Policy>, StoreError> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (kind, text.to_owned());
-        if let Some(policy) = known.get(&key) {
-            return Ok(Arc::clone(policy));
-        }
-        // It was checked when it was written: what cannot be read now denies everything.
-        let policy = Policy::parse(kind, text)
-            .map_err(|error| StoreError::Invalid(format!("a stored policy cannot be read: {error}")))?;
-        if known.len() >= KEPT {
-            known.clear();
-        }
-        let policy = Arc::new(policy);
-        known.insert(key, Arc::clone(&policy));
-        Ok(policy)
+impl Decided {
+    /// Keeps it for the audit log, and refuses who may not.
+    pub(crate) fn settle(self, rulings: &Rulings) -> Result<(), ApiError> {
+        rulings.add(self.ruling);
+        if self.decision.is_allowed() { Ok(()) } else { Err(ApiError::access_denied(self.denial)) }
     }
 }
 
-/// What a caller has.
-struct Rights {
-    principal: Principal,
-    identity: Vec<Arc<Policy>>,
-    boundary: Option<Arc<Policy>>,
-    session: Option<Vec<Arc<Policy>>>,
-    /// `aws:PrincipalTag/…`
-    tags: Vec<kiln_model::iam::Tag>,
-    is_user: bool,
-}
+/// What a grant stands for.
+const EVERYTHING: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
 
 impl<R: Runners> Inner<R> {
-    /// The text of a managed policy, AWS's or the account's.
-    fn managed(&self, view: &View<'_>, arn: &str) -> Result<Arc<Policy>, StoreError> {
-        if let Some(policy) = managed::by_arn(arn) {
-            return self.policies.policy(Kind::Managed, policy.document);
-        }
-        let record = find::by_arn(view, &self.config.home, IamKind::Policy, arn)?;
-        let document = record.as_ref().map(Managed::parse).transpose()?;
-        match document.as_ref().and_then(Managed::text) {
-            Some(text) => self.policies.policy(Kind::Managed, text),
-            None => Err(StoreError::Invalid(format!("the policy {arn}, which is attached, is not there"))),
-        }
-    }
-
-    /// Adds the policies that a user, group or role has by itself.
-    fn collect(
-        &self,
-        view: &View<'_>,
-        record: &IamRecord,
-        document: &Identity,
-        all: &mut Vec<Arc<Policy>>,
-    ) -> Result<(), StoreError> {
-        let kind = match record.kind {
-            IamKind::Group => Kind::GroupInline,
-            IamKind::Role => Kind::RoleInline,
-            IamKind::User | IamKind::Policy => Kind::UserInline,
-        };
-        for text in document.inline.values() {
-            all.push(self.policies.policy(kind, text)?);
-        }
-        for arn in view.iam_links_of(IamLink::Policy, &record.id)? {
-            all.push(self.managed(view, &arn)?);
-        }
-        Ok(())
-    }
-
-    fn rights(&self, view: &View<'_>, caller: Option<&Caller>) -> Result<Rights, StoreError> {
-        let nothing = |principal| Rights {
-            principal,
-            identity: Vec::new(),
-            boundary: None,
-            session: None,
-            tags: Vec::new(),
-            is_user: false,
-        };
-        let Some(caller) = caller else { return Ok(nothing(Principal::Anonymous)) };
-        let account = caller.account.clone();
-        if caller.arn.ends_with(&format!(":iam::{account}:root")) {
-            return Ok(nothing(Principal::Root { account }));
-        }
-        // By id: another one with the same name is another one.
-        let id = caller.user_id.split(':').next().unwrap_or_default();
-        let record = view.iam_entity_by_id(id)?;
-        let arn = caller.arn.clone();
-        let principal = match &record {
-            Some(role) if role.kind == IamKind::Role => {
-                Principal::Session { account, arn, role: find::arn(&self.config.home, role) }
-            }
-            Some(_) => Principal::User { account, arn },
-            // The role or user is gone: its sessions are still somebody, without rights.
-            None => Principal::User { account, arn },
-        };
-        let mut rights = nothing(principal);
-        if let Some(session) = &caller.session {
-            let read = |text: &String| self.policies.policy(Kind::RoleInline, text);
-            rights.session = session.policies.as_ref().map(|all| all.iter().map(read).collect()).transpose()?;
-        }
-        let Some(record) = record else { return Ok(rights) };
-        let document = Identity::parse(&record)?;
-        self.collect(view, &record, &document, &mut rights.identity)?;
-        for group in view.iam_links_of(IamLink::Group, &record.id)? {
-            if let Some(group) = view.iam_entity_by_id(&group)? {
-                self.collect(view, &group, &Identity::parse(&group)?, &mut rights.identity)?;
-            }
-        }
-        for arn in view.iam_links_of(IamLink::Boundary, &record.id)? {
-            rights.boundary = Some(self.managed(view, &arn)?);
-        }
-        rights.is_user = record.kind == IamKind::User;
-        rights.tags = document.tags;
-        Ok(rights)
-    }
-
     /// The keys that every request has, and those that this one brings.
     fn context(&self, caller: Option<&Caller>, rights: &Rights, asked: &Asked<'_>) -> policy::Context {
         let mut context = policy::Context::new();
@@ -214,7 +121,7 @@ impl<R: Runners> Inner<R> {
         };
         context.set("aws:PrincipalArn", arn);
         context.set("aws:PrincipalType", kind);
-        if rights.is_user {
+        if rights.granted.kind == Some(IamKind::User) {
             context.set("aws:username", caller.name.clone());
         }
         if let Some(session) = &caller.session {
@@ -225,41 +132,49 @@ impl<R: Runners> Inner<R> {
                 context.set("codebuild:projectArn", home.project_arn(build.project()));
             }
         }
-        for tag in &rights.tags {
+        for tag in &rights.granted.tags {
             context.set(&format!("aws:PrincipalTag/{}", tag.key), tag.value.clone());
         }
         context
     }
 
-    /// Lets the caller do it, or says why not.
-    pub(crate) fn decide(&self, caller: Option<&Caller>, asked: &Asked<'_>) -> Result<(), ApiError> {
-        let given = asked.resource_policy.map(|(kind, text)| self.policies.policy(kind, text)).transpose();
+    /// Lets the caller do it, or says why not. What was decided is added to `rulings`.
+    pub(crate) fn decide(&self, caller: Option<&Caller>, asked: &Asked<'_>, rulings: &Rulings) -> Result<(), ApiError> {
+        let failed = |_: &ApiError| rulings.add(ruling(asked, asked.resource, false, "failed"));
+        self.decision(caller, asked).inspect_err(failed)?.settle(rulings)
+    }
+
+    /// Decides. An error: nothing could be decided, which denies as well.
+    pub(crate) fn decision(&self, caller: Option<&Caller>, asked: &Asked<'_>) -> Result<Decided, ApiError> {
+        let given = asked.resource_policy.map(|(kind, text)| self.known.policy(kind, text)).transpose();
         // A policy that cannot be read could have denied anything.
         let given = given.map_err(|error| {
             ApiError::access_denied(format!(
                 "the policy of the resource cannot be read, so nobody may use it; the account's root may put another: {error}"
             ))
         })?;
+        // Before the snapshot is taken, so that it is not newer than that.
+        let generation = self.metadata.identities();
         let decided = self.metadata.read(|view| {
-            let rights = self.rights(view, caller)?;
+            let rights = self.rights(view, generation, caller)?;
             let mut context = self.context(caller, &rights, asked);
             let found = self.resource(view, asked.resource.unwrap_or("*"))?;
             for tag in &found.tags {
                 context.set(&format!("aws:ResourceTag/{}", tag.0), tag.1.clone());
             }
-            let stored = found.policy.map(|text| self.policies.policy(Kind::Project, &text)).transpose()?;
+            let stored = found.policy.map(|text| self.known.policy(Kind::Project, &text)).transpose()?;
             let is_meant = |arn: &str| match (asked.bound, caller) {
-                (Some(bound), Some(caller)) => {
-                    let id = caller.user_id.split(':').next();
-                    bound.get(arn).is_none_or(|meant| Some(meant.as_str()) == id)
-                }
+                (Some(bound), Some(caller)) => bound.get(arn).is_none_or(|meant| meant == entity_id(caller)),
                 _ => true,
             };
             let resource_policy = match given.clone().or(stored) {
                 Some(policy) if asked.bound.is_some() => Some(Arc::new(policy.naming_only(is_meant))),
                 other => other,
             };
-            let identity: Vec<&Policy> = rights.identity.iter().map(AsRef::as_ref).collect();
+            let everything = asked.stands_in.map(|_| self.known.policy(Kind::Managed, EVERYTHING)).transpose()?;
+            let mut identity: Vec<&Policy> =
+                rights.granted.identity.iter().map(|named| named.policy.as_ref()).collect();
+            identity.extend(everything.as_deref());
             let session: Option<Vec<&Policy>> =
                 rights.session.as_ref().map(|all| all.iter().map(AsRef::as_ref).collect());
             let decision = evaluate(
@@ -272,25 +187,35 @@ impl<R: Runners> Inner<R> {
                 },
                 &Policies {
                     identity: &identity,
-                    boundary: rights.boundary.as_deref(),
+                    boundary: rights.granted.boundary.as_ref().map(|named| named.policy.as_ref()),
                     session: session.as_deref(),
                     resource: resource_policy.as_deref(),
-                    rule: asked.rule,
+                    rule: if everything.is_some() { ResourceRule::Sufficient } else { asked.rule },
                 },
             );
-            Ok((decision, found.arn))
+            let cited = decision.statement.as_ref().and_then(|cited| policy_name(&rights, cited.layer, cited.policy));
+            Ok((decision, found.arn, cited))
         });
-        let (decision, arn) = decided.map_err(|error| refuse(&error))?;
-        if decision.is_allowed() {
-            return Ok(());
+        let (decision, arn, policy) = decided.map_err(|error| refuse(&error))?;
+        let mut ruling = ruling(asked, Some(&arn), decision.is_allowed(), reason_of(&decision));
+        ruling.policy_type = layer_of(&decision).map(|layer| layer.name().to_owned());
+        ruling.policy = policy;
+        ruling.statement = decision
+            .statement
+            .as_ref()
+            .map(|cited| cited.sid.clone().unwrap_or_else(|| (cited.statement + 1).to_string()));
+        if let Some(grant) = asked.stands_in.filter(|_| decision.is_allowed()) {
+            (ruling.policy_type, ruling.policy, ruling.statement) =
+                (Some("grant".to_owned()), Some(grant.to_owned()), None);
         }
         if decision.reason == Reason::Unreadable {
             tracing::error!(action = asked.action, resource = arn, "a permission was asked for in a form that is none");
         }
-        match caller {
-            Some(caller) => Err(ApiError::access_denied(decision.denial(&caller.arn, asked.action, Some(&arn)))),
-            None => Err(ApiError::access_denied("Access Denied")),
-        }
+        let denial = match caller {
+            Some(caller) => decision.denial(&caller.arn, asked.action, Some(&arn)),
+            None => "Access Denied".to_owned(),
+        };
+        Ok(Decided { decision, ruling, denial })
     }
 
     /// A resource as policies name it, with what is stored of it.
@@ -316,6 +241,43 @@ impl<R: Runners> Inner<R> {
     }
 }
 
+fn ruling(asked: &Asked<'_>, resource: Option<&str>, allowed: bool, reason: &str) -> Ruling {
+    Ruling {
+        action: asked.action.to_owned(),
+        resource: resource.filter(|arn| *arn != "*").map(str::to_owned),
+        allowed,
+        reason: reason.to_owned(),
+        ..Ruling::default()
+    }
+}
+
+fn reason_of(decision: &Decision) -> &'static str {
+    match decision.reason {
+        Reason::Allowed => "allowed",
+        Reason::Root => "root",
+        Reason::Denied(_) => "explicitDeny",
+        Reason::Missing(_) | Reason::Unreadable => "implicitDeny",
+    }
+}
+
+/// The kind of policy that a decision is about.
+fn layer_of(decision: &Decision) -> Option<Layer> {
+    match decision.reason {
+        Reason::Denied(layer) | Reason::Missing(layer) => Some(layer),
+        Reason::Allowed | Reason::Root | Reason::Unreadable => decision.statement.as_ref().map(|cited| cited.layer),
+    }
+}
+
+/// What a policy of the caller is called; those of sessions and resources have no name.
+fn policy_name(rights: &Rights, layer: Layer, at: usize) -> Option<String> {
+    let named = match layer {
+        Layer::Identity => rights.granted.identity.get(at),
+        Layer::Boundary => rights.granted.boundary.as_ref(),
+        Layer::Resource | Layer::Session | Layer::Trust => None,
+    };
+    named.map(|named| named.name.to_string())
+}
+
 /// What is known of a resource.
 struct Resource {
     arn: String,
@@ -329,11 +291,12 @@ fn text_of(ms: i64) -> String {
 }
 
 impl<R: Runners> Core<R> {
-    /// Lets the caller do what is asked, or says why not; `None` is nobody: the request is not signed.
+    /// Lets the caller do what is asked, or says why not; `None` is nobody: the request is not signed. What was decided is
+    /// added to `rulings`.
     ///
     /// # Errors
     /// `AccessDeniedException`, in AWS's words; a failure of the store, which denies as well.
-    pub fn authorise(&self, caller: Option<&Caller>, asked: &Asked<'_>) -> Result<(), ApiError> {
-        self.inner.decide(caller, asked)
+    pub fn authorise(&self, caller: Option<&Caller>, asked: &Asked<'_>, rulings: &Rulings) -> Result<(), ApiError> {
+        self.inner.decide(caller, asked, rulings)
     }
 }

@@ -36,6 +36,9 @@ pub struct Credential {
     pub session: Option<(Secret, Timestamp)>,
 }
 
+/// By as much a clock may be corrected; as much as signatures may differ (DESIGN section 5).
+const SKEW_MS: i64 = 15 * 60 * 1000;
+
 /// What is sealed in a token.
 #[derive(Debug, Serialize, Deserialize)]
 struct Token {
@@ -123,12 +126,26 @@ impl<R: Runners> Inner<R> {
                 build: read.build,
             }),
         };
-        let ends = Timestamp::from_millis(ends);
+        let ends = Timestamp::from_millis(self.end_of_session(id, read.issued_ms, ends));
         Some(Credential {
             secret: Secret::new(read.secret),
             caller,
             session: Some((Secret::new(token.to_owned()), ends)),
         })
+    }
+
+    /// When a session ends. Nobody prolongs one by setting the clock back: one that is over by the time that has really
+    /// passed, or that by the clock is still to begin, is over.
+    fn end_of_session(&self, id: &str, issued_ms: i64, expires_ms: i64) -> i64 {
+        let now = self.now();
+        let is_to_come = issued_ms > now.saturating_add(SKEW_MS);
+        if is_to_come {
+            tracing::warn!(
+                access_key_id = id,
+                "a session is refused that was made in the future: the clock was set back"
+            );
+        }
+        if is_to_come || self.steady_now() >= expires_ms { expires_ms.min(now) } else { expires_ms }
     }
 
     fn lasting_credential(&self, id: &str) -> Result<Option<Credential>, ApiError> {

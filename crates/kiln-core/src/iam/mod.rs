@@ -11,6 +11,7 @@ mod inline;
 mod keys;
 mod managed;
 mod policies;
+mod rights;
 mod roles;
 mod service_role;
 mod sessions;
@@ -21,8 +22,9 @@ pub use access::{Asked, KeyValue};
 pub use credentials::Credential;
 pub use service_role::default_service_role;
 
-pub(crate) use access::Parsed;
+pub(crate) use access::surroundings;
 pub(crate) use default_role::ensure as ensure_service_roles;
+pub(crate) use rights::{Known, entity_id};
 
 use kiln_model::{
     ApiError,

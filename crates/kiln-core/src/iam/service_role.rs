@@ -5,6 +5,7 @@ use kiln_iam::policy::{self, Kind, Policies, Principal, ResourceRule, evaluate};
 use kiln_model::{
     ApiError, BuildId,
     arn::Home,
+    audit::Rulings,
     service::{Caller, RoleCredentials, Session},
 };
 use kiln_store::metadata::{IamKind, IamRecord};
@@ -49,7 +50,7 @@ impl<R: Runners> Inner<R> {
         let found = self.metadata.read(|view| {
             let Some(record) = find::by_arn(view, home, IamKind::Role, &arn)? else { return Ok(None) };
             let Some(document) = Identity::parse(&record)?.role else { return Ok(None) };
-            let trust = self.policies.policy(Kind::Trust, &document.trust)?;
+            let trust = self.known.policy(Kind::Trust, &document.trust)?;
             let mut context = policy::Context::new();
             context.set("aws:SourceArn", home.project_arn(project));
             context.set("aws:SourceAccount", home.account.clone());
@@ -103,7 +104,8 @@ impl<R: Runners> Inner<R> {
     /// `AccessDeniedException` as the build would get it from the API, or AWS's words for a role that cannot be assumed.
     pub(crate) fn may(&self, document: &Document, asked: &Asked<'_>) -> Result<(), ApiError> {
         let (caller, _) = self.as_caller(document)?;
-        self.decide(Some(&caller), asked)
+        // It is no call of anybody: what is made of it stands in the build's log.
+        self.decide(Some(&caller), asked, &Rulings::default())
     }
 
     /// Whether the role lets the build do something for which no policy of a resource counts.
@@ -122,6 +124,7 @@ impl<R: Runners> Inner<R> {
                 resource_policy: None,
                 rule: ResourceRule::Sufficient,
                 bound: None,
+                stands_in: None,
             },
         )
     }

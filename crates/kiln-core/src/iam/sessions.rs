@@ -8,7 +8,7 @@ use kiln_model::{
 use kiln_store::metadata::{IamKind, IamRecord};
 
 use super::{
-    access::{Asked, KeyValue},
+    access::{Asked, KeyValue, surroundings},
     credentials::NewSession,
     document::{Identity, Managed, Role},
     find, inline, managed,
@@ -72,6 +72,7 @@ pub(super) fn assume_role<R: Runners>(
 fn decide<R: Runners>(inner: &Inner<R>, context: &Context, request: &AssumeRole, role: &Role) -> Result<(), IamError> {
     let trust = role.trust.as_str();
     let mut keys = vec![KeyValue::one("sts:RoleSessionName", request.session_name.clone())];
+    keys.extend(surroundings(context));
     if let Some(id) = &request.external_id {
         keys.push(KeyValue::one("sts:ExternalId", id.clone()));
     }
@@ -83,8 +84,9 @@ fn decide<R: Runners>(inner: &Inner<R>, context: &Context, request: &AssumeRole,
         resource_policy: Some((Kind::Trust, trust)),
         rule: ResourceRule::Trust,
         bound: Some(&role.bound),
+        stands_in: None,
     };
-    Ok(inner.decide(Some(&context.caller), &asked)?)
+    Ok(inner.decide(Some(&context.caller), &asked, &context.rulings)?)
 }
 
 /// The texts of the policies that the session is made with; `None` when it is made without.

@@ -1,5 +1,6 @@
 //! Aliases: names for keys.
 
+use kiln_iam::policy::ResourceRule;
 use kiln_model::{
     ApiError, ErrorCode, Timestamp,
     kms::{
@@ -11,11 +12,16 @@ use kiln_model::{
 use kiln_store::{Tx, metadata::KmsAliasRecord};
 
 use super::{
-    edit::customers,
+    access::{Use, permit, permit_key},
     list::{Page, page},
-    resolve::{ALIAS, Names, check_stays, error, find},
+    resolve::{ALIAS, Names, check_stays, error, find, no_key},
 };
-use crate::{core::Inner, records::Refused, runners::Runners};
+use crate::{
+    core::Inner,
+    iam::{Asked, KeyValue, surroundings},
+    records::Refused,
+    runners::Runners,
+};
 
 /// Aliases of a key (AWS's quota).
 const MOST_ALIASES: usize = 50;
@@ -44,9 +50,12 @@ async fn point<R: Runners>(
     target: String,
     made: impl FnOnce(&Tx<'_>, &str, String) -> Result<KmsAliasRecord, Refused> + Send + 'static,
 ) -> Result<Empty, ApiError> {
-    let (home, context) = (inner.config.home.clone(), context.clone());
+    permit_alias(inner, context, operation, &name)?;
+    let key = permit(inner, context, &target, Names::Keys, Use::of(operation))?;
+    let home = inner.config.home.clone();
     let work = inner.transact(move |tx| {
-        let key = customers(tx, &context, &home, operation, &target)?;
+        // Again: it may have changed, or be gone, by now.
+        let key = tx.kms_key(&key.id)?.ok_or_else(|| no_key(&home, &key.id))?;
         check_stays(&home, &key)?;
         let alias = made(tx, &name, key.id)?;
         let aliases = tx.kms_aliases(Some(&alias.key), None, MOST_ALIASES)?;
@@ -58,6 +67,34 @@ async fn point<R: Runners>(
         Ok(Empty {})
     });
     work.await
+}
+
+/// Whether the caller may do it to the alias: the policies of callers alone decide, as an alias has none.
+fn permit_alias<R: Runners>(inner: &Inner<R>, context: &Context, operation: &str, name: &str) -> Result<(), ApiError> {
+    let home = &inner.config.home;
+    let (action, arn) = (format!("kms:{operation}"), home.alias_arn(name));
+    let mut keys: Vec<KeyValue> = surroundings(context).collect();
+    keys.push(KeyValue::one("kms:CallerAccount", context.caller.account.clone()));
+    let asked = Asked {
+        action: &action,
+        resource: Some(&arn),
+        account: &home.account,
+        keys: &keys,
+        resource_policy: None,
+        rule: ResourceRule::Sufficient,
+        bound: None,
+        stands_in: None,
+    };
+    inner.decide(Some(&context.caller), &asked, &context.rulings)
+}
+
+/// Whether the caller may do it to the key that an alias names, if it names one.
+fn permit_target<R: Runners>(inner: &Inner<R>, context: &Context, operation: &str, name: &str) -> Result<(), ApiError> {
+    let found = inner.look(|view| {
+        let Some(alias) = view.kms_alias(name)? else { return Ok(None) };
+        Ok(view.kms_key(&alias.key)?)
+    })?;
+    found.map_or(Ok(()), |key| permit_key(inner, context, &key, Use::of(operation)))
 }
 
 pub(super) async fn create<R: Runners>(
@@ -83,6 +120,7 @@ pub(super) async fn update<R: Runners>(
     input: UpdateAliasRequest,
 ) -> Result<Empty, ApiError> {
     check_name(&input.alias_name)?;
+    permit_target(inner, context, "UpdateAlias", &input.alias_name)?;
     let (now, home) = (inner.now(), inner.config.home.clone());
     point(inner, context, "UpdateAlias", input.alias_name, input.target_key_id, move |tx, name, key| {
         let found = tx.kms_alias(name)?.ok_or_else(|| missing(&home.alias_arn(name)))?;
@@ -91,8 +129,14 @@ pub(super) async fn update<R: Runners>(
     .await
 }
 
-pub(super) async fn delete<R: Runners>(inner: &Inner<R>, input: DeleteAliasRequest) -> Result<Empty, ApiError> {
+pub(super) async fn delete<R: Runners>(
+    inner: &Inner<R>,
+    context: &Context,
+    input: DeleteAliasRequest,
+) -> Result<Empty, ApiError> {
     check_name(&input.alias_name)?;
+    permit_alias(inner, context, "DeleteAlias", &input.alias_name)?;
+    permit_target(inner, context, "DeleteAlias", &input.alias_name)?;
     let arn = inner.config.home.alias_arn(&input.alias_name);
     let work =
         inner.transact(

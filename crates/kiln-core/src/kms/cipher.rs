@@ -19,9 +19,9 @@ use kiln_store::{
 use zeroize::Zeroizing;
 
 use super::{
-    document::Document,
+    access::{Use, permit, permit_key},
     grants::check_tokens,
-    resolve::{Names, check_customers, check_usable, error, find, no_key},
+    resolve::{Names, check_usable, error, find, no_key},
 };
 use crate::{
     core::Inner,
@@ -35,14 +35,14 @@ const LONGEST_CONTEXT: usize = 8192;
 type Pairs = Option<BTreeMap<String, String>>;
 
 /// What the store binds a ciphertext to.
-fn sealing(pairs: Pairs) -> Result<Sealing, ApiError> {
-    let pairs = pairs.unwrap_or_default();
-    let length: usize = pairs.iter().map(|(name, value)| name.chars().count() + value.chars().count()).sum();
+fn sealing(pairs: &Pairs) -> Result<Sealing, ApiError> {
+    let pairs = pairs.iter().flatten();
+    let length: usize = pairs.clone().map(|(name, value)| name.chars().count() + value.chars().count()).sum();
     if length > LONGEST_CONTEXT {
         let message = format!("the encryption context has {length} characters; at most {LONGEST_CONTEXT} are taken");
         return Err(error(ErrorCode::Validation, message));
     }
-    Ok(pairs.into_iter().fold(Sealing::new(), |context, (name, value)| context.with(name, value)))
+    Ok(pairs.fold(Sealing::new(), |context, (name, value)| context.with(name, value)))
 }
 
 fn check_algorithm(algorithm: Option<EncryptionAlgorithmSpec>) -> Result<(), ApiError> {
@@ -77,22 +77,18 @@ fn invalid_ciphertext() -> ApiError {
     error(ErrorCode::InvalidCiphertext, message)
 }
 
-/// The key that a caller uses for `operation`, enabled.
+/// The key that a caller may use, enabled.
 fn used<R: Runners>(
     inner: &Inner<R>,
     context: &Context,
-    operation: &str,
+    using: Use<'_>,
     text: &str,
     tokens: Option<&[String]>,
 ) -> Result<KmsKeyRecord, ApiError> {
-    let home = &inner.config.home;
-    inner.look(|view| {
-        check_tokens(view, tokens)?;
-        let record = find(view, home, text, Names::Aliases)?;
-        check_customers(context, home, &record, &Document::of(&record)?, operation)?;
-        check_usable(home, &record)?;
-        Ok(record)
-    })
+    inner.look(|view| check_tokens(view, tokens))?;
+    let record = permit(inner, context, text, Names::Aliases, using)?;
+    check_usable(&inner.config.home, &record)?;
+    Ok(record)
 }
 
 /// Encrypts with a key that was found; returns the version too.
@@ -116,8 +112,9 @@ pub(super) fn encrypt<R: Runners>(
     input: EncryptRequest,
 ) -> Result<EncryptResponse, ApiError> {
     check_algorithm(input.encryption_algorithm)?;
-    let sealing = sealing(input.encryption_context)?;
-    let record = used(inner, context, "Encrypt", &input.key_id, input.grant_tokens.as_deref())?;
+    let sealing = sealing(&input.encryption_context)?;
+    let using = Use { pairs: input.encryption_context.as_ref(), ..Use::of("Encrypt") };
+    let record = used(inner, context, using, &input.key_id, input.grant_tokens.as_deref())?;
     check_dry_run(input.dry_run)?;
     let plain = Zeroizing::new(input.plaintext.0);
     let (sealed, _) = seal(inner, &record, &sealing, &plain)?;
@@ -139,7 +136,7 @@ struct Opened {
 fn open<R: Runners>(
     inner: &Inner<R>,
     context: &Context,
-    operation: &str,
+    using: Use<'_>,
     ciphertext: Option<Blob>,
     said: Option<&str>,
     (sealing, tokens): (&Sealing, Option<&[String]>),
@@ -156,10 +153,12 @@ fn open<R: Runners>(
             let message = "The key ID in the request does not identify a CMK that can perform this operation.";
             return Err(error(ErrorCode::IncorrectKey, message).into());
         }
-        check_customers(context, home, &key, &Document::of(&key)?, operation)?;
-        check_usable(home, &key)?;
         Ok::<_, Refused>(Some(key))
     })?;
+    if let Some(key) = &key {
+        permit_key(inner, context, key, using)?;
+        check_usable(home, key)?;
+    }
     match (inner.keys.decrypt(sealed, sealing), key) {
         (Ok(plain), Some(key)) => Ok(Opened { version: sealed.version, key, plain }),
         // Its key was deleted.
@@ -177,9 +176,10 @@ pub(super) fn decrypt<R: Runners>(
 ) -> Result<DecryptResponse, ApiError> {
     check_algorithm(input.encryption_algorithm)?;
     check_recipient(input.recipient.is_some())?;
-    let sealing = sealing(input.encryption_context)?;
+    let sealing = sealing(&input.encryption_context)?;
     let with = (&sealing, input.grant_tokens.as_deref());
-    let opened = open(inner, context, "Decrypt", input.ciphertext_blob, input.key_id.as_deref(), with)?;
+    let using = Use { pairs: input.encryption_context.as_ref(), ..Use::of("Decrypt") };
+    let opened = open(inner, context, using, input.ciphertext_blob, input.key_id.as_deref(), with)?;
     check_dry_run(input.dry_run)?;
     Ok(DecryptResponse {
         key_id: Some(inner.config.home.key_arn(&opened.key.id)),
@@ -197,12 +197,14 @@ pub(super) fn re_encrypt<R: Runners>(
     check_algorithm(input.source_encryption_algorithm)?;
     check_algorithm(input.destination_encryption_algorithm)?;
     let home = &inner.config.home;
-    let before = sealing(input.source_encryption_context)?;
-    let after = sealing(input.destination_encryption_context)?;
+    let before = sealing(&input.source_encryption_context)?;
+    let after = sealing(&input.destination_encryption_context)?;
     let tokens = input.grant_tokens.as_deref();
     let with = (&before, tokens);
-    let opened = open(inner, context, "ReEncryptFrom", input.ciphertext_blob, input.source_key_id.as_deref(), with)?;
-    let record = used(inner, context, "ReEncryptTo", &input.destination_key_id, tokens)?;
+    let from = Use { pairs: input.source_encryption_context.as_ref(), ..Use::of("ReEncryptFrom") };
+    let to = Use { pairs: input.destination_encryption_context.as_ref(), ..Use::of("ReEncryptTo") };
+    let opened = open(inner, context, from, input.ciphertext_blob, input.source_key_id.as_deref(), with)?;
+    let record = used(inner, context, to, &input.destination_key_id, tokens)?;
     check_dry_run(input.dry_run)?;
     let (sealed, version) = seal(inner, &record, &after, &opened.plain)?;
     Ok(ReEncryptResponse {
@@ -233,8 +235,9 @@ pub(super) fn generate_data_key<R: Runners>(
 ) -> Result<GenerateDataKeyResponse, ApiError> {
     check_recipient(input.recipient.is_some())?;
     let length = length(input.key_spec, input.number_of_bytes)?;
-    let sealing = sealing(input.encryption_context)?;
-    let record = used(inner, context, "GenerateDataKey", &input.key_id, input.grant_tokens.as_deref())?;
+    let sealing = sealing(&input.encryption_context)?;
+    let using = Use { pairs: input.encryption_context.as_ref(), ..Use::of("GenerateDataKey") };
+    let record = used(inner, context, using, &input.key_id, input.grant_tokens.as_deref())?;
     check_dry_run(input.dry_run)?;
     let plain = Keys::random(length).map_err(|e| keys_failed(&e))?;
     let (sealed, version) = seal(inner, &record, &sealing, &plain)?;
@@ -252,9 +255,9 @@ pub(super) fn generate_data_key_without_plaintext<R: Runners>(
     input: GenerateDataKeyWithoutPlaintextRequest,
 ) -> Result<GenerateDataKeyWithoutPlaintextResponse, ApiError> {
     let length = length(input.key_spec, input.number_of_bytes)?;
-    let sealing = sealing(input.encryption_context)?;
-    let operation = "GenerateDataKeyWithoutPlaintext";
-    let record = used(inner, context, operation, &input.key_id, input.grant_tokens.as_deref())?;
+    let sealing = sealing(&input.encryption_context)?;
+    let using = Use { pairs: input.encryption_context.as_ref(), ..Use::of("GenerateDataKeyWithoutPlaintext") };
+    let record = used(inner, context, using, &input.key_id, input.grant_tokens.as_deref())?;
     check_dry_run(input.dry_run)?;
     let plain = Keys::random(length).map_err(|e| keys_failed(&e))?;
     let (sealed, version) = seal(inner, &record, &sealing, &plain)?;

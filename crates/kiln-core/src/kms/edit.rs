@@ -1,11 +1,12 @@
 //! Changes of a key: found, checked and stored in one transaction, together with its material where that changes too.
 
 use kiln_model::{ApiError, arn::Home, service::Context};
-use kiln_store::{Tx, View, keys::Change, metadata::KmsKeyRecord};
+use kiln_store::{Tx, keys::Change, metadata::KmsKeyRecord};
 
 use super::{
+    access::{Use, permit},
     document::Document,
-    resolve::{Names, check_customers, find, no_key},
+    resolve::{Names, no_key},
 };
 use crate::{core::Inner, records::Refused, runners::Runners};
 
@@ -17,8 +18,8 @@ pub(super) struct Edit<'a, 'b> {
     pub(super) document: &'a mut Document,
 }
 
-/// Changes a key that a caller names by id or ARN. `operation` is the name in the API; keys that the service manages are
-/// refused. Returns what `edit` returns.
+/// Changes a key that a caller names by id or ARN, if they may. `operation` is the name in the API. Returns what `edit`
+/// returns.
 pub(super) async fn edit<R, T, F>(
     inner: &Inner<R>,
     context: &Context,
@@ -33,7 +34,7 @@ where
     F: FnOnce(Edit<'_, '_>) -> Result<T, Refused> + Send + 'static,
 {
     let home = inner.config.home.clone();
-    let found = inner.look(|view| customers(view, context, &home, operation, text))?;
+    let found = permit(inner, context, text, Names::Keys, Use::of(operation))?;
     let (id, name) = (found.id, found.material);
     let work = move |tx: &mut Tx<'_>| {
         // Again: it may have changed, or be gone, by now.
@@ -48,17 +49,4 @@ where
         None => inner.transact(work).await,
         Some(change) => inner.keys.change(&name, change, work).await.map(|(value, _)| value).map_err(ApiError::from),
     }
-}
-
-/// The key that a caller names by id or ARN, unless the service manages it.
-pub(super) fn customers(
-    view: &View<'_>,
-    context: &Context,
-    home: &Home,
-    operation: &str,
-    text: &str,
-) -> Result<KmsKeyRecord, Refused> {
-    let record = find(view, home, text, Names::Keys)?;
-    check_customers(context, home, &record, &Document::of(&record)?, operation)?;
-    Ok(record)
 }

@@ -1,25 +1,31 @@
-//! Grants: who may use a key beside its policy. They are kept and answered; who may do what is decided elsewhere.
+//! Grants: who may use a key beside its policy. What they let somebody do is decided in [`super::access`].
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use kiln_model::{
     ApiError, ErrorCode, Timestamp,
+    audit::Ruling,
     kms::{
         CreateGrantRequest, CreateGrantResponse, Empty, GrantConstraints, GrantListEntry, GrantOperation,
         ListGrantsRequest, ListGrantsResponse, ListRetirableGrantsRequest, RetireGrantRequest, RevokeGrantRequest,
     },
     service::Context,
 };
-use kiln_store::{StoreError, View, keys::Keys, metadata::KmsGrantRecord};
+use kiln_store::{
+    StoreError, View,
+    keys::Keys,
+    metadata::{KmsGrantRecord, KmsKeyRecord},
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
-    edit::customers,
+    access::{Use, is_grantee, permit, permit_key},
     list::{Page, page},
-    resolve::{Names, check_usable, error, find},
+    resolve::{Names, check_usable, error, find, no_key},
 };
 use crate::{
     core::Inner,
+    iam::KeyValue,
     objects::hex,
     records::{Refused, keys_failed},
     runners::Runners,
@@ -32,15 +38,18 @@ const TOKEN: &str = "kiln grant 1 ";
 
 /// What is stored of a grant beside its columns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Stored {
+pub(super) struct Stored {
     version: u32,
     name: Option<String>,
-    grantee: Option<String>,
+    pub(super) grantee: Option<String>,
+    /// The id of the user or role that the grantee's ARN meant when the grant was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) grantee_id: Option<String>,
     grantee_service: Option<String>,
     retiring: Option<String>,
     retiring_service: Option<String>,
-    operations: Vec<GrantOperation>,
-    constraints: Option<GrantConstraints>,
+    pub(super) operations: Vec<GrantOperation>,
+    pub(super) constraints: Option<GrantConstraints>,
 }
 
 fn token(id: &str) -> String {
@@ -100,22 +109,32 @@ pub(super) async fn create<R: Runners>(
         let message = format!("{other} is nothing that a key for encryption can do");
         return Err(error(ErrorCode::Validation, message));
     }
+    let grantee_id = match &input.grantee_principal {
+        Some(arn) => inner.identity_id(arn)?,
+        None => None,
+    };
     let stored = Stored {
         version: 1,
         name: input.name,
         grantee: input.grantee_principal,
+        grantee_id,
         grantee_service: input.grantee_service_principal,
         retiring: input.retiring_principal,
         retiring_service: input.retiring_service_principal,
         operations,
         constraints: input.constraints,
     };
-    let (now, home, context) = (inner.now(), inner.config.home.clone(), context.clone());
+    let (now, home) = (inner.now(), inner.config.home.clone());
     let dry_run = input.dry_run == Some(true);
-    let (text, tokens) = (input.key_id, input.grant_tokens);
+    let tokens = input.grant_tokens;
+    let keys = conditions(&stored);
+    let using = Use { keys: &keys, ..Use::of("CreateGrant") };
+    let key = permit(inner, context, &input.key_id, Names::Keys, using)?;
+    check_handed_on(inner, context, &key, &stored)?;
     let work = inner.transact(move |tx| {
         check_tokens(tx, tokens.as_deref())?;
-        let key = customers(tx, &context, &home, "CreateGrant", &text)?;
+        // Again: it may have changed, or be gone, by now.
+        let key = tx.kms_key(&key.id)?.ok_or_else(|| no_key(&home, &key.id))?;
         check_usable(&home, &key)?;
         if dry_run {
             let message = "The request would have succeeded, but the DryRun option is set.";
@@ -139,7 +158,50 @@ pub(super) async fn create<R: Runners>(
     work.await
 }
 
-fn stored(record: &KmsGrantRecord) -> Result<Stored, StoreError> {
+/// What conditions may look at.
+fn conditions(stored: &Stored) -> Vec<KeyValue> {
+    let one = |name: &str, value: &Option<String>| value.as_ref().map(|value| KeyValue::one(name, value.clone()));
+    let operations = stored.operations.iter().map(|operation| operation.as_str().to_owned()).collect();
+    let kind = stored.constraints.as_ref().and_then(|constraints| {
+        let of = |is_there: bool, kind: &str| is_there.then(|| kind.to_owned());
+        of(constraints.encryption_context_equals.is_some(), "EncryptionContextEquals")
+            .or_else(|| of(constraints.encryption_context_subset.is_some(), "EncryptionContextSubset"))
+    });
+    let mut keys = vec![KeyValue::many("kms:GrantOperations", operations)];
+    keys.extend(one("kms:GranteePrincipal", &stored.grantee));
+    keys.extend(one("kms:RetiringPrincipal", &stored.retiring));
+    keys.extend(one("kms:GrantConstraintType", &kind));
+    keys
+}
+
+/// Whoever may make grants by a grant alone hands on what that gives, and not more.
+fn check_handed_on<R: Runners>(
+    inner: &Inner<R>,
+    context: &Context,
+    key: &KmsKeyRecord,
+    new: &Stored,
+) -> Result<(), ApiError> {
+    let Some(Ruling { policy_type: Some(kind), policy: Some(id), .. }) = context.rulings.last() else { return Ok(()) };
+    if kind != "grant" {
+        return Ok(());
+    }
+    let own = inner.look(|view| Ok(view.kms_grant(&id)?.map(|record| stored(&record)).transpose()?))?;
+    let is_within = own.is_some_and(|own| {
+        new.operations.iter().all(|operation| own.operations.contains(operation))
+            && (own.constraints.is_none() || own.constraints == new.constraints)
+    });
+    if is_within {
+        return Ok(());
+    }
+    Err(ApiError::access_denied(format!(
+        "User: {} is not authorized to perform: kms:CreateGrant on resource: {} because the grant that allows it does not \
+         give what is to be granted",
+        context.caller.arn,
+        inner.config.home.key_arn(&key.id)
+    )))
+}
+
+pub(super) fn stored(record: &KmsGrantRecord) -> Result<Stored, StoreError> {
     serde_json::from_str(&record.doc)
         .map_err(|e| StoreError::Invalid(format!("grant {} cannot be read: {e}", record.id)))
 }
@@ -240,24 +302,63 @@ pub(super) async fn revoke<R: Runners>(
     context: &Context,
     input: RevokeGrantRequest,
 ) -> Result<Empty, ApiError> {
-    let (home, context) = (inner.config.home.clone(), context.clone());
-    delete(inner, input.grant_id, input.dry_run, move |view| {
-        Ok(Some(customers(view, &context, &home, "RevokeGrant", &input.key_id)?.id))
-    })
-    .await
+    let key = permit(inner, context, &input.key_id, Names::Keys, Use::of("RevokeGrant"))?.id;
+    delete(inner, input.grant_id, input.dry_run, move |_| Ok(Some(key))).await
 }
 
-pub(super) async fn retire<R: Runners>(inner: &Inner<R>, input: RetireGrantRequest) -> Result<Empty, ApiError> {
-    let home = inner.config.home.clone();
-    match (input.grant_token, input.grant_id, input.key_id) {
+pub(super) async fn retire<R: Runners>(
+    inner: &Inner<R>,
+    context: &Context,
+    input: RetireGrantRequest,
+) -> Result<Empty, ApiError> {
+    let home = &inner.config.home;
+    let (id, key) = match (input.grant_token, input.grant_id, input.key_id) {
         (Some(token), None, None) => {
             let unknown = || error(ErrorCode::InvalidGrantToken, "there is no grant with that token");
-            let id = id_of(&token).ok_or_else(unknown)?;
-            delete(inner, id, input.dry_run, |_| Ok(None)).await
+            (id_of(&token).ok_or_else(unknown)?, None)
         }
         (None, Some(id), Some(key)) => {
-            delete(inner, id, input.dry_run, move |view| Ok(Some(find(view, &home, &key, Names::Keys)?.id))).await
+            let key = inner.look(|view| find(view, home, &key, Names::Keys))?;
+            (id, Some(key.id))
         }
-        _ => Err(error(ErrorCode::Validation, "give either GrantToken, or KeyId and GrantId")),
+        _ => return Err(error(ErrorCode::Validation, "give either GrantToken, or KeyId and GrantId")),
+    };
+    let found = inner.look(|view| {
+        let Some(grant) = view.kms_grant(&id)? else { return Ok(None) };
+        Ok(view.kms_key(&grant.key)?.map(|key| (grant, key)))
+    })?;
+    // One that is not there is missing, whoever asks.
+    if let Some((grant, of)) = found {
+        permit_retiring(inner, context, &grant, &of)?;
     }
+    delete(inner, id, input.dry_run, move |_| Ok(key)).await
+}
+
+/// Whether the caller may give a grant up: whom it names for that, its grantee if it says so, and whom policies let.
+fn permit_retiring<R: Runners>(
+    inner: &Inner<R>,
+    context: &Context,
+    grant: &KmsGrantRecord,
+    key: &KmsKeyRecord,
+) -> Result<(), ApiError> {
+    let stored = stored(grant).map_err(Refused::from)?;
+    let caller = &context.caller;
+    let is_retiring = stored.retiring.as_ref().is_some_and(|arn| {
+        // The role of a session as well.
+        *arn == caller.arn || (caller.session.is_some() && inner.is_of_role(caller, arn))
+    });
+    let is_own = stored.operations.contains(&GrantOperation::RetireGrant) && is_grantee(&stored, caller);
+    if is_retiring || is_own {
+        context.rulings.add(Ruling {
+            action: "kms:RetireGrant".to_owned(),
+            resource: Some(inner.config.home.key_arn(&key.id)),
+            allowed: true,
+            reason: "allowed".to_owned(),
+            policy_type: Some("grant".to_owned()),
+            policy: Some(grant.id.clone()),
+            statement: None,
+        });
+        return Ok(());
+    }
+    permit_key(inner, context, key, Use::of("RetireGrant"))
 }

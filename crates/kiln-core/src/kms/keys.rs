@@ -73,17 +73,21 @@ fn check_kind(input: &CreateKeyRequest) -> Result<(), ApiError> {
 
 pub(super) async fn create<R: Runners>(
     inner: &Inner<R>,
+    context: &Context,
     input: CreateKeyRequest,
 ) -> Result<CreateKeyResponse, ApiError> {
     check_kind(&input)?;
     let home = inner.config.home.clone();
+    let (id, now) = (Uuid::new_v4().to_string(), inner.now());
     let policy = match input.policy {
         Some(text) => policy::checked(text)?,
         None => policy::default(&home),
     };
+    if input.bypass_policy_lockout_safety_check != Some(true) {
+        policy::check_lockout(inner, context, &policy, &id)?;
+    }
     let mut document = Document::new(input.description.unwrap_or_default(), policy);
     tags::put(&mut document, input.tags.unwrap_or_default())?;
-    let (id, now) = (Uuid::new_v4().to_string(), inner.now());
     let record = KmsKeyRecord {
         id: id.clone(),
         material: id.clone(),

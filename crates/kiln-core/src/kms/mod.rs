@@ -3,6 +3,7 @@
 //! A key is a row with what callers know of it, and versions of material under its name in the store's keys. Both change
 //! in one transaction, so that a key that is disabled neither seals nor opens anything, whoever asks.
 
+mod access;
 mod aliases;
 mod cipher;
 mod document;
@@ -22,7 +23,9 @@ use kiln_model::{
     service::{Context, Kms},
 };
 
+use self::resolve::Names;
 pub(crate) use self::{
+    access::{Use, permit_arn},
     resolve::{UsableKey, refusal, usable},
     upkeep::{ensure_managed_keys, look},
 };
@@ -56,19 +59,24 @@ impl<R: Runners> Kms for Core<R> {
         grants::create(&self.inner, context, input).await
     }
 
-    async fn create_key(&self, _: &Context, input: CreateKeyRequest) -> Result<CreateKeyResponse, ApiError> {
-        keys::create(&self.inner, input).await
+    async fn create_key(&self, context: &Context, input: CreateKeyRequest) -> Result<CreateKeyResponse, ApiError> {
+        keys::create(&self.inner, context, input).await
     }
 
     async fn decrypt(&self, context: &Context, input: DecryptRequest) -> Result<DecryptResponse, ApiError> {
         cipher::decrypt(&self.inner, context, input)
     }
 
-    async fn delete_alias(&self, _: &Context, input: DeleteAliasRequest) -> Result<Empty, ApiError> {
-        aliases::delete(&self.inner, input).await
+    async fn delete_alias(&self, context: &Context, input: DeleteAliasRequest) -> Result<Empty, ApiError> {
+        aliases::delete(&self.inner, context, input).await
     }
 
-    async fn describe_key(&self, _: &Context, input: DescribeKeyRequest) -> Result<DescribeKeyResponse, ApiError> {
+    async fn describe_key(
+        &self,
+        context: &Context,
+        input: DescribeKeyRequest,
+    ) -> Result<DescribeKeyResponse, ApiError> {
+        access::permit(&self.inner, context, &input.key_id, Names::Aliases, Use::of("DescribeKey"))?;
         keys::describe_key(&self.inner, &input)
     }
 
@@ -120,15 +128,21 @@ impl<R: Runners> Kms for Core<R> {
         cipher::generate_random(&input)
     }
 
-    async fn get_key_policy(&self, _: &Context, input: GetKeyPolicyRequest) -> Result<GetKeyPolicyResponse, ApiError> {
+    async fn get_key_policy(
+        &self,
+        context: &Context,
+        input: GetKeyPolicyRequest,
+    ) -> Result<GetKeyPolicyResponse, ApiError> {
+        access::permit(&self.inner, context, &input.key_id, Names::Keys, Use::of("GetKeyPolicy"))?;
         policy::get(&self.inner, &input)
     }
 
     async fn get_key_rotation_status(
         &self,
-        _: &Context,
+        context: &Context,
         input: GetKeyRotationStatusRequest,
     ) -> Result<GetKeyRotationStatusResponse, ApiError> {
+        access::permit(&self.inner, context, &input.key_id, Names::Keys, Use::of("GetKeyRotationStatus"))?;
         rotation::status(&self.inner, &input)
     }
 
@@ -136,23 +150,26 @@ impl<R: Runners> Kms for Core<R> {
         aliases::list(&self.inner, &input)
     }
 
-    async fn list_grants(&self, _: &Context, input: ListGrantsRequest) -> Result<ListGrantsResponse, ApiError> {
+    async fn list_grants(&self, context: &Context, input: ListGrantsRequest) -> Result<ListGrantsResponse, ApiError> {
+        access::permit(&self.inner, context, &input.key_id, Names::Keys, Use::of("ListGrants"))?;
         grants::list(&self.inner, &input)
     }
 
     async fn list_key_policies(
         &self,
-        _: &Context,
+        context: &Context,
         input: ListKeyPoliciesRequest,
     ) -> Result<ListKeyPoliciesResponse, ApiError> {
+        access::permit(&self.inner, context, &input.key_id, Names::Keys, Use::of("ListKeyPolicies"))?;
         policy::list(&self.inner, &input)
     }
 
     async fn list_key_rotations(
         &self,
-        _: &Context,
+        context: &Context,
         input: ListKeyRotationsRequest,
     ) -> Result<ListKeyRotationsResponse, ApiError> {
+        access::permit(&self.inner, context, &input.key_id, Names::Keys, Use::of("ListKeyRotations"))?;
         rotation::list(&self.inner, &input)
     }
 
@@ -162,9 +179,10 @@ impl<R: Runners> Kms for Core<R> {
 
     async fn list_resource_tags(
         &self,
-        _: &Context,
+        context: &Context,
         input: ListResourceTagsRequest,
     ) -> Result<ListResourceTagsResponse, ApiError> {
+        access::permit(&self.inner, context, &input.key_id, Names::Keys, Use::of("ListResourceTags"))?;
         tags::list(&self.inner, &input)
     }
 
@@ -184,8 +202,8 @@ impl<R: Runners> Kms for Core<R> {
         cipher::re_encrypt(&self.inner, context, input)
     }
 
-    async fn retire_grant(&self, _: &Context, input: RetireGrantRequest) -> Result<Empty, ApiError> {
-        grants::retire(&self.inner, input).await
+    async fn retire_grant(&self, context: &Context, input: RetireGrantRequest) -> Result<Empty, ApiError> {
+        grants::retire(&self.inner, context, input).await
     }
 
     async fn revoke_grant(&self, context: &Context, input: RevokeGrantRequest) -> Result<Empty, ApiError> {

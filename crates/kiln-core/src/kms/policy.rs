@@ -1,4 +1,4 @@
-//! Key policies. They are kept and answered; who may do what is decided elsewhere.
+//! Key policies: kept, checked and answered. Who may do what by them is decided in [`super::access`].
 
 use kiln_iam::policy::{Kind, Policy, PolicyError};
 use kiln_model::{
@@ -12,6 +12,7 @@ use kiln_model::{
 };
 
 use super::{
+    access::{Use, permit, would_be_allowed},
     document::Document,
     edit::edit,
     list::{Page, page},
@@ -86,6 +87,20 @@ pub(super) fn checked(text: String) -> Result<String, ApiError> {
     }
 }
 
+/// Refuses a policy after which its author could not put another.
+pub(super) fn check_lockout<R: Runners>(
+    inner: &Inner<R>,
+    context: &Context,
+    policy: &str,
+    key: &str,
+) -> Result<(), ApiError> {
+    if would_be_allowed(inner, context, policy, "PutKeyPolicy", key)? {
+        return Ok(());
+    }
+    let message = "The new key policy will not allow you to update the key policy in the future.";
+    Err(error(ErrorCode::MalformedPolicyDocument, message))
+}
+
 fn check_name(name: Option<&str>) -> Result<(), ApiError> {
     match name {
         None | Some(NAME) => Ok(()),
@@ -109,6 +124,10 @@ pub(super) async fn put<R: Runners>(
 ) -> Result<Empty, ApiError> {
     check_name(input.policy_name.as_deref())?;
     let policy = checked(input.policy)?;
+    if input.bypass_policy_lockout_safety_check != Some(true) {
+        let key = permit(inner, context, &input.key_id, Names::Keys, Use::of("PutKeyPolicy"))?;
+        check_lockout(inner, context, &policy, &key.id)?;
+    }
     edit(inner, context, "PutKeyPolicy", &input.key_id, None, |key| {
         check_stays(key.home, key.record)?;
         key.document.policy = policy;

@@ -3,7 +3,6 @@
 use kiln_model::{
     ApiError, ErrorCode,
     arn::{Arn, Home},
-    service::Context,
 };
 use kiln_store::{
     View,
@@ -11,7 +10,6 @@ use kiln_store::{
     metadata::{KmsKeyRecord, KmsKeyState},
 };
 
-use super::document::Document;
 use crate::{
     core::Inner,
     records::{Refused, refuse},
@@ -118,25 +116,6 @@ pub(super) fn check_stays(home: &Home, record: &KmsKeyRecord) -> Result<(), ApiE
 
 fn pending(home: &Home, record: &KmsKeyRecord) -> ApiError {
     error(ErrorCode::KmsInvalidState, format!("{} is pending deletion.", home.key_arn(&record.id)))
-}
-
-/// Refuses what nobody but the service itself may do with a key that it manages: the policies of such keys say so.
-pub(super) fn check_customers(
-    context: &Context,
-    home: &Home,
-    record: &KmsKeyRecord,
-    document: &Document,
-    operation: &str,
-) -> Result<(), ApiError> {
-    if !document.managed {
-        return Ok(());
-    }
-    Err(ApiError::access_denied(format!(
-        "User: {} is not authorized to perform: kms:{operation} on resource: {} because no resource-based policy allows \
-         the kms:{operation} action",
-        context.caller.arn,
-        home.key_arn(&record.id)
-    )))
 }
 
 /// The key that objects and artifacts are to be sealed with: what a project's `encryptionKey`, a bucket's default or an

@@ -8,7 +8,7 @@ use kiln_model::{
         BucketSettings, ExpectedChecksum, NULL_VERSION, NewObject, OBJECT_TAGS, PutObjectInput, S3Code, S3Error,
         StoredObject, Versioning, WriteConditions, check_key, check_metadata, check_tags,
     },
-    service::ByteSource,
+    service::{ByteSource, Context},
 };
 use kiln_store::{BlobInfo, StoreError, Tx, View, metadata::ObjectRecord};
 use uuid::Uuid;
@@ -19,7 +19,8 @@ use super::{
     hex,
     receive::{Expected, receive},
     remove::remove_blobs,
-    sealing, sums,
+    sealing::{self, KeyUse},
+    sums,
 };
 use crate::{core::Inner, crash, lifecycle::Millis, runners::Runners};
 
@@ -156,6 +157,7 @@ pub(super) fn stored(object: &ObjectRecord, settings: &BucketSettings) -> Result
 /// Puts an object.
 pub(super) async fn put_object<R: Runners>(
     inner: &Arc<Inner<R>>,
+    by: &Context,
     input: PutObjectInput,
     body: impl ByteSource,
 ) -> Result<StoredObject, S3Error> {
@@ -166,6 +168,7 @@ pub(super) async fn put_object<R: Runners>(
     // Looked at first too, so that nobody sends what is not wanted; what counts is the transaction.
     check_conditions(&conditions, there.as_ref(), &bucket, &key)?;
     let sealed = sealing::choose(inner, &settings, object.encryption.clone())?;
+    sealing::permit(inner, by, KeyUse::Generate, &sealed, (&bucket, &key))?;
     let mut doc = new_doc(object, sealed)?;
     let algorithm = checksum.as_ref().map_or(sums::DEFAULT, ExpectedChecksum::algorithm);
     let expected = Expected { length: content_length, md5: content_md5, sha256: content_sha256, checksum };

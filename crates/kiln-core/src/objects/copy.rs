@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use kiln_model::s3::{CopyObjectInput, CopyOutput, EncryptionRequest, MAX_PART_SIZE, S3Error, check_key};
+use kiln_model::{
+    s3::{CopyObjectInput, CopyOutput, EncryptionRequest, MAX_PART_SIZE, S3Error, check_key},
+    service::Context,
+};
 
 use super::{
     commit::{check_conditions, commit, new_doc, object_doc, record, settings, shown_version, stored},
@@ -10,7 +13,8 @@ use super::{
     error::{self, look},
     read::{Opened, open_source},
     receive::{Received, Source},
-    sealing, sums,
+    sealing::{self, KeyUse},
+    sums,
 };
 use crate::{core::Inner, runners::Runners};
 
@@ -32,19 +36,22 @@ fn check_change(input: &CopyObjectInput) -> Result<(), S3Error> {
 
 pub(super) async fn copy_object<R: Runners>(
     inner: &Arc<Inner<R>>,
+    by: &Context,
     input: CopyObjectInput,
 ) -> Result<CopyOutput, S3Error> {
     check_key(&input.key)?;
     check_change(&input)?;
     let conditions = input.conditions.clone();
-    let with = Arc::clone(inner);
+    let (with, by) = (Arc::clone(inner), by.clone());
     let (object, source_version_id) = error::blocking(move || {
         let (settings, there) =
             look(&with.metadata, |view| Ok((settings(view, &input.bucket)?, view.object(&input.bucket, &input.key)?)))?;
         check_conditions(&input.conditions, there.as_ref(), &input.bucket, &input.key)?;
         let opened = open_source(&with, &input.source, None)?;
+        opened.permit(&with, &by)?;
         let of_source = object_doc(&opened.object).map_err(|e| error::store(&e))?;
         let sealed = sealing::choose(&with, &settings, input.object.encryption.clone())?;
+        sealing::permit(&with, &by, KeyUse::Generate, &sealed, (&input.bucket, &input.key))?;
         let mut doc = new_doc(input.object, sealed)?;
         keep(&mut doc, &of_source, input.replace_metadata, input.replace_tags);
         let kept = of_source.checksum.map(|c| c.algorithm);

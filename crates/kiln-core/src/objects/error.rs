@@ -64,6 +64,7 @@ pub(super) fn blob(error: &BlobError) -> S3Error {
 /// As S3 passes on what KMS answers.
 pub(super) fn of_kms(error: &ApiError) -> S3Error {
     let code = match error.code {
+        ErrorCode::AccessDenied => S3Code::AccessDenied,
         ErrorCode::Disabled => S3Code::KmsDisabled,
         ErrorCode::KmsInvalidState => S3Code::KmsInvalidState,
         ErrorCode::NotFound => S3Code::KmsNotFound,

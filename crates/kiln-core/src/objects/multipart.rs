@@ -10,7 +10,7 @@ use kiln_model::{
         CreateUploadInput, ExpectedChecksum, ListPartsInput, ListPartsOutput, ListedPart, MAX_PART_NUMBER,
         MIN_PART_SIZE, S3Code, S3Error, StoredObject, StoredPart, Upload, UploadId, UploadPartInput, check_key,
     },
-    service::ByteSource,
+    service::{ByteSource, Context},
 };
 use kiln_store::{
     StoreError, View,
@@ -27,7 +27,8 @@ use super::{
     read::{open_source, part_doc},
     receive::{Expected, Received, Source, receive},
     remove::remove_blobs,
-    sealing, sums,
+    sealing::{self, KeyUse},
+    sums,
 };
 use crate::{core::Inner, crash, runners::Runners};
 
@@ -47,10 +48,15 @@ fn find(view: &View<'_>, wanted: &UploadId) -> Result<(UploadRecord, UploadDoc),
     }
 }
 
-pub(super) async fn create<R: Runners>(inner: &Arc<Inner<R>>, input: CreateUploadInput) -> Result<Upload, S3Error> {
+pub(super) async fn create<R: Runners>(
+    inner: &Arc<Inner<R>>,
+    by: &Context,
+    input: CreateUploadInput,
+) -> Result<Upload, S3Error> {
     check_key(&input.key)?;
     let settings = look(&inner.metadata, |view| settings(view, &input.bucket))?;
     let sealed = sealing::choose(inner, &settings, input.object.encryption.clone())?;
+    sealing::permit(inner, by, KeyUse::Generate, &sealed, (&input.bucket, &input.key))?;
     // A key that cannot be used is told before the bytes come.
     let checksum = match (input.checksum, input.checksum_kind) {
         (Some(algorithm), named) => Some((algorithm, sums::kind(algorithm, named)?)),
@@ -167,14 +173,20 @@ async fn keep_part<R: Runners>(
     })
 }
 
-pub(super) async fn copy_part<R: Runners>(inner: &Arc<Inner<R>>, input: CopyPartInput) -> Result<StoredPart, S3Error> {
+pub(super) async fn copy_part<R: Runners>(
+    inner: &Arc<Inner<R>>,
+    by: &Context,
+    input: CopyPartInput,
+) -> Result<StoredPart, S3Error> {
     let number = check_number(input.part_number)?;
     let (upload, doc) = look(&inner.metadata, |view| find(view, &input.upload))?;
     let (with, sealed) = (Arc::clone(inner), doc.object.sealed.clone());
     let context = sealed.part_context(&upload.bucket, &upload.key, &upload.id, number);
     let algorithm = needed(&doc);
+    let by = by.clone();
     let (received, version) = error::blocking(move || {
         let opened = open_source(&with, &input.source, input.range)?;
+        opened.permit(&with, &by)?;
         let version = shown_version(&opened.settings, &opened.object.version);
         let to = Source::new(&with.blobs, &sealed, &context, &[algorithm]).map_err(|e| error::blob(&e))?;
         Ok((transfer(opened, to)?, version))

@@ -11,6 +11,7 @@ use kiln_model::{
         BucketSettings, ByteRange, ChecksumAlgorithm, CopySource, GetObjectInput, NotMet, Object, ObjectAttributes,
         ObjectInfo, ObjectPart, ObjectRef, S3Code, S3Error,
     },
+    service::Context as RequestContext,
 };
 use kiln_store::{
     BlobError, Blobs, KeyError, Metadata, StoreError, View,
@@ -25,6 +26,7 @@ use super::{
     error::{self, Refusal, look},
     expiry,
     held::Hold,
+    sealing::{self, KeyUse},
 };
 use crate::{
     bytes::{Bytes, Content},
@@ -194,6 +196,7 @@ struct Found {
     range: (u64, u64),
     partial: bool,
     pieces: Vec<Piece>,
+    sealed: Sealed,
 }
 
 fn not_met(not_met: NotMet, object: &ObjectRecord, settings: &BucketSettings) -> S3Error {
@@ -218,6 +221,7 @@ fn look_up(view: &View<'_>, input: &GetObjectInput) -> Result<Found, Refusal> {
     let pieces = pieces(view, &object, &doc.sealed)?;
     let size = object.size.unsigned_abs();
     let algorithm = doc.checksum.as_ref().map(|c| c.algorithm);
+    let sealed = doc.sealed.clone();
     let mut info = info(&object, doc, &settings, input.object.version_id.is_none());
     let (range, partial) = match (input.range, input.part_number) {
         (Some(_), Some(_)) => {
@@ -239,7 +243,7 @@ fn look_up(view: &View<'_>, input: &GetObjectInput) -> Result<Found, Refusal> {
         }
         (None, None) => ((0, size), false),
     };
-    Ok(Found { info, range, partial, pieces })
+    Ok(Found { info, range, partial, pieces, sealed })
 }
 
 /// Where a part is; its checksum becomes the one that is shown.
@@ -278,6 +282,15 @@ pub(super) struct Opened {
     pub(super) settings: BucketSettings,
     pub(super) reader: ObjectReader,
     pub(super) range: (u64, u64),
+}
+
+impl Opened {
+    /// Lets the caller of a copy use the key that it is sealed with.
+    pub(super) fn permit<R: Runners>(&self, inner: &Inner<R>, by: &RequestContext) -> Result<(), S3Error> {
+        let doc = object_doc(&self.object).map_err(|e| error::store(&e))?;
+        let place = (self.object.bucket.as_str(), self.object.key.as_str());
+        sealing::permit(inner, by, KeyUse::Decrypt, &doc.sealed, place)
+    }
 }
 
 /// Opens an object for a copy; what came in its place meanwhile is opened instead.
@@ -330,12 +343,15 @@ fn vanished() -> S3Error {
 
 pub(super) async fn get_object<R: Runners>(
     inner: &Arc<Inner<R>>,
+    by: &RequestContext,
     input: GetObjectInput,
 ) -> Result<Object<Bytes>, S3Error> {
-    let with = Arc::clone(inner);
+    let (with, by) = (Arc::clone(inner), by.clone());
     let object = error::blocking(move || {
         for _ in 0..TRIES {
             let found = look(&with.metadata, |view| look_up(view, &input))?;
+            let place = (input.object.bucket.as_str(), input.object.key.as_str());
+            sealing::permit(&with, &by, KeyUse::Decrypt, &found.sealed, place)?;
             match ObjectReader::open(&with, found.pieces, found.range) {
                 Ok(body) => return Ok(Object { info: found.info, range: found.range, partial: found.partial, body }),
                 Err(BlobError::NotFound(_)) => {}

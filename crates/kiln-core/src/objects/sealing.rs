@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use kiln_model::s3::{BucketSettings, Encryption, EncryptionRequest, S3Error};
+use kiln_model::{
+    s3::{BucketSettings, Encryption, EncryptionRequest, S3Error},
+    service::Context as RequestContext,
+};
 use kiln_store::{Sealing, keys::Context};
 
 use super::{document::Sealed, error};
 use crate::{
     core::Inner,
-    kms::{self, UsableKey},
+    kms::{self, UsableKey, Use},
     runners::Runners,
 };
 
@@ -20,6 +23,37 @@ const MOST_CONTEXT_BYTES: usize = 8192;
 /// The KMS key that a text names, if it may be used now.
 pub(super) fn usable<R: Runners>(inner: &Inner<R>, text: &str) -> Result<UsableKey, S3Error> {
     kms::usable(inner, text).map_err(|e| error::of_kms(&e))
+}
+
+/// What a request of S3 does with the key of an object: KMS has to let its caller do that too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KeyUse {
+    /// Writes it.
+    Generate,
+    /// Reads it.
+    Decrypt,
+}
+
+/// Lets the caller of a request use the key that an object is sealed with, if it is one of KMS: S3 asks for them.
+///
+/// # Errors
+/// `AccessDenied`, in KMS's words.
+pub(super) fn permit<R: Runners>(
+    inner: &Inner<R>,
+    context: &RequestContext,
+    key_use: KeyUse,
+    sealed: &Sealed,
+    (bucket, key): (&str, &str),
+) -> Result<(), S3Error> {
+    let Encryption::Kms { key_arn, .. } = &sealed.encryption else { return Ok(()) };
+    let mut pairs = sealed.context.clone();
+    pairs.insert("aws:s3:arn".to_owned(), format!("arn:aws:s3:::{bucket}/{key}"));
+    let operation = match key_use {
+        KeyUse::Generate => "GenerateDataKey",
+        KeyUse::Decrypt => "Decrypt",
+    };
+    let using = Use { pairs: Some(&pairs), via: Some("s3"), ..Use::of(operation) };
+    kms::permit_arn(inner, context, key_arn, using).map_err(|e| error::of_kms(&e))
 }
 
 /// What new bytes are sealed with.

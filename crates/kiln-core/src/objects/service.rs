@@ -33,15 +33,15 @@ impl<R: Runners> Objects for Core<R> {
 
     async fn put_object(
         &self,
-        _: &Context,
+        context: &Context,
         input: PutObjectInput,
         body: impl ByteSource,
     ) -> Result<StoredObject, S3Error> {
-        commit::put_object(&self.inner, input, body).await
+        commit::put_object(&self.inner, context, input, body).await
     }
 
-    async fn get_object(&self, _: &Context, input: GetObjectInput) -> Result<Object<Bytes>, S3Error> {
-        read::get_object(&self.inner, input).await
+    async fn get_object(&self, context: &Context, input: GetObjectInput) -> Result<Object<Bytes>, S3Error> {
+        read::get_object(&self.inner, context, input).await
     }
 
     async fn head_object(&self, _: &Context, input: GetObjectInput) -> Result<Object<()>, S3Error> {
@@ -58,8 +58,8 @@ impl<R: Runners> Objects for Core<R> {
         read::attributes(&self.inner, &object, part_marker, max_parts)
     }
 
-    async fn copy_object(&self, _: &Context, input: CopyObjectInput) -> Result<CopyOutput, S3Error> {
-        copy::copy_object(&self.inner, input).await
+    async fn copy_object(&self, context: &Context, input: CopyObjectInput) -> Result<CopyOutput, S3Error> {
+        copy::copy_object(&self.inner, context, input).await
     }
 
     async fn delete_object(&self, _: &Context, input: DeleteObjectInput) -> Result<DeletedObject, S3Error> {
@@ -91,8 +91,8 @@ impl<R: Runners> Objects for Core<R> {
         tags::set(&self.inner, object, tags).await
     }
 
-    async fn create_upload(&self, _: &Context, input: CreateUploadInput) -> Result<Upload, S3Error> {
-        multipart::create(&self.inner, input).await
+    async fn create_upload(&self, context: &Context, input: CreateUploadInput) -> Result<Upload, S3Error> {
+        multipart::create(&self.inner, context, input).await
     }
 
     async fn upload_part(
@@ -104,8 +104,8 @@ impl<R: Runners> Objects for Core<R> {
         multipart::upload_part(&self.inner, input, body).await
     }
 
-    async fn copy_part(&self, _: &Context, input: CopyPartInput) -> Result<StoredPart, S3Error> {
-        multipart::copy_part(&self.inner, input).await
+    async fn copy_part(&self, context: &Context, input: CopyPartInput) -> Result<StoredPart, S3Error> {
+        multipart::copy_part(&self.inner, context, input).await
     }
 
     async fn complete_upload(&self, _: &Context, input: CompleteUploadInput) -> Result<StoredObject, S3Error> {

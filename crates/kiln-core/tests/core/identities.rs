@@ -6,6 +6,8 @@ use kiln_core::{
 };
 use kiln_iam::policy::ResourceRule;
 use kiln_model::{
+    Timestamp,
+    audit::Rulings,
     iam::{Answer, AssumeRole, Credentials, IamError, Owner, Page, PolicyScope, Request, SessionRequest, Tag, Tagged},
     service::{Caller, CodeBuild as _, Context, Iam as _},
 };
@@ -90,8 +92,9 @@ fn may_with(
         resource_policy: None,
         rule: ResourceRule::Sufficient,
         bound: None,
+        stands_in: None,
     };
-    core.authorise(Some(caller), &asked).map_err(|error| error.message)
+    core.authorise(Some(caller), &asked, &Rulings::default()).map_err(|error| error.message)
 }
 
 async fn assume(core: &Server, caller: &Caller, request: AssumeRole) -> Result<Credentials, IamError> {
@@ -422,6 +425,33 @@ async fn tokens_belong_to_their_keys() {
     drop(core);
     let core = place.serve();
     assert!(core.credential(&one.access_key_id, Some(one.session_token.expose())).unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_prolongs_no_session() {
+    let place = Place::new();
+    let core = place.serve();
+    ask(&core, user("alice")).await.unwrap();
+    let (_, alice) = key_of(&core, "alice").await;
+    ask(&core, role("build", &json!({ "AWS": alice.arn }))).await.unwrap();
+    let made = assume(&core, &alice, session_of("build")).await.unwrap();
+    let end = |core: &Server| {
+        let found = core.credential(&made.access_key_id, Some(made.session_token.expose())).unwrap().unwrap();
+        found.session.unwrap().1
+    };
+    assert_eq!(end(&core), made.expires);
+    let begun = 1_800_000_000_000_000_000;
+    // A correction of minutes is none; a day is refused: the session would begin in the future.
+    place.set_clock(begun - 60_000_000_000);
+    assert_eq!(end(&core), made.expires);
+    place.set_clock(begun - 86_400_000_000_000);
+    assert!(end(&core).millis() <= 1_800_000_000_000 - 86_400_000);
+    // The hour has passed, whatever the clock says.
+    place.set_clock(begun);
+    assert_eq!(end(&core), made.expires);
+    place.advance(std::time::Duration::from_secs(3_601));
+    place.set_clock(begun);
+    assert!(end(&core) <= Timestamp::from_millis(1_800_000_000_000));
 }
 
 #[tokio::test]

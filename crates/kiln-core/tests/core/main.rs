@@ -5,6 +5,7 @@
 mod builds;
 mod fake;
 mod identities;
+mod key_access;
 mod keys;
 mod objects;
 mod place;

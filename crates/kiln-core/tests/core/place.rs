@@ -24,7 +24,7 @@ use kiln_runner::{
     clock::{Clock, ManualClock},
     job::{EngineChoice, Network},
 };
-use kiln_store::{Metadata, blobs::Blobs, keys::Keys, logs::Logs};
+use kiln_store::{AuditLog, Metadata, blobs::Blobs, keys::Keys, logs::Logs};
 use tempfile::TempDir;
 
 use crate::fake::{FakeRunners, World};
@@ -48,6 +48,8 @@ pub(crate) fn context() -> Context {
         },
         region: "us-east-1".to_owned(),
         request_id: "request".to_owned(),
+        surroundings: std::sync::Arc::default(),
+        rulings: kiln_model::audit::Rulings::default(),
     }
 }
 
@@ -95,7 +97,8 @@ impl Place {
     pub(crate) fn serve(&self) -> Core<FakeRunners> {
         let data = self.data();
         let metadata = Metadata::open(&data).unwrap();
-        let keys = Keys::open(&data, &metadata, 0).unwrap();
+        let keys = Keys::open(&data.join("keys"), &metadata, 0).unwrap();
+        let clock = Clock::Manual(Arc::clone(&self.clock));
         let config = Config {
             home: Home { region: "us-east-1".to_owned(), account: "000000000000".to_owned() },
             data: data.clone(),
@@ -110,14 +113,15 @@ impl Place {
             max_log_bytes: 1 << 30,
             keep_budget: 0,
             external: Vec::new(),
-            retention: Retention { builds: YEAR, sources: MONTH, uploads: MONTH },
+            retention: Retention { builds: YEAR, sources: MONTH, uploads: MONTH, audit: MONTH },
         };
         Core::start(Parts {
-            config,
-            clock: Clock::Manual(Arc::clone(&self.clock)),
+            audit: AuditLog::open(&data, &keys, kiln_core::audit::options(&config.home, clock.clone())).unwrap(),
+            clock,
             blobs: Blobs::open(&data.join("blobs"), keys.clone()).unwrap(),
             logs: Logs::open(&data.join("logs")).unwrap(),
             runners: FakeRunners::new(&data, &self.world),
+            config,
             keys,
             metadata,
         })

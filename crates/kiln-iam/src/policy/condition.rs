@@ -274,6 +274,37 @@ impl Condition {
         }
     }
 
+    /// The first condition that keeps a statement from applying.
+    pub(super) fn first_that_fails<'a>(conditions: &'a [Self], effect: Effect, context: &Context) -> Option<&'a Self> {
+        conditions.iter().find(|condition| !Self::all_hold(std::slice::from_ref(condition), effect, context))
+    }
+
+    /// The key, in lower case.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The operator's name, as policies have it.
+    pub(super) fn operator_name(&self) -> String {
+        self.operator.name()
+    }
+
+    /// The keys that it looks at: its own, and those of variables in its values.
+    pub(super) fn keys(&self) -> Vec<String> {
+        let variables: Vec<String> = match &self.test {
+            Test::Equal(texts) | Test::EqualIgnoringCase(texts) => texts.iter().flat_map(Template::keys).collect(),
+            Test::Like(patterns) => patterns.iter().flat_map(Pattern::keys).collect(),
+            Test::Arn(patterns) => patterns.iter().flat_map(ArnPattern::keys).collect(),
+            Test::Number(..)
+            | Test::Date(..)
+            | Test::Bool(_)
+            | Test::Binary(_)
+            | Test::Network(_)
+            | Test::IsAbsent(_) => Vec::new(),
+        };
+        std::iter::once(self.key.clone()).chain(variables).collect()
+    }
+
     fn outcome(&self, context: &Context) -> Outcome {
         let Operator { qualifier, is_negated, if_exists, .. } = self.operator;
         let values = context.get(&self.key);

@@ -11,7 +11,7 @@ impl Decision {
         let resource = resource.map(|resource| format!(" on resource: {resource}")).unwrap_or_default();
         let why = match self.reason {
             Reason::Denied(layer) => format!(" with an explicit deny in {}", with_article(layer)),
-            Reason::Missing(layer) => format!(" because no {} allows the {action} action", name(layer)),
+            Reason::Missing(layer) => format!(" because no {} allows the {action} action", layer.name()),
             Reason::Unreadable => " because the request names no action or no resource".to_owned(),
             Reason::Allowed | Reason::Root => String::new(),
         };
@@ -19,13 +19,17 @@ impl Decision {
     }
 }
 
-fn name(layer: Layer) -> &'static str {
-    match layer {
-        Layer::Identity => "identity-based policy",
-        Layer::Resource => "resource-based policy",
-        Layer::Boundary => "permissions boundary",
-        Layer::Session => "session policy",
-        Layer::Trust => "role trust policy",
+impl Layer {
+    /// As denials name it: `identity-based policy`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity-based policy",
+            Self::Resource => "resource-based policy",
+            Self::Boundary => "permissions boundary",
+            Self::Session => "session policy",
+            Self::Trust => "role trust policy",
+        }
     }
 }
 

@@ -110,6 +110,10 @@ impl Policy {
         lists.flat_map(|list| list.items.iter().map(|resource| resource.text.as_str()))
     }
 
+    pub(super) fn statements(&self) -> &[Statement] {
+        &self.statements
+    }
+
     /// The id of a statement, if it has one.
     pub(super) fn sid(&self, statement: usize) -> Option<&str> {
         self.statements.get(statement)?.sid.as_deref()

@@ -41,6 +41,14 @@ impl ArnPattern {
         Some(Self::Fixed(Box::new(ArnGlob::new(&template.atoms(&Context::new())?)?)))
     }
 
+    /// The names of its variables, in lower case.
+    pub(super) fn keys(&self) -> Vec<String> {
+        match self {
+            Self::Fixed(_) => Vec::new(),
+            Self::Open(template) => template.keys(),
+        }
+    }
+
     /// `None`: what the variables stand for makes it no ARN, or they stand for nothing.
     pub(super) fn matches(&self, context: &Context, arn: &ArnText<'_>) -> Option<bool> {
         match self {

@@ -6,10 +6,12 @@ use super::{
     context::Context,
     error::{PolicyError, quoted},
     evaluate::Effect,
+    explain::{WhyNot, values_of},
     json::Json,
     kind::Kind,
     principal::{self, Principal, PrincipalMatch, Standing},
     resource::{ResourcePattern, Target, Use},
+    variable::variables_in,
 };
 
 /// A statement, ready to be asked.
@@ -75,20 +77,50 @@ impl Statement {
         })
     }
 
+    /// Whether its resources are those of the question; always, where the policy's kind has none.
+    fn is_about(&self, question: &Question<'_>) -> bool {
+        self.resources.as_ref().is_none_or(|resources| {
+            let use_of = match (self.effect, resources.is_negated) {
+                (Effect::Allow, false) => Use::Allow,
+                (Effect::Allow, true) => Use::AllowAllBut,
+                (Effect::Deny, false) => Use::Deny,
+                (Effect::Deny, true) => Use::DenyAllBut,
+            };
+            resources.contains(|resource| resource.matches(question.context, &question.target, use_of))
+        })
+    }
+
+    /// The first reason why it does not apply; `None`: it does.
+    pub(super) fn why_not(&self, question: &Question<'_>) -> Option<WhyNot> {
+        if !self.actions.contains(|action| action.matches(&question.action)) {
+            return Some(WhyNot::Action);
+        }
+        if !self.is_about(question) {
+            return Some(WhyNot::Resource);
+        }
+        if let Some(condition) = Condition::first_that_fails(&self.conditions, self.effect, question.context) {
+            return Some(WhyNot::Condition {
+                operator: condition.operator_name(),
+                key: condition.key().to_owned(),
+                values: values_of(question.context, condition.key()),
+            });
+        }
+        self.standings(question).is_empty().then_some(WhyNot::Principal)
+    }
+
+    /// The condition keys that it looks at, in lower case.
+    pub(super) fn context_keys(&self) -> impl Iterator<Item = String> {
+        let resources = self.resources.iter().flat_map(|list| &list.items);
+        let variables = resources.flat_map(|resource| variables_in(&resource.text));
+        self.conditions.iter().flat_map(Condition::keys).chain(variables)
+    }
+
     /// How the statement speaks of the question, when it does; identity policies speak of everybody who has them.
     pub(super) fn standings(&self, question: &Question<'_>) -> Vec<Standing> {
         // In the order of what they cost: a resource with variables is put together anew for each question.
         let speaks = self.actions.contains(|action| action.matches(&question.action))
             && Condition::all_hold(&self.conditions, self.effect, question.context)
-            && self.resources.as_ref().is_none_or(|resources| {
-                let use_of = match (self.effect, resources.is_negated) {
-                    (Effect::Allow, false) => Use::Allow,
-                    (Effect::Allow, true) => Use::AllowAllBut,
-                    (Effect::Deny, false) => Use::Deny,
-                    (Effect::Deny, true) => Use::DenyAllBut,
-                };
-                resources.contains(|resource| resource.matches(question.context, &question.target, use_of))
-            });
+            && self.is_about(question);
         if !speaks {
             return Vec::new();
         }

@@ -7,6 +7,11 @@ use super::{
     pattern::{Atom, Glob, atoms, literal},
 };
 
+/// The names of the variables in a text, in lower case.
+pub(super) fn variables_in(text: &str) -> Vec<String> {
+    Template::parse(text, true).map(|template| template.keys()).unwrap_or_default()
+}
+
 /// A text of a policy. What a variable stands for is always literal: its `*` matches a star.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Template {
@@ -50,6 +55,15 @@ impl Template {
     /// Whether it depends on the request.
     pub(super) fn has_variables(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Variable { .. }))
+    }
+
+    /// The names of its variables, in lower case.
+    pub(super) fn keys(&self) -> Vec<String> {
+        let name = |part: &Part| match part {
+            Part::Variable { key, .. } => Some(key.clone()),
+            Part::Text(_) | Part::Escaped(_) => None,
+        };
+        self.parts.iter().filter_map(name).collect()
     }
 
     /// The text in which nothing is a wildcard; `None` when a variable has no value.
@@ -135,6 +149,14 @@ pub(super) enum Pattern {
 }
 
 impl Pattern {
+    /// The names of its variables, in lower case.
+    pub(super) fn keys(&self) -> Vec<String> {
+        match self {
+            Self::Fixed(_) => Vec::new(),
+            Self::Open(template) => template.keys(),
+        }
+    }
+
     pub(super) fn new(template: Template) -> Self {
         if template.has_variables() {
             return Self::Open(template);

@@ -17,7 +17,8 @@ use crate::{
     decode::Input,
     kiln::{
         DebugBuildInput, DescribeBuildInput, DescribeQueueInput, GetBuildArtifactInput, GetBuildJournalInput,
-        GetBuildLogInput, LintBuildspecInput, MOST_LINES, UploadSourceInput,
+        GetBuildLogInput, LintBuildspecInput, LookupEventsInput, MOST_EVENTS, MOST_LINES, UploadSourceInput,
+        VerifyAuditLogInput,
     },
 };
 
@@ -373,6 +374,19 @@ input! { GetBuildLogInput:
 }
 
 input! { LintBuildspecInput: required("buildspec", Rule::Any), }
+
+input! { LookupEventsInput:
+    optional("userName", NON_EMPTY),
+    optional("eventName", NON_EMPTY),
+    optional("eventSource", NON_EMPTY),
+    optional("resource", NON_EMPTY),
+    optional("accessKeyId", NON_EMPTY),
+    optional("requestId", NON_EMPTY),
+    optional("maxResults", Rule::Number { min: 1, max: MOST_EVENTS as i64 }),
+    optional("nextToken", NON_EMPTY),
+}
+
+input! { VerifyAuditLogInput: optional("expected", NON_EMPTY), }
 
 input! { GetBuildJournalInput:
     required("id", NON_EMPTY),

@@ -3,12 +3,17 @@
 //! JSON like CodeBuild's: `X-Amz-Target: Kiln_20261122.<Operation>`, members in lower camel case, times as numbers of
 //! seconds.
 
+mod audit;
 mod build;
 mod lint;
 mod log;
 mod queue;
 mod transfer;
 
+pub use audit::{
+    AuditEvent, AuditProblem, AuditResource, LookupEventsInput, LookupEventsOutput, MOST_EVENTS, UserIdentity,
+    VerifyAuditLogInput, VerifyAuditLogOutput,
+};
 pub use build::{
     ArtifactDetail, CommandDetail, DescribeBuildInput, DescribeBuildOutput, PhaseDetail, ReportDetail, ResourceSample,
 };

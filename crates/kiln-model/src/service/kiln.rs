@@ -8,7 +8,8 @@ use crate::{
     kiln::{
         BadgeInput, BadgeState, DebugBuildInput, DescribeBuildInput, DescribeBuildOutput, DescribeQueueInput,
         DescribeQueueOutput, GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput, GetBuildLogOutput,
-        LintBuildspecInput, LintBuildspecOutput, UploadSourceInput, UploadSourceOutput,
+        LintBuildspecInput, LintBuildspecOutput, LookupEventsInput, LookupEventsOutput, UploadSourceInput,
+        UploadSourceOutput, VerifyAuditLogInput, VerifyAuditLogOutput,
     },
 };
 
@@ -52,6 +53,20 @@ pub trait KilnService: Send + Sync + 'static {
         context: &Context,
         input: DescribeBuildInput,
     ) -> impl Future<Output = Result<DescribeBuildOutput, ApiError>> + Send;
+
+    /// Records of the audit log.
+    fn lookup_events(
+        &self,
+        context: &Context,
+        input: LookupEventsInput,
+    ) -> impl Future<Output = Result<LookupEventsOutput, ApiError>> + Send;
+
+    /// Checks the audit log.
+    fn verify_audit_log(
+        &self,
+        context: &Context,
+        input: VerifyAuditLogInput,
+    ) -> impl Future<Output = Result<VerifyAuditLogOutput, ApiError>> + Send;
 
     /// Lines of a build's log.
     fn get_build_log(

@@ -10,9 +10,9 @@ mod kiln;
 mod kms;
 mod s3;
 
-use std::{future::Future, io};
+use std::{future::Future, io, sync::Arc};
 
-use crate::{BuildId, Timestamp, arn::Home};
+use crate::{BuildId, Timestamp, arn::Home, audit::Rulings};
 
 pub use self::{
     builds::{CredentialsRequest, RoleCredentials, RunningBuilds},
@@ -52,7 +52,7 @@ pub struct Session {
 }
 
 /// What surrounds a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Context {
     /// Who sent it.
     pub caller: Caller,
@@ -60,6 +60,10 @@ pub struct Context {
     pub region: String,
     /// Its id, a UUID; stands in the answer and in logs.
     pub request_id: String,
+    /// Condition keys of its connection and head, for decisions that the service makes itself.
+    pub surroundings: Arc<[(&'static str, String)]>,
+    /// What was decided about it, for the audit log.
+    pub rulings: Rulings,
 }
 
 impl Context {

@@ -46,7 +46,8 @@ fn copy_level(from: &Path, to: &Path, copied: &mut Copied, depth: usize) -> Resu
     Ok(())
 }
 
-fn copy_file(source: &Path, target: &Path, copied: &mut Copied) -> Result<(), BackupError> {
+/// Copies a file, unless `target` has it with the same length; one that is not there is left out.
+pub(super) fn copy_file(source: &Path, target: &Path, copied: &mut Copied) -> Result<(), BackupError> {
     let length = |path: &Path| path.symlink_metadata().map(|m| m.len());
     let copied_now = match length(source) {
         Ok(n) if length(target).is_ok_and(|there| there == n) => return Ok(()),

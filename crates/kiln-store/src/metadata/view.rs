@@ -1,6 +1,10 @@
 //! What transactions and snapshots have in common.
 
-use std::{cell::RefCell, ops::Deref, path::Path};
+use std::{
+    cell::{Cell, RefCell},
+    ops::Deref,
+    path::Path,
+};
 
 use rusqlite::{CachedStatement, Connection, ErrorCode, Params, Row};
 
@@ -14,6 +18,8 @@ pub struct View<'a> {
     path: &'a Path,
     /// The disk failed under a statement.
     io: RefCell<Option<String>>,
+    /// A statement changed users, groups, roles, policies, or who has which.
+    identities: Cell<bool>,
 }
 
 /// A transaction: everything of a [`View`], and changes. A view in a transaction sees the transaction's own changes.
@@ -24,7 +30,7 @@ pub struct Tx<'a> {
 
 impl<'a> View<'a> {
     pub(super) fn new(db: &'a Connection, path: &'a Path) -> Self {
-        Self { db, path, io: RefCell::new(None) }
+        Self { db, path, io: RefCell::new(None), identities: Cell::new(false) }
     }
 
     /// The number of the last transaction that was committed before this one.
@@ -125,8 +131,20 @@ impl<'a> Tx<'a> {
         self.view.io.borrow_mut().take()
     }
 
+    /// Whether it changed anything of IAM.
+    pub(super) fn changed_identities(&self) -> bool {
+        self.view.identities.get()
+    }
+
+    fn note(&self, sql: &str) {
+        if sql.contains(" iam_") {
+            self.view.identities.set(true);
+        }
+    }
+
     /// Runs a statement; returns how many rows it changed.
     pub(super) fn change(&self, sql: &str, params: impl Params) -> Result<usize, StoreError> {
+        self.note(sql);
         self.prepare(sql)?.execute(params).map_err(|e| self.fail(&e))
     }
 
@@ -137,6 +155,7 @@ impl<'a> Tx<'a> {
         params: impl Params,
         what: impl FnOnce() -> String,
     ) -> Result<(), StoreError> {
+        self.note(sql);
         match self.prepare(sql)?.execute(params) {
             Ok(_) => Ok(()),
             Err(e) if error::is_duplicate(&e) => Err(StoreError::Exists(what())),

@@ -7,7 +7,7 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     task::{Context, Poll, Wake, Waker},
@@ -40,6 +40,7 @@ pub(super) struct Writer {
     queue: Option<SyncSender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
     stopped: watch::Receiver<Option<String>>,
+    identities: Arc<AtomicU64>,
 }
 
 /// A transaction that waits.
@@ -88,12 +89,14 @@ impl Writer {
         let failed = |e: io::Error| open_io("start the writer of", &path, e);
         let (queue, jobs) = sync_channel(WAITING);
         let (stop, stopped) = watch::channel(None);
-        let committer = Committer::new(opened, stop).map_err(|e| super::error::open_error(&path, &e))?;
+        let identities = Arc::<AtomicU64>::default();
+        let committer =
+            Committer::new(opened, stop, Arc::clone(&identities)).map_err(|e| super::error::open_error(&path, &e))?;
         let thread = thread::Builder::new()
             .name("kiln-store".to_owned())
             .spawn(move || committer.work_off(&jobs))
             .map_err(failed)?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), stopped })
+        Ok(Self { queue: Some(queue), thread: Some(thread), stopped, identities })
     }
 
     pub(super) fn submit<T, E, F>(&self, work: F) -> impl Future<Output = Result<T, E>> + Send + use<T, E, F>
@@ -119,6 +122,11 @@ impl Writer {
                 None => answer.await.unwrap_or_else(|_| Err(why(&stopped).into())),
             }
         }
+    }
+
+    /// Raised by every commit that changed something of IAM, before it is answered.
+    pub(super) fn identities(&self) -> u64 {
+        self.identities.load(Ordering::Acquire)
     }
 
     fn why_stopped(&self) -> StoreError {
@@ -167,6 +175,9 @@ struct Committer {
     seq: u64,
     stop: watch::Sender<Option<String>>,
     log_pages: Arc<AtomicU32>,
+    identities: Arc<AtomicU64>,
+    /// The batch changes something of IAM.
+    changes_identities: bool,
 }
 
 /// How a commit went.
@@ -178,7 +189,7 @@ enum Outcome {
 }
 
 impl Committer {
-    fn new(opened: Opened, stop: watch::Sender<Option<String>>) -> rusqlite::Result<Self> {
+    fn new(opened: Opened, stop: watch::Sender<Option<String>>, identities: Arc<AtomicU64>) -> rusqlite::Result<Self> {
         let Opened { mut db, path, sequence, seq, .. } = opened;
         let log_pages = Arc::new(AtomicU32::new(0));
         let pages = Arc::clone(&log_pages);
@@ -186,7 +197,7 @@ impl Committer {
             pages.store(u32::try_from(n).unwrap_or_default(), Ordering::Relaxed);
             Ok(())
         }))?;
-        Ok(Self { db, path, sequence, seq, stop, log_pages })
+        Ok(Self { db, path, sequence, seq, stop, log_pages, identities, changes_identities: false })
     }
 
     fn work_off(mut self, jobs: &Receiver<Box<dyn Job>>) {
@@ -263,6 +274,9 @@ impl Committer {
             return Ok(Outcome::Undone(error));
         }
         crash::point("store_committed");
+        if std::mem::take(&mut self.changes_identities) {
+            self.identities.fetch_add(1, Ordering::AcqRel);
+        }
         self.seq = seq;
         self.sequence.record(seq).map_err(|e| format!("{}: {e}", super::sequence::NAME))?;
         crash::point("store_sequenced");
@@ -270,12 +284,13 @@ impl Committer {
     }
 
     /// Runs one transaction in a savepoint of its own; whether it changed something that stays.
-    fn one(&self, job: &mut dyn Job) -> Result<bool, Trouble> {
+    fn one(&mut self, job: &mut dyn Job) -> Result<bool, Trouble> {
         let sql = |sql: &str| self.db.prepare_cached(sql).and_then(|mut s| s.execute([]).map(drop));
         sql("SAVEPOINT one").map_err(|e| self.trouble(&e))?;
         let before = self.db.total_changes();
         let mut tx = Tx::new(&self.db, &self.path);
         let done = job.run(&mut tx);
+        let identities = tx.changed_identities();
         if let Some(reason) = tx.io_failure() {
             return Err(Trouble::Disk(reason));
         }
@@ -283,6 +298,7 @@ impl Committer {
             // SQLite ends the whole transaction by itself when a statement finds the disk full.
             return Err(Trouble::RolledBack(StoreError::DiskFull { path: self.path.clone() }));
         }
+        self.changes_identities |= identities;
         let changed = done && self.db.total_changes() != before;
         if !done {
             sql("ROLLBACK TO one").map_err(|e| self.trouble(&e))?;

@@ -1,9 +1,10 @@
 //! What the child does, and what must be left of it however it ends.
 
-use std::{fs, io::Read, path::Path};
+use std::{collections::BTreeSet, fs, io::Read, ops::ControlFlow, path::Path, sync::Arc};
 
 use kiln_store::{
-    Blobs, Context, DataLock, Keys, Logs, Metadata, Sealing,
+    AuditLog, Blobs, Context, DataLock, Keys, Logs, Metadata, Sealing,
+    audit::Options,
     keys::DEFAULT_KEY,
     metadata::{BucketRecord, ObjectRecord},
 };
@@ -16,6 +17,7 @@ const OBJECTS: u64 = 4;
 
 pub(crate) struct Open {
     pub(crate) metadata: Metadata,
+    pub(crate) keys: Keys,
     pub(crate) blobs: Blobs,
     pub(crate) logs: Logs,
     _lock: DataLock,
@@ -25,9 +27,9 @@ pub(crate) fn open(data: &Path) -> Open {
     let lock = DataLock::take(data).unwrap();
     let metadata = Metadata::open(data).unwrap();
     let keys = Keys::open(&data.join("keys"), &metadata, 1).unwrap();
-    let blobs = Blobs::open(&data.join("blobs"), keys).unwrap();
+    let blobs = Blobs::open(&data.join("blobs"), keys.clone()).unwrap();
     let logs = Logs::open(&data.join("logs")).unwrap();
-    Open { metadata, blobs, logs, _lock: lock }
+    Open { metadata, keys, blobs, logs, _lock: lock }
 }
 
 pub(crate) fn journal() -> Vec<u8> {
@@ -47,9 +49,17 @@ fn context(n: u64) -> Context {
     Context::new().with("object", n.to_string())
 }
 
+/// Opens the audit log, with small files, so that it begins new ones.
+pub(crate) fn audit(data: &Path, keys: &Keys) -> AuditLog {
+    let marks = Arc::new(|mark: &kiln_store::audit::Mark, sequence| format!("{sequence} {mark:?}").into_bytes());
+    let options = Options { marks, now: Box::new(|| 1), segment_bytes: Some(700) };
+    AuditLog::open(data, keys, options).unwrap()
+}
+
 /// Stores objects, settings and a log; says what is acknowledged.
 pub(crate) fn run(data: &Path) {
     let store = open(data);
+    let audit = audit(data, &store.keys);
     say("open");
     let done = store.metadata.read(|view| view.setting("run")).unwrap().map_or(0, |run| run.parse::<u64>().unwrap());
     if store.metadata.read(|view| view.bucket("b")).unwrap().is_none() {
@@ -77,6 +87,8 @@ pub(crate) fn run(data: &Path) {
                 tx.put_setting("run", &(n + 1).to_string())
             })
             .unwrap();
+        audit.note(1, Box::new(move |_| format!("read {n}").into_bytes()));
+        wait(audit.append(1, Box::new(move |_| format!("put {n}").into_bytes()))).unwrap();
         say(&format!("ack {n}"));
     }
     let journal = journal();
@@ -91,12 +103,41 @@ pub(crate) fn run(data: &Path) {
     say(&format!("log {done}"));
 }
 
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+/// What was acknowledged is in the audit log, and the log is whole.
+fn check_audit(data: &Path, keys: &Keys, acknowledged: &BTreeSet<u64>, what: &str) {
+    let Some(found) = AuditLog::verify_closed(data, keys, None).unwrap() else {
+        assert!(acknowledged.is_empty(), "{what}");
+        return;
+    };
+    assert_eq!(found.problem, None, "{what}");
+    let audit = audit(data, keys);
+    let mut records = Vec::new();
+    audit
+        .newest_first(None, None, |_, record| {
+            records.push(String::from_utf8_lossy(record).into_owned());
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    for n in acknowledged {
+        assert!(records.iter().any(|record| *record == format!("put {n}")), "{what}: record {n} is not in {records:?}");
+    }
+    assert!(!records.iter().any(|record| record.contains("damage: Some")), "{what}: {records:?}");
+    drop(audit);
+    let found = AuditLog::verify_closed(data, keys, None).unwrap().unwrap();
+    assert_eq!((found.problem, found.is_closed), (None, true), "{what}");
+}
+
 /// Opens what a child left, and compares it with what it said.
 pub(crate) fn check(data: &Path, words: &[String], what: &str) {
     // The kernel ends a killed process's threads one after the other; only then its lock is free.
     let store = open(data);
     assert_eq!(store.metadata.check().unwrap(), Vec::<String>::new(), "{what}");
     let acknowledged = super::numbers(words, "ack");
+    check_audit(data, &store.keys, &acknowledged, what);
     let run: u64 = store.metadata.read(|view| view.setting("run")).unwrap().map_or(0, |run| run.parse().unwrap());
     let last = acknowledged.last().map_or(0, |n| n + 1);
     assert!(run >= last, "{what}: object {last} was acknowledged, {run} are there");

@@ -9,20 +9,16 @@ use kiln_core::{
     runners::Runners,
 };
 use kiln_iam::policy::{Kind, ResourceRule, table::table};
-use kiln_model::{ApiError, service::Caller};
+use kiln_model::{ApiError, audit::Rulings, service::Caller};
 
 /// Decides by the policies of callers and resources.
 #[derive(Clone)]
 pub(crate) struct Access<R>(pub(crate) Core<R>);
 
 impl<R: Runners> Authorizer for Access<R> {
-    fn authorise(&self, caller: Option<&Caller>, question: &Question<'_>) -> Result<(), ApiError> {
-        // A key's own policy has to allow as well, and is not asked yet: until then keys are the root's.
-        if question.action.starts_with("kms:") {
-            return BucketPolicies.authorise(caller, question);
-        }
+    fn authorise(&self, caller: Option<&Caller>, question: &Question<'_>, rulings: &Rulings) -> Result<(), ApiError> {
         // Or nobody could repair a bucket whose policy denies everybody.
-        let is_repair = question.is_management && BucketPolicies.authorise(caller, question).is_ok();
+        let is_repair = question.is_management && BucketPolicies::decide(caller, question).is_ok();
         let policy = question.bucket_policy.filter(|_| !is_repair);
         let asked = Asked {
             action: question.action,
@@ -32,8 +28,9 @@ impl<R: Runners> Authorizer for Access<R> {
             resource_policy: policy.map(|policy| (Kind::Bucket, policy)),
             rule: ResourceRule::Sufficient,
             bound: None,
+            stands_in: None,
         };
-        self.0.authorise(caller, &asked)
+        self.0.authorise(caller, &asked, rulings)
     }
 }
 

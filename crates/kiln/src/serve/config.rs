@@ -41,6 +41,8 @@ const MAX_LOG_BYTES: u64 = 10 << 30;
 
 /// Days for which the record of a build is kept unless told otherwise (`api.md` 10).
 const BUILD_DAYS: u32 = 365;
+/// Days for which records of the audit log are kept unless told otherwise.
+const AUDIT_DAYS: u32 = 90;
 /// Days for which a source that was sent along with a build is kept unless told otherwise.
 const SOURCE_DAYS: u32 = 30;
 /// Days after which an upload in parts is given up that nobody completes, unless told otherwise.
@@ -160,6 +162,7 @@ impl Settings {
             builds: read.days("retention.build_days", BUILD_DAYS),
             sources: read.days("retention.source_days", SOURCE_DAYS),
             uploads: read.days("retention.upload_days", UPLOAD_DAYS),
+            audit: read.days("retention.audit_days", AUDIT_DAYS),
         };
         let max_log_bytes = read.size("max_log_bytes", MAX_LOG_BYTES, 1 << 20);
         // Who reaches loopback has an account on this machine already (DESIGN decision 5).

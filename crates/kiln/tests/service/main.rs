@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
 mod access;
+mod audit;
 mod caches;
 mod calls;
 mod chaos;

@@ -9,6 +9,8 @@ pub(super) struct Operator {
     pub(super) is_negated: bool,
     /// `…IfExists`.
     pub(super) if_exists: bool,
+    /// Its name without qualifier and `IfExists`.
+    plain: &'static str,
 }
 
 /// What is said of the values of a key that has several.
@@ -77,6 +79,16 @@ const NAMES: [(&str, Family, bool); 27] = [
 ];
 
 impl Operator {
+    /// Its name, as policies have it.
+    pub(super) fn name(&self) -> String {
+        let qualifier = match self.qualifier {
+            Qualifier::None => "",
+            Qualifier::ForAllValues => "ForAllValues:",
+            Qualifier::ForAnyValue => "ForAnyValue:",
+        };
+        format!("{qualifier}{}{}", self.plain, if self.if_exists { "IfExists" } else { "" })
+    }
+
     /// `None`: there is no such operator.
     pub(super) fn parse(name: &str) -> Option<Self> {
         let (qualifier, name) = if let Some(name) = name.strip_prefix("ForAllValues:") {
@@ -87,9 +99,9 @@ impl Operator {
             (Qualifier::None, name)
         };
         let (plain, if_exists) = name.strip_suffix("IfExists").map_or((name, false), |plain| (plain, true));
-        let (_, family, is_negated) = *NAMES.iter().find(|(known, ..)| *known == plain)?;
+        let (plain, family, is_negated) = *NAMES.iter().find(|(known, ..)| *known == plain)?;
         let is_plain = qualifier == Qualifier::None && !if_exists;
         // It asks whether there are values, not what they are.
-        (family != Family::Null || is_plain).then_some(Self { qualifier, family, is_negated, if_exists })
+        (family != Family::Null || is_plain).then_some(Self { qualifier, family, is_negated, if_exists, plain })
     }
 }

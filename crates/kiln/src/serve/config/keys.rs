@@ -18,7 +18,7 @@ const fn list(path: &'static str) -> Key {
 }
 
 /// All of them.
-pub(crate) const KEYS: [Key; 28] = [
+pub(crate) const KEYS: [Key; 29] = [
     value("account"),
     value("region"),
     value("listen"),
@@ -36,6 +36,7 @@ pub(crate) const KEYS: [Key; 28] = [
     value("engine"),
     value("runtime"),
     value("keep_budget"),
+    value("retention.audit_days"),
     value("retention.build_days"),
     value("retention.source_days"),
     value("retention.upload_days"),

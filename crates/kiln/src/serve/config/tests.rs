@@ -55,6 +55,7 @@ allow = ["10.1.0.0/16", "fd00::/8"]
 build_days = 30
 source_days = 1
 upload_days = 2
+audit_days = 400
 [storage]
 blobs = "s3://kiln-blobs/a/b/"
 endpoint = "https://s3.example:9000/"
@@ -96,6 +97,7 @@ region = "eu-west-1"
             builds: Duration::from_secs(30 * 24 * 60 * 60),
             sources: Duration::from_secs(24 * 60 * 60),
             uploads: Duration::from_secs(2 * 24 * 60 * 60),
+            audit: Duration::from_secs(400 * 24 * 60 * 60),
         },
         max_log_bytes: 5 << 20,
         allow_host_image: true,
