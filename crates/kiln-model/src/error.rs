@@ -15,12 +15,20 @@ enumeration! {
         AccountSuspended = "AccountSuspendedException",
         /// It contradicts what is going on.
         Conflict = "ConflictException",
+        /// What the value of a secret is sealed with cannot be used.
+        DecryptionFailure = "DecryptionFailure",
         /// The key is disabled.
         Disabled = "DisabledException",
         /// It would have succeeded.
         DryRunOperation = "DryRunOperationException",
+        /// A secret cannot be sealed with that key.
+        EncryptionFailure = "EncryptionFailure",
         /// The session token's time is over.
         ExpiredToken = "ExpiredTokenException",
+        /// The name of a parameter has too many levels.
+        HierarchyLevelLimitExceeded = "HierarchyLevelLimitExceededException",
+        /// A parameter keeps the type of its first version.
+        HierarchyTypeMismatch = "HierarchyTypeMismatchException",
         /// Another key encrypted that.
         IncorrectKey = "IncorrectKeyException",
         /// The signature lacks a part.
@@ -29,20 +37,44 @@ enumeration! {
         InternalFailure = "InternalFailure",
         /// That cannot be the name of an alias.
         InvalidAliasName = "InvalidAliasNameException",
+        /// That is not a regular expression for values of parameters.
+        InvalidAllowedPattern = "InvalidAllowedPatternException",
         /// That is not the ARN of a key here.
         InvalidArn = "InvalidArnException",
         /// That was not encrypted here, or not with that context.
         InvalidCiphertext = "InvalidCiphertextException",
+        /// Lists of parameters have no such condition.
+        InvalidFilterKey = "InvalidFilterKey",
+        /// That condition does not compare so.
+        InvalidFilterOption = "InvalidFilterOption",
+        /// That cannot be the value of a condition.
+        InvalidFilterValue = "InvalidFilterValue",
         /// There is no such grant of the key.
         InvalidGrantId = "InvalidGrantIdException",
         /// That is not the token of a grant.
         InvalidGrantToken = "InvalidGrantTokenException",
         /// Something in the request is wrong.
         InvalidInput = "InvalidInputException",
+        /// The key of a parameter cannot be used.
+        InvalidKeyId = "InvalidKeyId",
         /// The key does other things.
         InvalidKeyUsage = "InvalidKeyUsageException",
         /// That is not the marker of a page of this list.
         InvalidMarker = "InvalidMarkerException",
+        /// That is not the token of a page of this list of parameters.
+        InvalidNextToken = "InvalidNextToken",
+        /// That is not the token of a page of this list of secrets.
+        InvalidNextTokenException = "InvalidNextTokenException",
+        /// Something in the request to Secrets Manager is wrong.
+        InvalidParameter = "InvalidParameterException",
+        /// There are no policies of that type of parameters.
+        InvalidPolicyType = "InvalidPolicyTypeException",
+        /// The state of the secret does not allow it.
+        InvalidRequest = "InvalidRequestException",
+        /// There is no such thing that could have tags.
+        InvalidResourceId = "InvalidResourceId",
+        /// Such things have no tags here.
+        InvalidResourceType = "InvalidResourceType",
         /// The signature does not match, or its time is off.
         InvalidSignature = "InvalidSignatureException",
         /// The state of the key does not allow it.
@@ -59,8 +91,26 @@ enumeration! {
         NotFound = "NotFoundException",
         /// A git provider refused.
         OAuthProvider = "OAuthProviderException",
+        /// There is such a parameter already.
+        ParameterAlreadyExists = "ParameterAlreadyExists",
+        /// There are too many parameters.
+        ParameterLimitExceeded = "ParameterLimitExceeded",
+        /// There are too many versions, and the oldest has a label.
+        ParameterMaxVersionLimitExceeded = "ParameterMaxVersionLimitExceeded",
+        /// There is no such parameter.
+        ParameterNotFound = "ParameterNotFound",
+        /// The value does not match the parameter's pattern.
+        ParameterPatternMismatch = "ParameterPatternMismatchException",
+        /// The version has too many labels.
+        ParameterVersionLabelLimitExceeded = "ParameterVersionLabelLimitExceeded",
+        /// There is no such version of the parameter.
+        ParameterVersionNotFound = "ParameterVersionNotFound",
+        /// The policy lets anybody in.
+        PublicPolicy = "PublicPolicyException",
         /// There is such a thing already.
         ResourceAlreadyExists = "ResourceAlreadyExistsException",
+        /// There is such a secret, or such a version of it, already.
+        ResourceExists = "ResourceExistsException",
         /// There is no such thing.
         ResourceNotFound = "ResourceNotFoundException",
         /// The body is not the JSON that the operation takes.
@@ -71,13 +121,17 @@ enumeration! {
         Tag = "TagException",
         /// Too many requests; clients try again.
         Throttling = "ThrottlingException",
+        /// A parameter has too many tags.
+        TooManyTags = "TooManyTagsError",
         /// There is no such operation.
         UnknownOperation = "UnknownOperationException",
         /// The access key id or the session token is not known.
         UnrecognizedClient = "UnrecognizedClientException",
         /// KMS has that, Kiln does not.
         UnsupportedOperation = "UnsupportedOperationException",
-        /// Something in the request to KMS is wrong.
+        /// There is no such type of parameters.
+        UnsupportedParameterType = "UnsupportedParameterType",
+        /// Something in the request to KMS, Secrets Manager or Parameter Store is wrong.
         Validation = "ValidationException",
     }
 }

@@ -49,13 +49,20 @@ mod rules;
 #[cfg(feature = "api")]
 pub mod s3;
 #[cfg(feature = "api")]
+mod secret;
+#[cfg(feature = "api")]
+pub mod secretsmanager;
+#[cfg(feature = "api")]
 pub mod service;
+#[cfg(feature = "api")]
+pub mod ssm;
 #[cfg(feature = "api")]
 mod timestamp;
 
 #[cfg(feature = "api")]
 pub use self::{
     error::{ApiError, ErrorCode},
+    secret::Secret,
     timestamp::Timestamp,
 };
 pub use build::{BuildId, BuildStatus, ParseBuildIdError, PhaseContext, PhaseType};

@@ -9,6 +9,12 @@ pub const KILN_TARGET: &str = "Kiln_20261122";
 /// Target prefix of the Key Management Service.
 pub const KMS_TARGET: &str = "TrentService";
 
+/// Target prefix of Secrets Manager.
+pub const SECRETS_MANAGER_TARGET: &str = "secretsmanager";
+
+/// Target prefix of Systems Manager, whose Parameter Store is offered.
+pub const SSM_TARGET: &str = "AmazonSSM";
+
 /// What a permission of an operation is about (`api.md` 7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ResourceKind {
@@ -28,6 +34,10 @@ pub enum ResourceKind {
     Key,
     /// A user, group, role or policy of IAM.
     Identity,
+    /// A secret of Secrets Manager.
+    Secret,
+    /// A parameter of Parameter Store.
+    Parameter,
 }
 
 /// An operation of one of the services.
@@ -272,6 +282,53 @@ pub const STS_OPERATIONS: [OperationInfo; 1] = table! { "sts":
     AssumeRole Identity implemented,
 };
 
+/// Every operation of Secrets Manager's API 2017-10-17, by name.
+pub const SECRETS_MANAGER_OPERATIONS: [OperationInfo; 26] = table! { "secretsmanager":
+    AssociateCrossAccountReplica Secret later,
+    BatchGetSecretValue Any implemented,
+    CancelRotateSecret Secret later,
+    CreateSecret Secret implemented,
+    DeleteResourcePolicy Secret implemented,
+    DeleteSecret Secret implemented,
+    DescribeSecret Secret implemented,
+    DisassociateCrossAccountReplica Secret later,
+    GetRandomPassword Any implemented,
+    GetResourcePolicy Secret implemented,
+    GetSecretValue Secret implemented,
+    ListResourcePolicies Any later,
+    ListSecretVersionIds Secret implemented,
+    ListSecrets Any implemented,
+    PutResourcePolicy Secret implemented,
+    PutSecretValue Secret implemented,
+    RemoveRegionsFromReplication Secret later,
+    ReplicateSecretToRegions Secret later,
+    RestoreSecret Secret implemented,
+    RotateSecret Secret later,
+    StopReplicationToReplica Secret later,
+    TagResource Secret implemented,
+    UntagResource Secret implemented,
+    UpdateSecret Secret implemented,
+    UpdateSecretVersionStage Secret implemented,
+    ValidateResourcePolicy Secret implemented,
+};
+
+/// The operations of Systems Manager's API 2014-11-06 that are offered, by name: those of Parameter Store.
+pub const SSM_OPERATIONS: [OperationInfo; 13] = table! { "ssm":
+    AddTagsToResource Parameter implemented,
+    DeleteParameter Parameter implemented,
+    DeleteParameters Parameter implemented,
+    DescribeParameters Any implemented,
+    GetParameter Parameter implemented,
+    GetParameterHistory Parameter implemented,
+    GetParameters Parameter implemented,
+    GetParametersByPath Parameter implemented,
+    LabelParameterVersion Parameter implemented,
+    ListTagsForResource Parameter implemented,
+    PutParameter Parameter implemented,
+    RemoveTagsFromResource Parameter implemented,
+    UnlabelParameterVersion Parameter implemented,
+};
+
 /// The operation of CodeBuild with that name.
 #[must_use]
 pub fn codebuild_operation(name: &str) -> Option<&'static OperationInfo> {
@@ -288,6 +345,18 @@ pub fn kiln_operation(name: &str) -> Option<&'static OperationInfo> {
 #[must_use]
 pub fn kms_operation(name: &str) -> Option<&'static OperationInfo> {
     find(&KMS_OPERATIONS, name)
+}
+
+/// The operation of Secrets Manager with that name.
+#[must_use]
+pub fn secrets_manager_operation(name: &str) -> Option<&'static OperationInfo> {
+    find(&SECRETS_MANAGER_OPERATIONS, name)
+}
+
+/// The operation of Parameter Store with that name.
+#[must_use]
+pub fn ssm_operation(name: &str) -> Option<&'static OperationInfo> {
+    find(&SSM_OPERATIONS, name)
 }
 
 /// The operation of IAM with that name.
@@ -398,15 +467,75 @@ macro_rules! for_each_kms_operation {
     };
 }
 
+/// Calls a macro with every implemented operation of Secrets Manager: its name, the method of
+/// [`crate::service::SecretsManager`], and the shapes of input and output in [`crate::secretsmanager`].
+#[macro_export]
+macro_rules! for_each_secrets_manager_operation {
+    ($callback:ident) => {
+        $callback! {
+            BatchGetSecretValue batch_get_secret_value BatchGetSecretValueRequest BatchGetSecretValueResponse,
+            CreateSecret create_secret CreateSecretRequest CreateSecretResponse,
+            DeleteResourcePolicy delete_resource_policy DeleteResourcePolicyRequest DeleteResourcePolicyResponse,
+            DeleteSecret delete_secret DeleteSecretRequest DeleteSecretResponse,
+            DescribeSecret describe_secret DescribeSecretRequest DescribeSecretResponse,
+            GetRandomPassword get_random_password GetRandomPasswordRequest GetRandomPasswordResponse,
+            GetResourcePolicy get_resource_policy GetResourcePolicyRequest GetResourcePolicyResponse,
+            GetSecretValue get_secret_value GetSecretValueRequest GetSecretValueResponse,
+            ListSecretVersionIds list_secret_version_ids ListSecretVersionIdsRequest ListSecretVersionIdsResponse,
+            ListSecrets list_secrets ListSecretsRequest ListSecretsResponse,
+            PutResourcePolicy put_resource_policy PutResourcePolicyRequest PutResourcePolicyResponse,
+            PutSecretValue put_secret_value PutSecretValueRequest PutSecretValueResponse,
+            RestoreSecret restore_secret RestoreSecretRequest RestoreSecretResponse,
+            TagResource tag_resource TagResourceRequest Empty,
+            UntagResource untag_resource UntagResourceRequest Empty,
+            UpdateSecret update_secret UpdateSecretRequest UpdateSecretResponse,
+            UpdateSecretVersionStage update_secret_version_stage
+                UpdateSecretVersionStageRequest UpdateSecretVersionStageResponse,
+            ValidateResourcePolicy validate_resource_policy
+                ValidateResourcePolicyRequest ValidateResourcePolicyResponse,
+        }
+    };
+}
+
+/// Calls a macro with every operation of Parameter Store: its name, the method of [`crate::service::Ssm`], and the shapes
+/// of input and output in [`crate::ssm`].
+#[macro_export]
+macro_rules! for_each_ssm_operation {
+    ($callback:ident) => {
+        $callback! {
+            AddTagsToResource add_tags_to_resource AddTagsToResourceRequest AddTagsToResourceResult,
+            DeleteParameter delete_parameter DeleteParameterRequest DeleteParameterResult,
+            DeleteParameters delete_parameters DeleteParametersRequest DeleteParametersResult,
+            DescribeParameters describe_parameters DescribeParametersRequest DescribeParametersResult,
+            GetParameter get_parameter GetParameterRequest GetParameterResult,
+            GetParameterHistory get_parameter_history GetParameterHistoryRequest GetParameterHistoryResult,
+            GetParameters get_parameters GetParametersRequest GetParametersResult,
+            GetParametersByPath get_parameters_by_path GetParametersByPathRequest GetParametersByPathResult,
+            LabelParameterVersion label_parameter_version LabelParameterVersionRequest LabelParameterVersionResult,
+            ListTagsForResource list_tags_for_resource ListTagsForResourceRequest ListTagsForResourceResult,
+            PutParameter put_parameter PutParameterRequest PutParameterResult,
+            RemoveTagsFromResource remove_tags_from_resource
+                RemoveTagsFromResourceRequest RemoveTagsFromResourceResult,
+            UnlabelParameterVersion unlabel_parameter_version
+                UnlabelParameterVersionRequest UnlabelParameterVersionResult,
+        }
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn tables_are_sorted_and_found_by_name() {
-        for table in
-            [OPERATIONS.as_slice(), KILN_OPERATIONS.as_slice(), KMS_OPERATIONS.as_slice(), IAM_OPERATIONS.as_slice()]
-        {
+        for table in [
+            OPERATIONS.as_slice(),
+            KILN_OPERATIONS.as_slice(),
+            KMS_OPERATIONS.as_slice(),
+            IAM_OPERATIONS.as_slice(),
+            SECRETS_MANAGER_OPERATIONS.as_slice(),
+            SSM_OPERATIONS.as_slice(),
+        ] {
             assert!(table.is_sorted_by(|a, b| a.name < b.name));
         }
         let start = codebuild_operation("StartBuild").unwrap();
@@ -430,5 +559,10 @@ mod tests {
         let listed: Vec<_> = for_each_kms_operation!(names).into_iter().collect();
         let implemented: Vec<_> = KMS_OPERATIONS.iter().filter(|o| o.implemented).map(|o| o.name).collect();
         assert_eq!(listed, implemented);
+        let listed: Vec<_> = for_each_secrets_manager_operation!(names).into_iter().collect();
+        let implemented: Vec<_> = SECRETS_MANAGER_OPERATIONS.iter().filter(|o| o.implemented).map(|o| o.name).collect();
+        assert_eq!(listed, implemented);
+        let listed: Vec<_> = for_each_ssm_operation!(names).into_iter().collect();
+        assert_eq!(listed, SSM_OPERATIONS.map(|o| o.name));
     }
 }

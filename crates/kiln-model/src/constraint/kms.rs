@@ -2,32 +2,19 @@
 
 use super::{
     Pattern, Rule, Structure,
-    shapes::{list, one_of, optional, required},
+    shapes::{formed, list, one_of, optional, required, text},
 };
-use crate::{
-    ErrorCode,
-    decode::Input,
-    kms::{
-        CancelKeyDeletionRequest, CreateAliasRequest, CreateGrantRequest, CreateKeyRequest, CustomerMasterKeySpec,
-        DataKeySpec, DecryptRequest, DeleteAliasRequest, DescribeKeyRequest, DisableKeyRequest,
-        DisableKeyRotationRequest, DryRunModifierType, EnableKeyRequest, EnableKeyRotationRequest, EncryptRequest,
-        EncryptionAlgorithmSpec, GenerateDataKeyRequest, GenerateDataKeyWithoutPlaintextRequest, GenerateRandomRequest,
-        GetKeyPolicyRequest, GetKeyRotationStatusRequest, GrantOperation, IncludeKeyMaterial, KeyEncryptionMechanism,
-        KeySpec, KeyUsageType, ListAliasesRequest, ListGrantsRequest, ListKeyPoliciesRequest, ListKeyRotationsRequest,
-        ListKeysRequest, ListResourceTagsRequest, ListRetirableGrantsRequest, OriginType, PutKeyPolicyRequest,
-        ReEncryptRequest, ResourceOwnerType, RetireGrantRequest, RevokeGrantRequest, RotateKeyOnDemandRequest,
-        ScheduleKeyDeletionRequest, TagResourceRequest, UntagResourceRequest, UpdateAliasRequest,
-        UpdateKeyDescriptionRequest,
-    },
+use crate::kms::{
+    CancelKeyDeletionRequest, CreateAliasRequest, CreateGrantRequest, CreateKeyRequest, CustomerMasterKeySpec,
+    DataKeySpec, DecryptRequest, DeleteAliasRequest, DescribeKeyRequest, DisableKeyRequest, DisableKeyRotationRequest,
+    DryRunModifierType, EnableKeyRequest, EnableKeyRotationRequest, EncryptRequest, EncryptionAlgorithmSpec,
+    GenerateDataKeyRequest, GenerateDataKeyWithoutPlaintextRequest, GenerateRandomRequest, GetKeyPolicyRequest,
+    GetKeyRotationStatusRequest, GrantOperation, IncludeKeyMaterial, KeyEncryptionMechanism, KeySpec, KeyUsageType,
+    ListAliasesRequest, ListGrantsRequest, ListKeyPoliciesRequest, ListKeyRotationsRequest, ListKeysRequest,
+    ListResourceTagsRequest, ListRetirableGrantsRequest, OriginType, PutKeyPolicyRequest, ReEncryptRequest,
+    ResourceOwnerType, RetireGrantRequest, RevokeGrantRequest, RotateKeyOnDemandRequest, ScheduleKeyDeletionRequest,
+    TagResourceRequest, UntagResourceRequest, UpdateAliasRequest, UpdateKeyDescriptionRequest,
 };
-
-const fn text(min: usize, max: usize) -> Rule {
-    Rule::Text { min, max, pattern: None }
-}
-
-const fn formed(min: usize, max: usize, pattern: Pattern) -> Rule {
-    Rule::Text { min, max, pattern: Some(pattern) }
-}
 
 const KEY_ID: Rule = text(1, 2048);
 const ALIAS_NAME: Rule = formed(1, 256, Pattern::KmsName);
@@ -62,21 +49,10 @@ const RECIPIENT: Rule = Rule::Structure(&Structure {
     ],
 });
 
-/// States the constraints of an input.
-macro_rules! input {
-    ($input:ident: $($member:expr,)*) => {
-        impl Input for $input {
-            const SHAPE: &'static Structure =
-                &Structure { name: stringify!($input), members: &[$($member,)*] };
-            const VIOLATED: ErrorCode = ErrorCode::Validation;
-        }
-    };
-}
+validated! { CancelKeyDeletionRequest: required("KeyId", KEY_ID), }
+validated! { CreateAliasRequest: required("AliasName", ALIAS_NAME), required("TargetKeyId", KEY_ID), }
 
-input! { CancelKeyDeletionRequest: required("KeyId", KEY_ID), }
-input! { CreateAliasRequest: required("AliasName", ALIAS_NAME), required("TargetKeyId", KEY_ID), }
-
-input! { CreateGrantRequest:
+validated! { CreateGrantRequest:
     required("KeyId", KEY_ID),
     optional("GranteePrincipal", PRINCIPAL),
     optional("RetiringPrincipal", PRINCIPAL),
@@ -91,7 +67,7 @@ input! { CreateGrantRequest:
     optional("RetiringServicePrincipal", SERVICE_PRINCIPAL),
 }
 
-input! { CreateKeyRequest:
+validated! { CreateKeyRequest:
     optional("Policy", POLICY),
     optional("Description", DESCRIPTION),
     optional("KeyUsage", one_of(KeyUsageType::NAMES)),
@@ -103,7 +79,7 @@ input! { CreateKeyRequest:
     optional("XksKeyId", formed(1, 128, Pattern::XksKeyId)),
 }
 
-input! { DecryptRequest:
+validated! { DecryptRequest:
     optional("CiphertextBlob", CIPHERTEXT),
     optional("GrantTokens", GRANT_TOKENS),
     optional("KeyId", KEY_ID),
@@ -112,25 +88,25 @@ input! { DecryptRequest:
     optional("DryRunModifiers", DRY_RUN_MODIFIERS),
 }
 
-input! { DeleteAliasRequest: required("AliasName", ALIAS_NAME), }
-input! { DescribeKeyRequest: required("KeyId", KEY_ID), optional("GrantTokens", GRANT_TOKENS), }
-input! { DisableKeyRequest: required("KeyId", KEY_ID), }
-input! { DisableKeyRotationRequest: required("KeyId", KEY_ID), }
-input! { EnableKeyRequest: required("KeyId", KEY_ID), }
+validated! { DeleteAliasRequest: required("AliasName", ALIAS_NAME), }
+validated! { DescribeKeyRequest: required("KeyId", KEY_ID), optional("GrantTokens", GRANT_TOKENS), }
+validated! { DisableKeyRequest: required("KeyId", KEY_ID), }
+validated! { DisableKeyRotationRequest: required("KeyId", KEY_ID), }
+validated! { EnableKeyRequest: required("KeyId", KEY_ID), }
 
-input! { EnableKeyRotationRequest:
+validated! { EnableKeyRotationRequest:
     required("KeyId", KEY_ID),
     optional("RotationPeriodInDays", Rule::Number { min: 90, max: 2560 }),
 }
 
-input! { EncryptRequest:
+validated! { EncryptRequest:
     required("KeyId", KEY_ID),
     required("Plaintext", PLAINTEXT),
     optional("GrantTokens", GRANT_TOKENS),
     optional("EncryptionAlgorithm", ALGORITHM),
 }
 
-input! { GenerateDataKeyRequest:
+validated! { GenerateDataKeyRequest:
     required("KeyId", KEY_ID),
     optional("NumberOfBytes", BYTES),
     optional("KeySpec", one_of(DataKeySpec::NAMES)),
@@ -138,29 +114,29 @@ input! { GenerateDataKeyRequest:
     optional("Recipient", RECIPIENT),
 }
 
-input! { GenerateDataKeyWithoutPlaintextRequest:
+validated! { GenerateDataKeyWithoutPlaintextRequest:
     required("KeyId", KEY_ID),
     optional("KeySpec", one_of(DataKeySpec::NAMES)),
     optional("NumberOfBytes", BYTES),
     optional("GrantTokens", GRANT_TOKENS),
 }
 
-input! { GenerateRandomRequest:
+validated! { GenerateRandomRequest:
     optional("NumberOfBytes", BYTES),
     optional("CustomKeyStoreId", text(1, 64)),
     optional("Recipient", RECIPIENT),
 }
 
-input! { GetKeyPolicyRequest: required("KeyId", KEY_ID), optional("PolicyName", POLICY_NAME), }
-input! { GetKeyRotationStatusRequest: required("KeyId", KEY_ID), }
+validated! { GetKeyPolicyRequest: required("KeyId", KEY_ID), optional("PolicyName", POLICY_NAME), }
+validated! { GetKeyRotationStatusRequest: required("KeyId", KEY_ID), }
 
-input! { ListAliasesRequest:
+validated! { ListAliasesRequest:
     optional("KeyId", KEY_ID),
     optional("Limit", LIMIT),
     optional("Marker", MARKER),
 }
 
-input! { ListGrantsRequest:
+validated! { ListGrantsRequest:
     optional("Limit", LIMIT),
     optional("Marker", MARKER),
     required("KeyId", KEY_ID),
@@ -169,45 +145,45 @@ input! { ListGrantsRequest:
     optional("GranteeServicePrincipal", SERVICE_PRINCIPAL),
 }
 
-input! { ListKeyPoliciesRequest:
+validated! { ListKeyPoliciesRequest:
     required("KeyId", KEY_ID),
     optional("Limit", LIMIT),
     optional("Marker", MARKER),
 }
 
-input! { ListKeyRotationsRequest:
+validated! { ListKeyRotationsRequest:
     required("KeyId", KEY_ID),
     optional("IncludeKeyMaterial", one_of(IncludeKeyMaterial::NAMES)),
     optional("Limit", LIMIT),
     optional("Marker", MARKER),
 }
 
-input! { ListKeysRequest:
+validated! { ListKeysRequest:
     optional("Limit", LIMIT),
     optional("Marker", MARKER),
     optional("ResourceOwners", list(1, 2, &one_of(ResourceOwnerType::NAMES))),
 }
 
-input! { ListResourceTagsRequest:
+validated! { ListResourceTagsRequest:
     required("KeyId", KEY_ID),
     optional("Limit", LIMIT),
     optional("Marker", MARKER),
 }
 
-input! { ListRetirableGrantsRequest:
+validated! { ListRetirableGrantsRequest:
     optional("Limit", LIMIT),
     optional("Marker", MARKER),
     optional("RetiringPrincipal", PRINCIPAL),
     optional("RetiringServicePrincipal", SERVICE_PRINCIPAL),
 }
 
-input! { PutKeyPolicyRequest:
+validated! { PutKeyPolicyRequest:
     required("KeyId", KEY_ID),
     optional("PolicyName", POLICY_NAME),
     required("Policy", POLICY),
 }
 
-input! { ReEncryptRequest:
+validated! { ReEncryptRequest:
     optional("CiphertextBlob", CIPHERTEXT),
     optional("SourceKeyId", KEY_ID),
     required("DestinationKeyId", KEY_ID),
@@ -217,21 +193,21 @@ input! { ReEncryptRequest:
     optional("DryRunModifiers", DRY_RUN_MODIFIERS),
 }
 
-input! { RetireGrantRequest:
+validated! { RetireGrantRequest:
     optional("GrantToken", text(1, 8192)),
     optional("KeyId", KEY_ID),
     optional("GrantId", GRANT_ID),
 }
 
-input! { RevokeGrantRequest: required("KeyId", KEY_ID), required("GrantId", GRANT_ID), }
-input! { RotateKeyOnDemandRequest: required("KeyId", KEY_ID), }
+validated! { RevokeGrantRequest: required("KeyId", KEY_ID), required("GrantId", GRANT_ID), }
+validated! { RotateKeyOnDemandRequest: required("KeyId", KEY_ID), }
 
-input! { ScheduleKeyDeletionRequest:
+validated! { ScheduleKeyDeletionRequest:
     required("KeyId", KEY_ID),
     optional("PendingWindowInDays", Rule::Number { min: 1, max: 365 }),
 }
 
-input! { TagResourceRequest: required("KeyId", KEY_ID), required("Tags", TAGS), }
-input! { UntagResourceRequest: required("KeyId", KEY_ID), required("TagKeys", list(0, usize::MAX, &TAG_KEY)), }
-input! { UpdateAliasRequest: required("AliasName", ALIAS_NAME), required("TargetKeyId", KEY_ID), }
-input! { UpdateKeyDescriptionRequest: required("KeyId", KEY_ID), required("Description", DESCRIPTION), }
+validated! { TagResourceRequest: required("KeyId", KEY_ID), required("Tags", TAGS), }
+validated! { UntagResourceRequest: required("KeyId", KEY_ID), required("TagKeys", list(0, usize::MAX, &TAG_KEY)), }
+validated! { UpdateAliasRequest: required("AliasName", ALIAS_NAME), required("TargetKeyId", KEY_ID), }
+validated! { UpdateKeyDescriptionRequest: required("KeyId", KEY_ID), required("Description", DESCRIPTION), }

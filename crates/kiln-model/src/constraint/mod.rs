@@ -1,11 +1,25 @@
 //! Constraints of inputs, as the service model states them (`api.md` 2.2): which members are required, lengths,
 //! patterns, ranges, enumerations, counts.
 //!
-//! [`shapes`] and [`kms`] write them down as data, so that a test compares them with the published model.
+//! [`shapes`], [`kms`], [`secretsmanager`] and [`ssm`] write them down as data, so that a test compares them with the
+//! published models.
+
+/// States the constraints of an input of a service that answers `ValidationException`.
+macro_rules! validated {
+    ($input:ident: $($member:expr,)*) => {
+        impl $crate::decode::Input for $input {
+            const SHAPE: &'static Structure =
+                &Structure { name: stringify!($input), members: &[$($member,)*] };
+            const VIOLATED: $crate::ErrorCode = $crate::ErrorCode::Validation;
+        }
+    };
+}
 
 mod kms;
 mod pattern;
+mod secretsmanager;
 mod shapes;
+mod ssm;
 
 use serde_json::Value;
 
@@ -45,6 +59,13 @@ pub enum Rule {
         max: usize,
         /// Form.
         pattern: Option<Pattern>,
+    },
+    /// A string with so many characters that is a secret: messages do not repeat it.
+    Hidden {
+        /// Fewest characters.
+        min: usize,
+        /// Most characters.
+        max: usize,
     },
     /// So many bytes, in base64. What is no base64 passes: decoding refuses it.
     Blob {
@@ -155,9 +176,11 @@ fn check_rule(rule: &Rule, value: &Value, path: &str, violations: &mut Vec<Viola
         (Rule::Text { min, max, pattern }, Value::String(text)) => {
             check_text(text, (*min, *max), *pattern, path, violations);
         }
-        (Rule::Blob { min, max }, Value::String(text)) => {
+        (Rule::Blob { min, max } | Rule::Hidden { min, max }, Value::String(text)) => {
             // The value is not repeated: it is a secret, or longer than anybody wants to read.
-            let sentence = decoded_length(text).and_then(|length| length_violation(length, *min, *max));
+            let length =
+                if matches!(rule, Rule::Blob { .. }) { decoded_length(text) } else { Some(text.chars().count()) };
+            let sentence = length.and_then(|length| length_violation(length, *min, *max));
             violations.extend(sentence.map(|sentence| Violation {
                 text: format!("Value at '{path}' failed to satisfy constraint: {sentence}"),
                 whole: false,

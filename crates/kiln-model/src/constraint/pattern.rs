@@ -23,6 +23,20 @@ pub enum Pattern {
     SourceArn,
     /// Keys outside of AWS.
     XksKeyId,
+    /// Regions.
+    Region,
+    /// Values of conditions of lists of secrets.
+    SecretFilter,
+    /// What somebody who rotates a secret shows.
+    RotationToken,
+    /// Names of policies of secrets.
+    PolicyName,
+    /// Keys of parameters.
+    ParameterKey,
+    /// Keys and values of tags of parameters.
+    SystemsTag,
+    /// What is compared in a condition of a list of parameters.
+    ParameterFilter,
 }
 
 impl Pattern {
@@ -40,6 +54,13 @@ impl Pattern {
             Self::ServicePrincipal => r"^([A-Za-z0-9\-]+)\.([A-Za-z0-9\-]+)(\.[A-Za-z0-9\-]+)+$",
             Self::SourceArn => "^arn:aws[a-z0-9-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:.+$",
             Self::XksKeyId => "^[a-zA-Z0-9-_.]+$",
+            Self::Region => r"^([a-z]+-)+\d+$",
+            Self::SecretFilter => r"^\!?[a-zA-Z0-9 :_@\/\+\=\.\-\!]*$",
+            Self::RotationToken => r"^[a-zA-Z0-9\-]+$",
+            Self::PolicyName => r"[0-9A-Za-z\-\_]+",
+            Self::ParameterKey => "^([a-zA-Z0-9:/_-]+)$",
+            Self::SystemsTag => r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$",
+            Self::ParameterFilter => "^(tag:.+|Name|Type|KeyId|Path|Label|Tier|DataType)$",
         }
     }
 
@@ -50,10 +71,10 @@ impl Pattern {
         match self {
             Self::ProjectName => crate::arn::is_project_name(text),
             // `is_alphabetic` also takes the vowel signs that Indic scripts write their words with.
-            Self::Tag => {
+            Self::Tag | Self::SystemsTag => {
                 text.chars().all(|c| c.is_alphabetic() || c.is_numeric() || is_separator(c) || "_.:/=@+-".contains(c))
             }
-            Self::KmsName => only(":/_-"),
+            Self::KmsName | Self::ParameterKey => only(":/_-"),
             Self::KeyPolicy => text.chars().all(|c| latin(c) || "\t\n\r".contains(c)),
             Self::Marker => text.chars().all(latin),
             Self::Word => only("_"),
@@ -63,6 +84,14 @@ impl Pattern {
             }
             Self::SourceArn => is_source_arn(text),
             Self::XksKeyId => only("-_."),
+            Self::Region => is_region(text),
+            Self::SecretFilter => only(" :_@/+=.-!"),
+            Self::RotationToken => only("-"),
+            Self::PolicyName => only("-_"),
+            Self::ParameterFilter => match text.strip_prefix("tag:") {
+                Some(name) => !name.is_empty() && !name.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']),
+                None => ["Name", "Type", "KeyId", "Path", "Label", "Tier", "DataType"].contains(&text),
+            },
         }
     }
 }
@@ -70,6 +99,14 @@ impl Pattern {
 /// `\p{Z}`: spaces and separators, but not control characters such as tab and line feed.
 fn is_separator(c: char) -> bool {
     c.is_whitespace() && !c.is_control()
+}
+
+/// Words with hyphens behind them, then a number.
+fn is_region(text: &str) -> bool {
+    let Some((words, number)) = text.rsplit_once('-') else { return false };
+    !number.is_empty()
+        && number.bytes().all(|b| b.is_ascii_digit())
+        && words.split('-').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()))
 }
 
 fn is_source_arn(text: &str) -> bool {

@@ -38,6 +38,21 @@ pub(super) const fn list(min: usize, max: usize, item: &'static Rule) -> Rule {
     Rule::List { min, max, item }
 }
 
+/// A text of so many characters.
+pub(super) const fn text(min: usize, max: usize) -> Rule {
+    Rule::Text { min, max, pattern: None }
+}
+
+/// The same, of a form.
+pub(super) const fn formed(min: usize, max: usize, pattern: Pattern) -> Rule {
+    Rule::Text { min, max, pattern: Some(pattern) }
+}
+
+/// A text of so many characters that no message may repeat.
+pub(super) const fn hidden(min: usize, max: usize) -> Rule {
+    Rule::Hidden { min, max }
+}
+
 /// `NonEmptyString`.
 const NON_EMPTY: Rule = Rule::Text { min: 1, max: usize::MAX, pattern: None };
 /// `ProjectDescription`.

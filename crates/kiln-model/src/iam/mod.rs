@@ -6,15 +6,14 @@ mod answer;
 mod error;
 mod name;
 mod request;
-mod secret;
 
+pub use crate::Secret;
 pub use answer::{
     AccessKey, Answer, Attached, Credentials, Entities, Group, Listed, NewAccessKey, Policy, PolicyVersion, Role, User,
 };
 pub use error::{IamCode, IamError};
 pub use name::{check_description, check_name, check_path, check_policy_name, check_session_name, check_tags};
 pub use request::{AssumeRole, Owner, Page, PolicyScope, Request, SessionRequest, Tagged};
-pub use secret::Secret;
 
 use serde::{Deserialize, Serialize};
 

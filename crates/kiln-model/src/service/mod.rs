@@ -9,6 +9,8 @@ mod iam;
 mod kiln;
 mod kms;
 mod s3;
+mod secrets_manager;
+mod ssm;
 
 use std::{future::Future, io, sync::Arc};
 
@@ -21,6 +23,8 @@ pub use self::{
     kiln::{ArtifactContent, DebugConnection, KilnService},
     kms::Kms,
     s3::Objects,
+    secrets_manager::SecretsManager,
+    ssm::Ssm,
 };
 
 /// Who sent an authenticated request.
@@ -87,6 +91,6 @@ pub trait ByteSink: Send + 'static {
 }
 
 /// Everything that a front end needs of the service.
-pub trait Service: CodeBuild + Iam + KilnService + Kms + Objects + RunningBuilds {}
+pub trait Service: CodeBuild + Iam + KilnService + Kms + Objects + RunningBuilds + SecretsManager + Ssm {}
 
-impl<S: CodeBuild + Iam + KilnService + Kms + Objects + RunningBuilds> Service for S {}
+impl<S: CodeBuild + Iam + KilnService + Kms + Objects + RunningBuilds + SecretsManager + Ssm> Service for S {}

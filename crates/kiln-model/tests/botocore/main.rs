@@ -7,3 +7,6 @@ mod codebuild;
 mod kms;
 mod model;
 mod samples;
+mod secrets;
+mod secretsmanager;
+mod ssm;

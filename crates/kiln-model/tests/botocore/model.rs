@@ -7,7 +7,9 @@ use kiln_model::ErrorCode;
 use serde::{Deserialize, de};
 use serde_json::{Value, json};
 
-use crate::samples::{SERVICE_PRINCIPAL, SOURCE_ARN, members, places, sample, shape, smallest, text};
+use crate::samples::{
+    PARAMETER_FILTER, REGION, SERVICE_PRINCIPAL, SOURCE_ARN, members, places, sample, shape, smallest, text,
+};
 
 pub(crate) fn names(list: &Value) -> BTreeSet<&str> {
     list.as_array().into_iter().flatten().map(|name| name.as_str().unwrap()).collect()
@@ -127,23 +129,27 @@ fn boundaries(model: &Value, name: &str, item: &Value) -> Vec<(Value, bool)> {
             let pattern = shape["pattern"].as_str();
             // Names are ASCII; policies and markers Latin-1, which has an ä.
             let ascii = pattern.is_some_and(|pattern| !pattern.contains("u00FF") && !pattern.contains(r"\p{L}"));
-            let ascii = ascii && pattern != Some(SOURCE_ARN);
+            let ascii = ascii && ![Some(SOURCE_ARN), Some(PARAMETER_FILTER)].contains(&pattern);
             if let Some(max) = shape["max"].as_u64() {
                 let max = usize::try_from(max).unwrap();
                 values.extend([(text(max, "a"), true), (text(max + 1, "a"), false)]);
                 // Lengths are counted in characters.
-                values.push((text(max, "ä"), !ascii));
+                if pattern != Some(REGION) {
+                    values.push((text(max, "ä"), !ascii));
+                }
             }
             let (good, bad): (&[&str], &[&str]) = match pattern {
                 None => (&[], &[]),
                 Some(r"[A-Za-z0-9][A-Za-z0-9\-_]{1,149}") => {
                     (&["a-b_C9", "9a"], &["-ab", "_ab", "a b", "a/b", "a:b", "ab\n"])
                 }
-                Some(r"^([\p{L}\p{Z}\p{N}_.:/=@+\-]*)$") => (
+                Some(r"^([\p{L}\p{Z}\p{N}_.:/=@+\-]*)$" | r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$") => (
                     &["a b", "_.:/=@+-", "Größe", "键", "½", "\u{a0}"],
                     &["a!", "a\tb", "a\n", "{}", "a;b", "\u{1f600}"],
                 ),
-                Some("^[a-zA-Z0-9:/_-]+$") => (&["alias/a-b_C:9"], &["a b", "a.b", "a\n", "é", "a@b"]),
+                Some("^[a-zA-Z0-9:/_-]+$" | "^([a-zA-Z0-9:/_-]+)$") => {
+                    (&["alias/a-b_C:9"], &["a b", "a.b", "a\n", "é", "a@b"])
+                }
                 Some(r"[\u0009\u000A\u000D\u0020-\u00FF]+") => (&["{\r\n\t}", "é"], &["a\u{0}", "键", "\u{b}"]),
                 Some(r"[\u0020-\u00FF]*") => (&["a b=", "é"], &["a\tb", "键", "a\n"]),
                 Some(r"[\w]+") => (&["default", "a_9"], &["a-b", "a b", "é"]),
@@ -151,6 +157,19 @@ fn boundaries(model: &Value, name: &str, item: &Value) -> Vec<(Value, bool)> {
                     (&["arn:aws:iam::000000000000:role/a+b=c,d.e@f_g-h"], &["a b", "a*", "é", "a\n"])
                 }
                 Some("^[a-zA-Z0-9-_.]+$") => (&["a-b_C.9"], &["a b", "a/b", "é"]),
+                Some(REGION) => (
+                    &["us-east-1", "us-gov-west-12"],
+                    &["us-east", "us--1", "-1", "1", "Us-east-1", "us-east-1a", "us-1-1"],
+                ),
+                Some(r"^\!?[a-zA-Z0-9 :_@\/\+\=\.\-\!]*$") => (&["!a b:c_@/+=.-!", ""], &["a*", "é", "a\n", "a,b"]),
+                Some(r"^[a-zA-Z0-9\-]+$") => {
+                    (&["0123456789-0123456789-0123456789-abcD"], &["0123456789_0123456789-0123456789-abcd"])
+                }
+                Some(r"[0-9A-Za-z\-\_]+") => (&["a-b_C9"], &["a b", "a.b", "é"]),
+                Some(PARAMETER_FILTER) => (
+                    &["Name", "Tier", "tag:a b", "tag:ä"],
+                    &["name", "Nam", "Names", "tag:", "Value", "tag:a\n", "DataType "],
+                ),
                 Some(SERVICE_PRINCIPAL) => (
                     &["s3.amazonaws.com", "s3.cn-north-1.amazonaws.com.cn"],
                     &["a", "a.b", "a..b", ".a.b", "a.b.", "a.b.é"],

@@ -73,7 +73,12 @@ pub(crate) fn smallest(shape: &Value) -> usize {
 
 /// A text of about that length, longer where the form of the shape begins with more.
 pub(crate) fn text(shape: &Value, length: usize, letter: &str) -> String {
+    if shape["pattern"] == REGION {
+        return format!("{}-1", "a".repeat(length.saturating_sub(2).max(1)));
+    }
     let begin = match shape["pattern"].as_str() {
+        // The names of tags are of any length, what else is compared is not.
+        Some(PARAMETER_FILTER) => "tag:",
         Some(SOURCE_ARN) => "arn:aws:s3:us-east-1:000000000000:",
         Some(SERVICE_PRINCIPAL) => "a.b.",
         _ => "",
@@ -82,6 +87,8 @@ pub(crate) fn text(shape: &Value, length: usize, letter: &str) -> String {
 }
 
 pub(crate) const SOURCE_ARN: &str = r"^arn:aws[a-z0-9-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:.+$";
+pub(crate) const REGION: &str = r"^([a-z]+-)+\d+$";
+pub(crate) const PARAMETER_FILTER: &str = "^(tag:.+|Name|Type|KeyId|Path|Label|Tier|DataType)$";
 pub(crate) const SERVICE_PRINCIPAL: &str = r"^([A-Za-z0-9\-]+)\.([A-Za-z0-9\-]+)(\.[A-Za-z0-9\-]+)+$";
 
 /// A place in a value: JSON pointer.
