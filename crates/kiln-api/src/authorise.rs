@@ -1,6 +1,7 @@
 //! Whether a caller may do what they ask for: the one place that says so.
 
 mod asked;
+mod secrets;
 
 use http::{HeaderName, header, request::Parts};
 use kiln_iam::policy::{self, Kind, Policy, Principal};
@@ -13,6 +14,7 @@ use kiln_model::{
 use crate::connection::Peer;
 
 pub(crate) use asked::{Needed, of_iam, of_json, of_kms};
+pub(crate) use secrets::{of_parameters, of_secrets};
 
 /// What somebody wants to do.
 #[derive(Debug, Clone, Copy)]
@@ -144,7 +146,8 @@ fn principal(caller: Option<&Caller>) -> Principal {
 mod tests {
     use kiln_iam::policy::table::table;
     use kiln_model::operations::{
-        IAM_OPERATIONS, KILN_OPERATIONS, KMS_OPERATIONS, OPERATIONS, ResourceKind, codebuild_operation,
+        IAM_OPERATIONS, KILN_OPERATIONS, KMS_OPERATIONS, OPERATIONS, ResourceKind, SECRETS_MANAGER_OPERATIONS,
+        SSM_OPERATIONS, codebuild_operation,
     };
 
     use super::*;
@@ -157,6 +160,8 @@ mod tests {
             ("kiln", KILN_OPERATIONS.as_slice()),
             ("kms", KMS_OPERATIONS.as_slice()),
             ("iam", IAM_OPERATIONS.as_slice()),
+            ("secretsmanager", SECRETS_MANAGER_OPERATIONS.as_slice()),
+            ("ssm", SSM_OPERATIONS.as_slice()),
         ] {
             for operation in operations {
                 let row = table().operation(service, operation.name).expect(operation.name);
@@ -171,6 +176,8 @@ mod tests {
                     // Calls about an alias need the permission on the key as well.
                     ResourceKind::Key if operation.name.ends_with("Alias") => &["kms-alias", "kms-key"],
                     ResourceKind::Key => &["kms-key"],
+                    ResourceKind::Secret => &["secretsmanager-secret"],
+                    ResourceKind::Parameter => &["ssm-parameter"],
                     // Of which kind: its name says.
                     ResourceKind::Identity => &permission.resources[..1],
                 };

@@ -1,6 +1,9 @@
 //! From an operation's name to the service's method and back to an answer.
 
 mod debug;
+#[macro_use]
+mod dispatch;
+mod secrets;
 
 use std::sync::Arc;
 
@@ -13,14 +16,16 @@ use kiln_model::{
     for_each_codebuild_operation, for_each_kiln_operation, for_each_kms_operation,
     kiln::*,
     kms::*,
-    operations::{OperationInfo, codebuild_operation, kiln_operation, kms_operation},
+    operations::{
+        OperationInfo, codebuild_operation, kiln_operation, kms_operation, secrets_manager_operation, ssm_operation,
+    },
     service::{self, CodeBuild, Context, KilnService, Kms},
 };
 use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::{
-    authorise::{Needed, of_iam, of_json, of_kms},
+    authorise::{Needed, of_iam, of_json, of_kms, of_parameters, of_secrets},
     body::{Answer, Upload},
     connection::pulse::Busy,
     fault::{Fault, JSON},
@@ -37,6 +42,10 @@ pub(crate) enum Operation {
     Kiln(&'static OperationInfo),
     /// An operation of the Key Management Service.
     Kms(&'static OperationInfo),
+    /// An operation of Secrets Manager.
+    SecretsManager(&'static OperationInfo),
+    /// An operation of Parameter Store.
+    Ssm(&'static OperationInfo),
     /// An operation of IAM.
     Iam(&'static OperationInfo),
     /// An operation of STS. What needs a permission there, the service decides: whether a role lets somebody in is for
@@ -63,6 +72,8 @@ impl Operation {
         let found = match service {
             Service::CodeBuild => codebuild_operation(name).map(Self::CodeBuild),
             Service::Kms => kms_operation(name).map(Self::Kms),
+            Service::SecretsManager => secrets_manager_operation(name).map(Self::SecretsManager),
+            Service::Ssm => ssm_operation(name).map(Self::Ssm),
             _ => kiln_operation(name).map(Self::Kiln),
         };
         found.map(Some).ok_or_else(|| ApiError::unknown_operation(name))
@@ -80,7 +91,12 @@ impl Operation {
     /// The operation as permissions know it; `None` for what everybody may.
     pub(crate) fn info(self) -> Option<&'static OperationInfo> {
         match self {
-            Self::CodeBuild(info) | Self::Iam(info) | Self::Kiln(info) | Self::Kms(info) => Some(info),
+            Self::CodeBuild(info)
+            | Self::Iam(info)
+            | Self::Kiln(info)
+            | Self::Kms(info)
+            | Self::SecretsManager(info)
+            | Self::Ssm(info) => Some(info),
             Self::Sts(_) => None,
         }
     }
@@ -115,6 +131,8 @@ impl Operation {
             Self::Kiln(info) => of_json("kiln", info.name, &input(), &home),
             Self::Iam(info) => of_iam(info.name, &query::form(parts, body)?, &context.caller, &home),
             Self::Kms(info) => of_kms(info, &input()),
+            Self::SecretsManager(info) => of_secrets(info.name, &input(), &home),
+            Self::Ssm(info) => of_parameters(info.name, &input(), &home),
             Self::Sts(_) => Vec::new(),
         })
     }
@@ -127,8 +145,8 @@ impl Operation {
     /// Whether it may change something.
     pub(crate) fn changes(self) -> bool {
         // Clients that encrypt or decrypt the same twice within a second send the same signature.
-        const READING: [&str; 9] =
-            ["List", "Get", "BatchGet", "Describe", "Lint", "Encrypt", "Decrypt", "ReEncrypt", "Generate"];
+        const READING: [&str; 10] =
+            ["List", "Get", "BatchGet", "Describe", "Lint", "Encrypt", "Decrypt", "ReEncrypt", "Generate", "Validate"];
         self.info().is_some_and(|info| !READING.iter().any(|prefix| info.name.starts_with(prefix)))
     }
 }
@@ -210,34 +228,19 @@ pub(crate) async fn call<S: service::Service>(
             check_content_type(parts)?;
             kms(service.as_ref(), info, context, &body).await
         }
-        (
-            Operation::CodeBuild(_) | Operation::Iam(_) | Operation::Kiln(_) | Operation::Kms(_) | Operation::Sts(_),
-            Content::Upload { body, length, sha256 },
-        ) => {
+        (Operation::SecretsManager(info), Content::Whole(body)) => {
+            check_content_type(parts)?;
+            secrets::secrets_manager(service.as_ref(), info, context, &body).await
+        }
+        (Operation::Ssm(info), Content::Whole(body)) => {
+            check_content_type(parts)?;
+            secrets::ssm(service.as_ref(), info, context, &body).await
+        }
+        (_, Content::Upload { body, length, sha256 }) => {
             let input = UploadSourceInput { content_length: Some(length), sha256: Some(hex::encode(sha256)) };
             json(&service.upload_source(context, input, *body).await?)
         }
     }
-}
-
-/// Decodes, calls, encodes: the same for each operation.
-macro_rules! dispatch {
-    ($service:ident $info:ident $context:ident $body:ident) => {
-        dispatch!($service $info $context $body $)
-    };
-    ($service:ident $info:ident $context:ident $body:ident $dollar:tt) => {
-        macro_rules! arms {
-            ($dollar($name:ident $method:ident $input:ident $output:ident,)+) => {
-                match $info.name {
-                    $dollar(stringify!($name) => {
-                        let input = read::<$input>($body)?;
-                        json::<$output>(&$service.$method($context, input).await?)
-                    })+
-                    other => Err(ApiError::unsupported(other).into()),
-                }
-            };
-        }
-    };
 }
 
 async fn codebuild(

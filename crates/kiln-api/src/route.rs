@@ -2,7 +2,7 @@
 
 use http::{Method, Request, header};
 use kiln_iam::Style;
-use kiln_model::operations::{CODEBUILD_TARGET, KILN_TARGET, KMS_TARGET};
+use kiln_model::operations::{CODEBUILD_TARGET, KILN_TARGET, KMS_TARGET, SECRETS_MANAGER_TARGET, SSM_TARGET};
 
 /// A service that is served here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,10 @@ pub(crate) enum Service {
     Kiln,
     /// Key Management Service, JSON 1.1.
     Kms,
+    /// Secrets Manager, JSON 1.1.
+    SecretsManager,
+    /// Systems Manager, of which Parameter Store is there; JSON 1.1.
+    Ssm,
     /// Identity and Access Management: users, roles, policies.
     Iam,
     /// Security Token Service: who am I, and sessions.
@@ -28,6 +32,8 @@ impl Service {
             Self::CodeBuild => "codebuild",
             Self::Kiln => "kiln",
             Self::Kms => "kms",
+            Self::SecretsManager => "secretsmanager",
+            Self::Ssm => "ssm",
             Self::Iam => "iam",
             Self::Sts => "sts",
             Self::S3 => "s3",
@@ -70,7 +76,10 @@ impl Route {
     /// How errors are written on this route.
     pub(crate) fn style(&self) -> Style {
         match self {
-            Self::Service(Service::CodeBuild | Service::Kiln | Service::Kms) | Self::Page(_) => Style::Json,
+            Self::Service(
+                Service::CodeBuild | Service::Kiln | Service::Kms | Service::SecretsManager | Service::Ssm,
+            )
+            | Self::Page(_) => Style::Json,
             Self::Service(Service::Iam | Service::Sts) => Style::Query,
             Self::Service(Service::S3) => Style::S3,
             Self::Foreign { style, .. } => *style,
@@ -87,6 +96,8 @@ pub(crate) fn find<B>(request: &Request<B>, bucket: Option<&str>) -> Route {
         Some(CODEBUILD_TARGET) => return Route::Service(Service::CodeBuild),
         Some(KILN_TARGET) => return Route::Service(Service::Kiln),
         Some(KMS_TARGET) => return Route::Service(Service::Kms),
+        Some(SECRETS_MANAGER_TARGET) => return Route::Service(Service::SecretsManager),
+        Some(SSM_TARGET) => return Route::Service(Service::Ssm),
         _ => {}
     }
     if let Some(scope) = scope_service(request) {
@@ -94,6 +105,8 @@ pub(crate) fn find<B>(request: &Request<B>, bucket: Option<&str>) -> Route {
             "codebuild" => Route::Service(Service::CodeBuild),
             "kiln" => Route::Service(Service::Kiln),
             "kms" => Route::Service(Service::Kms),
+            "secretsmanager" => Route::Service(Service::SecretsManager),
+            "ssm" => Route::Service(Service::Ssm),
             "iam" => Route::Service(Service::Iam),
             "sts" => Route::Service(Service::Sts),
             "s3" => Route::Service(Service::S3),
@@ -175,6 +188,8 @@ mod tests {
             ("CodeBuild_20161006.ListBuilds", Route::Service(Service::CodeBuild)),
             ("Kiln_20261122.DescribeQueue", Route::Service(Service::Kiln)),
             ("TrentService.ListKeys", Route::Service(Service::Kms)),
+            ("secretsmanager.ListSecrets", Route::Service(Service::SecretsManager)),
+            ("AmazonSSM.GetParameters", Route::Service(Service::Ssm)),
             ("Logs_20140328.GetLogEvents", foreign("Logs_20140328", Style::Json)),
             ("nonsense", foreign("nonsense", Style::Json)),
         ] {
@@ -194,6 +209,8 @@ mod tests {
             ("sts", Route::Service(Service::Sts)),
             ("codebuild", Route::Service(Service::CodeBuild)),
             ("kms", Route::Service(Service::Kms)),
+            ("secretsmanager", Route::Service(Service::SecretsManager)),
+            ("ssm", Route::Service(Service::Ssm)),
             ("s3", Route::Service(Service::S3)),
             ("s3express", foreign("s3express", Style::S3)),
             ("iam", Route::Service(Service::Iam)),

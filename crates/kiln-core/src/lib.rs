@@ -42,8 +42,10 @@ mod retention;
 pub mod runners;
 mod scheduler;
 mod secrets;
+mod secretsmanager;
 mod service;
 mod sources;
+mod ssm;
 mod supervise;
 pub mod timeline;
 

@@ -1,12 +1,12 @@
-//! What is kept for a time only: records of builds, the sources that clients sent along with them, and what the lifecycle
-//! rules of buckets say. The log and the artifacts of a build stay, as they do when it is deleted (`api.md` 2.5).
+//! What is kept for a time only: records of builds, the sources that clients sent along with them, what the lifecycle
+//! rules of buckets say, and secrets that wait for their deletion. The log and the artifacts of a build stay, as they do when it is deleted (`api.md` 2.5).
 
 use std::{collections::HashSet, time::Duration};
 
 use kiln_model::{codebuild::SourceType, location::S3Location};
 use kiln_store::{StoreError, metadata::BuildState};
 
-use crate::{core::Inner, lifecycle::Millis, objects, records, runners::Runners, sources::UPLOADS};
+use crate::{core::Inner, lifecycle::Millis, objects, records, runners::Runners, secretsmanager, sources::UPLOADS};
 
 /// Between two rounds.
 const EVERY: Duration = Duration::from_secs(60 * 60);
@@ -53,6 +53,7 @@ pub(crate) fn sweep<R: Runners>(inner: &Inner<R>) {
         ("builds", builds(inner)),
         ("uploaded sources", sources(inner)),
         ("objects and uploads", objects::sweep(inner)),
+        ("secrets", secretsmanager::sweep(inner)),
     ];
     for (what, swept) in rounds {
         match swept {

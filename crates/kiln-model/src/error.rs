@@ -123,6 +123,8 @@ enumeration! {
         Throttling = "ThrottlingException",
         /// A parameter has too many tags.
         TooManyTags = "TooManyTagsError",
+        /// A parameter was changed at the same moment.
+        TooManyUpdates = "TooManyUpdates",
         /// There is no such operation.
         UnknownOperation = "UnknownOperationException",
         /// The access key id or the session token is not known.

@@ -25,11 +25,13 @@ mod kms;
 mod listing;
 mod objects;
 mod open;
+mod parameters;
 mod projects;
 mod readers;
 mod records;
 mod rowsum;
 mod schema;
+mod secrets;
 mod sequence;
 mod snapshot;
 mod uploads;
@@ -49,8 +51,9 @@ pub use self::{
     records::{
         AccessKeyRecord, ActiveBuilds, BucketRecord, BucketUsage, BuildKey, BuildRecord, BuildState, IamKind, IamLink,
         IamRecord, KeyVersionRecord, KeyVersionState, KmsAliasRecord, KmsGrantRecord, KmsKeyRecord, KmsKeyState,
-        ListedVersionRecord, Listing, ObjectRecord, Order, PartRecord, ProjectKey, ProjectRecord, ProjectSort,
-        SourceCredentialRecord, TokenRecord, UploadRecord,
+        ListedVersionRecord, Listing, ObjectRecord, Order, ParameterRecord, ParameterVersionRecord, PartRecord,
+        ProjectKey, ProjectRecord, ProjectSort, SecretRecord, SecretVersionRecord, SourceCredentialRecord, TokenRecord,
+        UploadRecord,
     },
     view::{Tx, View},
 };

@@ -94,7 +94,7 @@ pub(crate) fn of_kms(info: &OperationInfo, input: &Value) -> Vec<Needed> {
 }
 
 /// A text that is no ARN names nothing: whoever may do it on anything is told what is wrong with it.
-fn readable(resource: Option<String>) -> Option<String> {
+pub(super) fn readable(resource: Option<String>) -> Option<String> {
     resource.filter(|text| is_arn(text))
 }
 

@@ -126,6 +126,46 @@ macro_rules! kms {
 }
 for_each_kms_operation!(kms);
 
+/// Secrets Manager, whose shapes have names of other services'.
+mod secrets_manager {
+    use kiln_model::{
+        ApiError, for_each_secrets_manager_operation,
+        secretsmanager::*,
+        service::{Context, SecretsManager},
+    };
+
+    macro_rules! methods {
+        ($($name:ident $method:ident $input:ident $output:ident,)+) => {
+            impl SecretsManager for super::Fake {
+                $(async fn $method(&self, _: &Context, input: $input) -> Result<$output, ApiError> {
+                    self.call(stringify!($name), input).await.map(|()| $output::default())
+                })+
+            }
+        };
+    }
+    for_each_secrets_manager_operation!(methods);
+}
+
+/// Parameter Store, likewise.
+mod ssm {
+    use kiln_model::{
+        ApiError, for_each_ssm_operation,
+        service::{Context, Ssm},
+        ssm::*,
+    };
+
+    macro_rules! methods {
+        ($($name:ident $method:ident $input:ident $output:ident,)+) => {
+            impl Ssm for super::Fake {
+                $(async fn $method(&self, _: &Context, input: $input) -> Result<$output, ApiError> {
+                    self.call(stringify!($name), input).await.map(|()| $output::default())
+                })+
+            }
+        };
+    }
+    for_each_ssm_operation!(methods);
+}
+
 /// Bytes that come over time.
 pub(crate) struct Source {
     pieces: mpsc::Receiver<io::Result<Vec<u8>>>,

@@ -20,6 +20,7 @@ use crate::{
     core::{Core, Inner},
     records::refuse,
     runners::Runners,
+    secretsmanager, ssm,
 };
 
 /// The value of a condition key.
@@ -161,8 +162,16 @@ impl<R: Runners> Inner<R> {
             let found = self.resource(view, asked.resource.unwrap_or("*"))?;
             for tag in &found.tags {
                 context.set(&format!("aws:ResourceTag/{}", tag.0), tag.1.clone());
+                if let Some(own) = found.own_tags {
+                    context.set(&format!("{own}/{}", tag.0), tag.1.clone());
+                }
             }
-            let stored = found.policy.map(|text| self.known.policy(Kind::Project, &text)).transpose()?;
+            // Or nobody could repair a secret whose policy denies everybody.
+            let is_repair = matches!(rights.principal, Principal::Root { .. })
+                && asked.action.starts_with("secretsmanager:")
+                && asked.action.ends_with("ResourcePolicy");
+            let stored = found.policy.filter(|_| !is_repair);
+            let stored = stored.map(|(kind, text)| self.known.policy(kind, &text)).transpose()?;
             let is_meant = |arn: &str| match (asked.bound, caller) {
                 (Some(bound), Some(caller)) => bound.get(arn).is_none_or(|meant| meant == entity_id(caller)),
                 _ => true,
@@ -221,9 +230,15 @@ impl<R: Runners> Inner<R> {
     /// A resource as policies name it, with what is stored of it.
     fn resource(&self, view: &View<'_>, text: &str) -> Result<Resource, StoreError> {
         let home = &self.config.home;
-        let mut found = Resource { arn: text.to_owned(), tags: Vec::new(), policy: None };
+        let mut found = Resource { arn: text.to_owned(), tags: Vec::new(), own_tags: None, policy: None };
+        if let Some(secret) = text.strip_prefix(&home.arn("secretsmanager", "secret:")) {
+            return secretsmanager::resource(view, home, secret, found);
+        }
+        if let Some(parameter) = text.strip_prefix(&home.arn("ssm", "parameter/")) {
+            return ssm::resource(view, parameter, found);
+        }
         if let Some(project) = home.local("project", text) {
-            found.policy = view.resource_policy(text)?;
+            found.policy = view.resource_policy(text)?.map(|policy| (Kind::Project, policy));
             found.tags = crate::service::projects::tags(view, project)?;
             return Ok(found);
         }
@@ -279,10 +294,12 @@ fn policy_name(rights: &Rights, layer: Layer, at: usize) -> Option<String> {
 }
 
 /// What is known of a resource.
-struct Resource {
-    arn: String,
-    tags: Vec<(String, String)>,
-    policy: Option<String>,
+pub(crate) struct Resource {
+    pub(crate) arn: String,
+    pub(crate) tags: Vec<(String, String)>,
+    /// The condition key under which the resource's service has its tags too.
+    pub(crate) own_tags: Option<&'static str>,
+    pub(crate) policy: Option<(Kind, String)>,
 }
 
 fn text_of(ms: i64) -> String {

@@ -22,7 +22,7 @@ pub use access::{Asked, KeyValue};
 pub use credentials::Credential;
 pub use service_role::default_service_role;
 
-pub(crate) use access::surroundings;
+pub(crate) use access::{Resource, surroundings};
 pub(crate) use default_role::ensure as ensure_service_roles;
 pub(crate) use rights::{Known, entity_id};
 

@@ -14,6 +14,7 @@ mod list;
 mod policy;
 mod resolve;
 mod rotation;
+mod sealing;
 mod tags;
 mod upkeep;
 
@@ -27,7 +28,8 @@ use self::resolve::Names;
 pub(crate) use self::{
     access::{Use, permit_arn},
     resolve::{UsableKey, refusal, usable},
-    upkeep::{ensure_managed_keys, look},
+    sealing::{Purpose, key_for},
+    upkeep::{PARAMETER_STORE, SECRETS_MANAGER, ensure_managed_keys, look},
 };
 use crate::{core::Core, runners::Runners};
 

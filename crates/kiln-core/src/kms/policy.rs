@@ -43,15 +43,15 @@ pub(super) fn default(home: &Home) -> String {
     )
 }
 
-/// What keys of the service have: only its own services use them.
-pub(super) fn managed(home: &Home) -> String {
+/// What keys of the service have: only its own services use them. `service` as policies name it, `name` as people do.
+pub(super) fn managed(home: &Home, service: &str, name: &str) -> String {
     let (account, region) = (&home.account, &home.region);
     format!(
         r#"{{
   "Version" : "2012-10-17",
-  "Id" : "auto-s3-2",
+  "Id" : "auto-{service}-2",
   "Statement" : [ {{
-    "Sid" : "Allow access through S3 for all principals in the account that are authorized to use S3",
+    "Sid" : "Allow access through {name} for all principals in the account that are authorized to use {name}",
     "Effect" : "Allow",
     "Principal" : {{
       "AWS" : "*"
@@ -61,7 +61,7 @@ pub(super) fn managed(home: &Home) -> String {
     "Condition" : {{
       "StringEquals" : {{
         "kms:CallerAccount" : "{account}",
-        "kms:ViaService" : "s3.{region}.amazonaws.com"
+        "kms:ViaService" : "{service}.{region}.amazonaws.com"
       }}
     }}
   }}, {{
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn what_keys_have_by_themselves_are_policies() {
         let home = Home { region: "us-east-1".to_owned(), account: "000000000000".to_owned() };
-        for policy in [default(&home), managed(&home)] {
+        for policy in [default(&home), managed(&home, "s3", "S3")] {
             assert_eq!(checked(policy.clone()), Ok(policy));
         }
     }

@@ -21,6 +21,8 @@ pub enum Kind {
     Key,
     /// Who may do what with a project or report group, the way other accounts get at them.
     Project,
+    /// Who may do what with a secret.
+    Secret,
 }
 
 impl Kind {
@@ -32,7 +34,7 @@ impl Kind {
             Self::UserInline | Self::Trust | Self::Session => 2_048,
             Self::GroupInline => 5_120,
             Self::RoleInline => 10_240,
-            Self::Bucket | Self::Project => 20_480,
+            Self::Bucket | Self::Project | Self::Secret => 20_480,
             Self::Key => 32_768,
         }
     }
@@ -54,13 +56,13 @@ impl Kind {
                 significant_length(text)
             }
             Self::Session => text.chars().count(),
-            Self::Bucket | Self::Project | Self::Key => text.len(),
+            Self::Bucket | Self::Project | Self::Key | Self::Secret => text.len(),
         }
     }
 
     /// Whether statements say whom they are about.
     pub(super) fn has_principal(self) -> bool {
-        matches!(self, Self::Trust | Self::Bucket | Self::Key | Self::Project)
+        matches!(self, Self::Trust | Self::Bucket | Self::Key | Self::Project | Self::Secret)
     }
 
     /// Whether statements say what they are about.

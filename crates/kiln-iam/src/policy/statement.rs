@@ -252,6 +252,7 @@ fn check_service(kind: Kind, action: &ActionPattern, is_negated: bool, place: &s
         Kind::Trust => ("sts", "AssumeRole policy may only specify STS AssumeRole actions."),
         Kind::Bucket => ("s3", "Policy has invalid action"),
         Kind::Project => ("codebuild", "Policy has invalid action"),
+        Kind::Secret => ("secretsmanager", "Policy has invalid action"),
         _ => return Ok(()),
     };
     let is_own = action.service().map_or(kind != Kind::Trust, |service| service == expected);

@@ -497,3 +497,59 @@ pub struct IamRecord {
     /// Everything else.
     pub doc: String,
 }
+
+/// A secret of Secrets Manager.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretRecord {
+    /// Its name with a hyphen and the six characters that end its ARN.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Creation.
+    pub created_ms: i64,
+    /// When it is to be deleted, while that waits.
+    pub delete_ms: Option<i64>,
+    /// Everything else but the values.
+    pub doc: String,
+}
+
+/// A version of a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretVersionRecord {
+    /// Id of the secret.
+    pub secret: String,
+    /// Id of the version.
+    pub version: String,
+    /// Creation.
+    pub created_ms: i64,
+    /// The value, sealed by a key of KMS.
+    pub sealed: Vec<u8>,
+    /// Everything else.
+    pub doc: String,
+}
+
+/// A parameter of Parameter Store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParameterRecord {
+    /// Its name; ASCII.
+    pub name: String,
+    /// Its newest version.
+    pub newest: i64,
+    /// What all versions have in common.
+    pub doc: String,
+}
+
+/// A version of a parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParameterVersionRecord {
+    /// The parameter.
+    pub name: String,
+    /// 1, 2, …
+    pub version: i64,
+    /// Creation.
+    pub created_ms: i64,
+    /// The value, sealed.
+    pub sealed: Vec<u8>,
+    /// Everything else.
+    pub doc: String,
+}

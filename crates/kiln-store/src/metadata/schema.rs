@@ -11,8 +11,13 @@ use crate::crash;
 pub(super) const APPLICATION_ID: i64 = 0x4b49_4c4e;
 
 /// Version 1, 2, …: the number of a migration is its place.
-pub(super) const MIGRATIONS: [&str; 4] =
-    [include_str!("v1.sql"), include_str!("v2.sql"), include_str!("v3.sql"), include_str!("v4.sql")];
+pub(super) const MIGRATIONS: [&str; 5] = [
+    include_str!("v1.sql"),
+    include_str!("v2.sql"),
+    include_str!("v3.sql"),
+    include_str!("v4.sql"),
+    include_str!("v5.sql"),
+];
 
 /// The version that this program reads and writes.
 pub(super) const NEWEST: i64 = MIGRATIONS.len() as i64;

@@ -1,0 +1,96 @@
+//! Several values at once. Each is read as if it were asked for alone: with a permission of its own.
+
+use kiln_iam::policy::ResourceRule;
+use kiln_model::{
+    ApiError, ErrorCode,
+    secretsmanager::{
+        APIErrorType, BatchGetSecretValueRequest, BatchGetSecretValueResponse, GetSecretValueRequest, SecretValueEntry,
+    },
+    service::Context,
+};
+
+use super::{
+    error,
+    find::arn,
+    list::{matching, next, start},
+    values::get_secret_value,
+};
+use crate::{
+    core::Inner,
+    iam::{Asked, KeyValue},
+    runners::Runners,
+};
+
+pub(super) async fn batch_get_secret_value<R: Runners>(
+    inner: &Inner<R>,
+    context: &Context,
+    input: BatchGetSecretValueRequest,
+) -> Result<BatchGetSecretValueResponse, ApiError> {
+    let invalid = |message: &str| error(ErrorCode::InvalidParameter, message);
+    let (names, next_token) = match (input.secret_id_list, input.filters) {
+        (Some(names), None) => {
+            if input.max_results.is_some() || input.next_token.is_some() {
+                return Err(invalid(
+                    "'Filters' not specified. 'Filters' must also be specified when 'MaxResults' is provided.",
+                ));
+            }
+            (names, None)
+        }
+        (None, Some(filters)) => {
+            permit(inner, context, "secretsmanager:ListSecrets", None)?;
+            let list = format!("values {filters:?}");
+            let from: Option<String> = start(&list, input.next_token.as_deref())?;
+            let found = inner.look(|view| Ok(matching(view, &filters, false)??))?;
+            let behind = found.into_iter().map(|(record, _)| record);
+            let behind = behind.filter(|record| from.as_ref().is_none_or(|from| record.name > *from));
+            next(&list, behind.map(|record| (record.name.clone(), record.name)).collect(), input.max_results, 20)
+        }
+        _ => return Err(invalid("Either 'SecretIdList' or 'Filters' must be provided, but not both.")),
+    };
+    let (mut values, mut errors) = (Vec::new(), Vec::new());
+    for name in names {
+        match one(inner, context, &name).await {
+            Ok(value) => values.push(value),
+            Err(ApiError { code, message }) => errors.push(APIErrorType {
+                secret_id: Some(name),
+                error_code: Some(code.as_str().to_owned()),
+                message: Some(message),
+            }),
+        }
+    }
+    Ok(BatchGetSecretValueResponse { secret_values: Some(values), next_token, errors: Some(errors) })
+}
+
+/// Whether the caller may do that.
+fn permit<R: Runners>(inner: &Inner<R>, context: &Context, action: &str, secret: Option<&str>) -> Result<(), ApiError> {
+    let home = &inner.config.home;
+    let resource = secret.map(|text| if text.starts_with("arn:") { text.to_owned() } else { arn(home, text) });
+    let mut keys: Vec<KeyValue> =
+        context.surroundings.iter().map(|(name, value)| KeyValue::one(*name, value.clone())).collect();
+    keys.extend(secret.map(|text| KeyValue::one("secretsmanager:SecretId", text)));
+    let asked = Asked {
+        action,
+        resource: resource.as_deref(),
+        account: &home.account,
+        keys: &keys,
+        resource_policy: None,
+        rule: ResourceRule::Sufficient,
+        bound: None,
+    };
+    inner.decide(Some(&context.caller), &asked)
+}
+
+async fn one<R: Runners>(inner: &Inner<R>, context: &Context, name: &str) -> Result<SecretValueEntry, ApiError> {
+    permit(inner, context, "secretsmanager:GetSecretValue", Some(name))?;
+    let input = GetSecretValueRequest { secret_id: name.to_owned(), ..Default::default() };
+    let value = get_secret_value(inner, context, input).await?;
+    Ok(SecretValueEntry {
+        arn: value.arn,
+        name: value.name,
+        version_id: value.version_id,
+        secret_binary: value.secret_binary,
+        secret_string: value.secret_string,
+        version_stages: value.version_stages,
+        created_date: value.created_date,
+    })
+}
