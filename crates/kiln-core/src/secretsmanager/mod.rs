@@ -39,6 +39,15 @@ fn error(code: ErrorCode, message: impl Into<String>) -> ApiError {
     ApiError::new(code, message)
 }
 
+impl<R: Runners> Core<R> {
+    /// Deletes the secrets whose waiting time is over, as is done by itself every hour.
+    pub fn look_after_secrets(&self) {
+        if let Err(e) = sweep(&self.inner) {
+            tracing::warn!(error = %e, "secrets whose time is over could not be removed");
+        }
+    }
+}
+
 macro_rules! implement {
     ($($name:ident $method:ident $input:ident $output:ident,)+) => {
         impl<R: Runners> SecretsManager for Core<R> {
