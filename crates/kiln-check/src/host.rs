@@ -88,7 +88,7 @@ fn is_zombie(process: &Path) -> bool {
     status.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
 }
 
-fn processes() -> io::Result<Vec<(u32, PathBuf)>> {
+pub(crate) fn processes() -> io::Result<Vec<(u32, PathBuf)>> {
     let own = std::process::id();
     Ok(fs::read_dir("/proc")?
         .filter_map(Result::ok)

@@ -4,6 +4,7 @@
 //! is a database it is checked too, with the logs and objects that it names; the server must not run then.
 
 mod database;
+mod exposure;
 mod host;
 mod journal;
 
@@ -42,7 +43,7 @@ impl fmt::Display for Violation {
 /// Checks every build that a data directory knows of, and the machine, where what is still going away is waited for; a
 /// build of the service may run meanwhile.
 /// `secrets` are values that may be nowhere in it but in job files (which hold what the user passed, readable by the
-/// owner alone).
+/// owner alone), nor in temporary directories, core files, and environments of processes.
 ///
 /// # Errors
 /// When the data directory cannot be read, or a server uses it.
@@ -56,15 +57,7 @@ pub fn check(data: &Path, secrets: &[String]) -> io::Result<Vec<Violation>> {
     }
     violations.extend(database::check(data)?);
     violations.extend(left_over(data)?);
-    for secret in secrets.iter().filter(|s| !s.is_empty()) {
-        for path in holding(data, secret.as_bytes())? {
-            violations.push(Violation {
-                invariant: "I7",
-                build: String::new(),
-                what: format!("{} holds the secret '{secret}'", path.display()),
-            });
-        }
-    }
+    violations.extend(exposure::check(data, secrets)?);
     Ok(violations)
 }
 
@@ -100,29 +93,6 @@ fn builds(data: &Path) -> io::Result<Vec<(String, PathBuf)>> {
             // Locks and work in progress begin with a dot; everything else here is named by its build.
             if !name.starts_with('.') {
                 found.push((name, dir));
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// Regular files below `dir` that hold `needle`, except job files, build disks (the build's own file system) and
-/// artifacts (the build's own output, which may hold whatever it put there).
-fn holding(dir: &Path, needle: &[u8]) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut todo = vec![dir.to_owned()];
-    while let Some(dir) = todo.pop() {
-        for entry in fs::read_dir(&dir)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let kind = entry.file_type()?;
-            if kind.is_dir() && !["disk", "images", "artifacts", "cache"].iter().any(|skip| name == *skip) {
-                todo.push(entry.path());
-            } else if kind.is_file() && name != "job.json" {
-                let bytes = fs::read(entry.path())?;
-                if bytes.windows(needle.len()).any(|w| w == needle) {
-                    found.push(entry.path());
-                }
             }
         }
     }

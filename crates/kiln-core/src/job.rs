@@ -2,10 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use kiln_buildspec::SecretReference;
 use kiln_model::{
     ComputeType,
     arn::Home,
-    codebuild::{ArtifactsType, CacheMode, CacheType, ProjectArtifacts, ProjectSource, SourceType},
+    build_secret::BuildSecret,
+    codebuild::{
+        ArtifactsType, CacheMode, CacheType, EnvironmentVariable, EnvironmentVariableType, ProjectArtifacts,
+        ProjectSource, SourceType,
+    },
     location::BuildspecForm,
 };
 use kiln_runner::job::{
@@ -50,6 +55,7 @@ pub(crate) fn job(
             ((*id).to_owned(), path.map_or(ServiceSource::Empty, |path| ServiceSource::Zip { path }))
         })
         .collect();
+    let given = Variables::of(&build.environment.environment_variables);
     let service = ServiceSettings {
         variables: variables(config, document),
         source: staged.primary.clone().map_or(ServiceSource::Empty, |path| ServiceSource::Zip { path }),
@@ -63,8 +69,8 @@ pub(crate) fn job(
         cache_namespace: cache_namespace(document),
         cache_in_bucket: build.cache.r#type == CacheType::S3,
         server: Some(server),
+        secret_variables: given.secret,
     };
-    let variables = build.environment.environment_variables.iter();
     Some(Job {
         version: JOB_VERSION,
         id,
@@ -85,7 +91,7 @@ pub(crate) fn job(
         network: config.network,
         network_allow: config.network_allow.clone(),
         privileged: build.environment.privileged_mode == Some(true),
-        variables: variables.map(|v| (v.name.clone(), v.value.clone())).collect(),
+        variables: given.plain,
         timeout_secs: u64::try_from(build.timeout_in_minutes.unwrap_or(60)).unwrap_or(60) * 60,
         keep: if config.keep_budget > 0 { Keep::OnFailure } else { Keep::Never },
         resume: None,
@@ -94,6 +100,44 @@ pub(crate) fn job(
         max_log_bytes: config.max_log_bytes,
         service: Some(service),
     })
+}
+
+/// Variables of the project and of the start.
+#[derive(Debug, Default)]
+struct Variables {
+    plain: Vec<(String, String)>,
+    /// Those that name a parameter or a secret.
+    secret: Vec<(String, BuildSecret)>,
+}
+
+impl Variables {
+    /// Of a name that stands twice the last one counts.
+    fn of(all: &[EnvironmentVariable]) -> Self {
+        let mut variables = Self::default();
+        for EnvironmentVariable { name, value, r#type } in all {
+            variables.plain.retain(|(other, _)| other != name);
+            variables.secret.retain(|(other, _)| other != name);
+            let secret = match r#type.unwrap_or_default() {
+                EnvironmentVariableType::Plaintext => {
+                    variables.plain.push((name.clone(), value.clone()));
+                    continue;
+                }
+                EnvironmentVariableType::ParameterStore => BuildSecret::Parameter { name: value.clone() },
+                // What cannot name a secret names none: the build is told so.
+                EnvironmentVariableType::SecretsManager => value.parse().map_or_else(
+                    |_| BuildSecret::Secret {
+                        id: value.clone(),
+                        json_key: None,
+                        version_stage: None,
+                        version_id: None,
+                    },
+                    |reference: SecretReference| reference.into(),
+                ),
+            };
+            variables.secret.push((name.clone(), secret));
+        }
+        variables
+    }
 }
 
 fn buildspec(source: &ProjectSource, staged: &Staged) -> BuildspecSource {
@@ -170,5 +214,40 @@ fn repository(source: &ProjectSource) -> String {
     match source.r#type {
         SourceType::S3 if !location.starts_with("arn:") => format!("s3://{location}"),
         _ => location,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_variable_of_a_name_counts() {
+        let variable = |name: &str, value: &str, kind| EnvironmentVariable {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            r#type: kind,
+        };
+        let found = Variables::of(&[
+            variable("A", "plain", None),
+            variable("B", "/b", Some(EnvironmentVariableType::ParameterStore)),
+            variable("A", "id:key:AWSPREVIOUS", Some(EnvironmentVariableType::SecretsManager)),
+            variable("B", "plain", Some(EnvironmentVariableType::Plaintext)),
+            variable("C", "a:b:c:d:e", Some(EnvironmentVariableType::SecretsManager)),
+        ]);
+        assert_eq!(found.plain, [("B".to_owned(), "plain".to_owned())]);
+        let secret = |id: &str, key: Option<&str>, stage: Option<&str>| BuildSecret::Secret {
+            id: id.to_owned(),
+            json_key: key.map(str::to_owned),
+            version_stage: stage.map(str::to_owned),
+            version_id: None,
+        };
+        assert_eq!(
+            found.secret,
+            [
+                ("A".to_owned(), secret("id", Some("key"), Some("AWSPREVIOUS"))),
+                ("C".to_owned(), secret("a:b:c:d:e", None, None)),
+            ]
+        );
     }
 }

@@ -4,11 +4,9 @@
 use crate::{
     ApiError,
     codebuild::{
-        ArtifactsType, Build, ComputeType, EnvironmentType, EnvironmentVariableType, HostKernel, ProjectEnvironment,
-        ProjectSource, SourceType,
+        ArtifactsType, Build, ComputeType, EnvironmentType, HostKernel, ProjectEnvironment, ProjectSource, SourceType,
     },
     effective::EffectiveBuild,
-    error::excerpt,
     location::S3Location,
     rules::filled,
 };
@@ -116,15 +114,7 @@ fn environment(environment: &ProjectEnvironment, abilities: Abilities) -> Option
             "the image `host` shows this machine's own tools, which is only for a service that nobody else can reach",
         ));
     }
-    let variable = environment
-        .environment_variables
-        .iter()
-        .find(|variable| variable.r#type.is_some_and(|kind| kind != EnvironmentVariableType::Plaintext))?;
-    let kind = variable.r#type.unwrap_or_default();
-    Some(Refusal::new(
-        format!("environment.environmentVariables.{}", excerpt(&variable.name)),
-        format!("{kind} is not available in this version of Kiln; use PLAINTEXT"),
-    ))
+    None
 }
 
 fn network(build: &Build) -> Option<Refusal> {

@@ -254,10 +254,6 @@ fn what_cannot_be_honoured_is_refused_by_name() {
         ),
         (json!({ "environment": { "hostKernel": "LINUX_KERNEL_4" } }), "environment.hostKernel"),
         (json!({ "environment": { "certificate": "bucket/ca.pem" } }), "environment.certificate"),
-        (
-            json!({ "environment": { "environmentVariables": [{ "name": "B", "value": "p", "type": "PARAMETER_STORE" }] } }),
-            "environment.environmentVariables.B",
-        ),
         (json!({ "source": { "type": "GITHUB", "location": "https://github.com/o/r.git" } }), "source.type"),
         (json!({ "source": { "location": "bucket" } }), "source.location"),
         (

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use kiln_buildspec::{BuildspecError, ParseOptions, Severity, SourceText, render_excerpt};
-use kiln_model::PhaseType;
+use kiln_model::{PhaseType, build_secret::BuildSecret};
 use kiln_wire::agent::{FromAgent, Setup, ToAgent};
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     job::BuildspecSource,
     layout::INLINE_BUILDSPEC,
     mask::Masker,
+    secrets::{self, Resolved, Wanted},
     service_source::archive_name,
     session::Halt,
     source::{SourceError, SourceRoot},
@@ -160,16 +161,24 @@ impl Build<'_> {
 
     fn variables(&mut self, root: &SourceRoot) -> PhaseResult {
         self.session.journal.line("Processing environment variables")?;
-        if !self.buildspec.env.parameter_store.is_empty() {
+        let wanted = secrets::wanted(self.job, &self.buildspec);
+        let has_parameters = wanted.iter().any(|wanted| matches!(wanted.secret, BuildSecret::Parameter { .. }));
+        if has_parameters || !self.buildspec.env.parameter_store.is_empty() {
             self.session.journal.line("Decrypting parameter store environment variables")?;
         }
-        let commit = root.git_commit();
-        let composed =
-            environment::compose(self.job, &self.layout, &self.image_env, &self.buildspec, commit.as_deref());
-        let mut environment = match composed {
-            Ok(environment) => environment,
-            Err(e) => return Ok(Some(Failure::new("CLIENT_ERROR", e.to_string()))),
+        let resolved = match self.secrets(wanted)? {
+            Ok(resolved) => resolved,
+            Err(failure) => return Ok(Some(failure)),
         };
+        let commit = root.git_commit();
+        let mut environment = environment::compose(
+            self.job,
+            &self.layout,
+            &self.image_env,
+            &self.buildspec,
+            commit.as_deref(),
+            &resolved,
+        );
         if let Some(relay) = &self.relay {
             identity::add(&mut environment, relay, self.job, &self.buildspec);
         }
@@ -204,6 +213,33 @@ impl Build<'_> {
         }
         self.environment = Some(environment);
         Ok(None)
+    }
+
+    /// Asks the service for parameters and secrets.
+    fn secrets(&mut self, wanted: Vec<Wanted>) -> Result<Result<Vec<Resolved>, Failure>, Halt> {
+        if wanted.is_empty() {
+            return Ok(Ok(Vec::new()));
+        }
+        let Some(server) = self.job.service.as_ref().and_then(|service| service.server.as_ref()) else {
+            return Ok(Err(secrets::nobody_to_ask(self.job, &wanted)));
+        };
+        let asked: Vec<BuildSecret> = wanted.iter().map(|wanted| wanted.secret.clone()).collect();
+        let (session, mut halt) = (&mut self.session, None);
+        let answers = server.secrets(self.job.id.uuid(), &asked, &mut || match session.check() {
+            Ok(()) => true,
+            Err(stopped) => {
+                halt = Some(stopped);
+                false
+            }
+        });
+        match (halt, answers) {
+            (Some(halt), _) => Err(halt),
+            (None, Ok(answers)) => Ok(secrets::resolve(wanted, answers)),
+            (None, Err(e)) => {
+                let message = format!("the parameters and secrets of the build cannot be had: {e}");
+                Ok(Err(Failure::new("CLIENT_ERROR", message)))
+            }
+        }
     }
 
     /// The lines about runtimes (`buildspec.md` 1.9). An image with a catalogue of its own keeps its default runtimes.

@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use kiln_buildspec::Buildspec;
 use kiln_wire::agent::HELPER_DIR;
 
-use crate::{job::Job, layout::Layout, mask::Masker};
+use crate::{
+    job::Job,
+    layout::Layout,
+    mask::Masker,
+    secrets::{self, Resolved},
+};
 
 /// PATH where the image sets none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -23,77 +28,47 @@ pub(crate) struct Environment {
     pub(crate) unmasked: Vec<String>,
 }
 
-/// A variable has no value here.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", describe(.missing, *.service))]
-pub(crate) struct MissingSecrets {
-    /// Section of the buildspec, variable, what it refers to.
-    missing: Vec<(&'static str, String, String)>,
-    /// It is a build of the service.
-    service: bool,
-}
-
-fn describe(missing: &[(&'static str, String, String)], service: bool) -> String {
-    let list: Vec<String> =
-        missing.iter().map(|(section, name, reference)| format!("env/{section} {name} (from '{reference}')")).collect();
-    let example = missing.first().map_or("NAME", |(_, name, _)| name.as_str());
-    let remedy = if service {
-        format!(
-            "this service has no parameter or secret store yet. Give it as environment variable {example} of the project or of StartBuild (environmentVariablesOverride)"
-        )
-    } else {
-        format!(
-            "a local run reads no parameter or secret store. Give it with -e {example}=VALUE, or in a file with --env-file"
-        )
-    };
-    format!("no value for {}: {remedy}", list.join(", "))
-}
-
 /// Puts the variables together; of a name set in several places the later one wins: image, service, buildspec, start.
-///
-/// # Errors
-/// When the buildspec names a parameter or secret and the job has no value for it.
+/// `resolved`: what the service has for the parameters and secrets that [`secrets::wanted`] found.
 pub(crate) fn compose(
     job: &Job,
     layout: &Layout,
     image: &[(String, String)],
     buildspec: &Buildspec,
     resolved_version: Option<&str>,
-) -> Result<Environment, MissingSecrets> {
+    resolved: &[Resolved],
+) -> Environment {
     let mut variables: BTreeMap<String, String> = image.iter().cloned().collect();
     variables.extend(service(job, layout, resolved_version));
     variables.extend(buildspec.env.variables.iter().cloned());
 
+    let (mut secrets, mut secret_names, mut unmasked) = (vec![], vec![], vec![]);
+    let mut hide = |name: &str, value: &str| {
+        if Masker::is_unmaskable(value) {
+            unmasked.push(name.to_owned());
+        }
+        secrets.push(value.to_owned());
+        secret_names.push(name.to_owned());
+    };
+    // Values given at start in place of what the buildspec names are secret as well.
     let given: BTreeMap<&str, &str> = job.variables.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-    let references = buildspec
-        .env
-        .parameter_store
-        .iter()
-        .map(|(name, parameter)| ("parameter-store", name, parameter.clone()))
-        .chain(buildspec.env.secrets_manager.iter().map(|(name, r)| ("secrets-manager", name, r.to_string())));
-    let (mut secrets, mut secret_names, mut unmasked, mut missing) = (vec![], vec![], vec![], vec![]);
-    for (section, name, reference) in references {
-        match given.get(name.as_str()) {
-            Some(value) => {
-                if Masker::is_unmaskable(value) {
-                    unmasked.push(name.clone());
-                }
-                secrets.push((*value).to_owned());
-                secret_names.push(name.clone());
-            }
-            None => missing.push((section, name.clone(), reference)),
+    for name in secrets::named(buildspec) {
+        if let Some(value) = given.get(name) {
+            hide(name, value);
         }
     }
-    if !missing.is_empty() {
-        return Err(MissingSecrets { missing, service: job.service.is_some() });
+    for Resolved { name, value, .. } in resolved {
+        hide(name, &value.0);
+        variables.insert(name.clone(), value.0.clone());
     }
+    secrets.extend(resolved.iter().flat_map(|one| one.hidden.iter().map(|text| text.0.clone())));
     variables.extend(job.variables.iter().cloned());
 
     // Appended to PATH wherever it came from (`buildspec.md` 2.1, 7.2).
     let path = variables.entry("PATH".to_owned()).or_insert_with(|| DEFAULT_PATH.to_owned());
     path.push(':');
     path.push_str(HELPER_DIR);
-    Ok(Environment { variables, secrets, secret_names, unmasked })
+    Environment { variables, secrets, secret_names, unmasked }
 }
 
 /// What the service sets (`buildspec.md` 7.1, 7.2); of a local run, as far as it makes sense there.
@@ -168,7 +143,7 @@ mod tests {
             "version: 0.2\nenv:\n  variables:\n    B: spec\n    C: spec\n    V: 3.10\n    PATH: \"/x:$PATH\"\nphases:\n  build:\n    commands: [a]\n",
         );
         let image = ["A", "B", "C"].map(|n| (n.to_owned(), "image".to_owned()));
-        let env = compose(&job, &Layout::new(&job), &image, &spec, Some("abc")).unwrap();
+        let env = compose(&job, &Layout::new(&job), &image, &spec, Some("abc"), &[]);
         assert_eq!([value(&env, "A"), value(&env, "B"), value(&env, "C")], ["image", "spec", "start"]);
         assert_eq!(value(&env, "V"), "3.10");
         // Nothing is expanded (`buildspec.md` 17, row 17).
@@ -191,10 +166,12 @@ mod tests {
             ],
             ..ServiceSettings::default()
         });
-        let error = compose(&job, &Layout::new(&job), &[], &spec, None).unwrap_err().to_string();
-        assert!(error.contains("service") && error.contains("variable DB of the project"), "{error}");
         job.variables.push(("DB".into(), "db-value-1".into()));
-        let env = compose(&job, &Layout::new(&job), &[], &spec, None).unwrap();
+        let env = compose(&job, &Layout::new(&job), &[], &spec, None, &[]);
+        assert_eq!(
+            (env.secrets.as_slice(), env.secret_names.as_slice()),
+            (&["db-value-1".to_owned()][..], &["DB".to_owned()][..])
+        );
         assert_eq!(value(&env, "CODEBUILD_SOURCE_REPO_URL"), "bucket/key.zip");
         for name in ["CODEBUILD_LOG_PATH", "CODEBUILD_LOCAL_BUILD", "CODEBUILD_BUILD_URL"] {
             assert!(!env.variables.contains_key(name), "{name}");
@@ -203,18 +180,24 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_without_a_value_names_the_option() {
-        let spec = buildspec(
-            "version: 0.2\nenv:\n  parameter-store:\n    DB: /app/db\n  secrets-manager:\n    TOKEN: app:token\nphases:\n  build:\n    commands: [a]\n",
-        );
+    fn what_the_service_resolved_is_secret_and_has_its_place_in_the_order() {
         let mut job = job();
-        job.variables = vec![("TOKEN".into(), "t0ken-value".into())];
-        let error = compose(&job, &Layout::new(&job), &[], &spec, None).unwrap_err().to_string();
-        assert!(error.contains("env/parameter-store DB (from '/app/db')") && error.contains("-e DB=VALUE"), "{error}");
-        assert!(!error.contains("TOKEN"), "{error}");
-        job.variables.push(("DB".into(), "true".into()));
-        let env = compose(&job, &Layout::new(&job), &[], &spec, None).unwrap();
-        assert_eq!(env.secret_names, ["DB", "TOKEN"]);
-        assert_eq!(env.unmasked, ["DB"]);
+        job.variables = vec![("C".into(), "start".into())];
+        let spec = buildspec(
+            "version: 0.2\nenv:\n  variables:\n    A: spec\n  parameter-store:\n    A: /a\n    C: /c\nphases:\n  build:\n    commands: [a]\n",
+        );
+        let resolved = [
+            Resolved { name: "A".into(), value: "of the parameter".to_owned().into(), hidden: vec![] },
+            Resolved {
+                name: "B".into(),
+                value: "no".to_owned().into(),
+                hidden: vec!["{\"B\":\"no\"}".to_owned().into()],
+            },
+        ];
+        let env = compose(&job, &Layout::new(&job), &[], &spec, None, &resolved);
+        assert_eq!([value(&env, "A"), value(&env, "B"), value(&env, "C")], ["of the parameter", "no", "start"]);
+        assert_eq!(env.secret_names, ["C", "A", "B"]);
+        assert_eq!(env.secrets, ["start", "of the parameter", "no", "{\"B\":\"no\"}"]);
+        assert_eq!(env.unmasked, ["B"]);
     }
 }

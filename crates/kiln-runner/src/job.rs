@@ -10,7 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use kiln_model::{BuildId, ComputeType, PhaseType, build_secret::HiddenText};
+use kiln_model::{
+    BuildId, ComputeType, PhaseType,
+    build_secret::{BuildSecret, HiddenText},
+};
 use serde::{Deserialize, Serialize};
 
 /// Name of the job file in the build's directory.
@@ -144,6 +147,9 @@ pub struct ServiceSettings {
     /// How the runner reaches the server; `None` in jobs of an older Kiln.
     #[serde(default)]
     pub server: Option<ServerAccess>,
+    /// Variables given at start whose values the server has: they win over the buildspec's. No value is ever in a job.
+    #[serde(default)]
+    pub secret_variables: Vec<(String, BuildSecret)>,
 }
 
 /// How the runner of a build speaks to the server while the build runs ([`kiln_wire::server`]), and under which names the

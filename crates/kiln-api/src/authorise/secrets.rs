@@ -6,16 +6,15 @@ use serde_json::Value;
 
 use super::asked::{Needed, readable};
 
-/// The permissions that a call of Secrets Manager needs. A secret that is named without the characters at the end of its
-/// ARN is for the service to find.
+/// The permissions that a call of Secrets Manager needs. Where a secret is named by its name, question marks stand for the
+/// characters at the end of its ARN, which is for the service to find: by name only, as it finds it for the call.
 pub(crate) fn of_secrets(operation: &str, input: &Value, home: &Home) -> Vec<Needed> {
     let arn = |name: &str| match name.starts_with("arn:") {
         true => name.to_owned(),
-        false => home.arn("secretsmanager", &format!("secret:{name}")),
+        false => home.arn("secretsmanager", &format!("secret:{name}-??????")),
     };
     let resource = match operation {
-        // It has no such characters yet: what is said of any is said of it.
-        "CreateSecret" => input["Name"].as_str().map(|name| arn(&format!("{name}-??????"))),
+        "CreateSecret" => input["Name"].as_str().map(arn),
         _ => input["SecretId"].as_str().map(arn),
     };
     needed("secretsmanager", operation, input, vec![resource])
@@ -112,7 +111,7 @@ mod tests {
     fn secrets_are_named_by_their_arns() {
         let head = "arn:aws:secretsmanager:us-east-1:000000000000:secret:";
         let get = of_secrets("GetSecretValue", &json!({ "SecretId": "a/b", "VersionStage": "mine" }), &home());
-        assert_eq!(get[0].resource, Some(format!("{head}a/b")));
+        assert_eq!(get[0].resource, Some(format!("{head}a/b-??????")));
         assert_eq!(pairs(&get[0]), [("secretsmanager:SecretId", "a/b"), ("secretsmanager:VersionStage", "mine")]);
         let arn = format!("{head}a-AbCdEf");
         assert_eq!(of_secrets("DescribeSecret", &json!({ "SecretId": arn }), &home())[0].resource, Some(arn));

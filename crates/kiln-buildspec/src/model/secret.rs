@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use kiln_model::build_secret::BuildSecret;
 use serde::{Deserialize, Serialize};
 
 /// `secret-id[:json-key[:version-stage[:version-id]]]`. Empty parts count as absent.
@@ -75,6 +76,13 @@ impl TryFrom<String> for SecretReference {
 impl From<SecretReference> for String {
     fn from(reference: SecretReference) -> Self {
         reference.to_string()
+    }
+}
+
+impl From<SecretReference> for BuildSecret {
+    fn from(reference: SecretReference) -> Self {
+        let SecretReference { secret_id, json_key, version_stage, version_id } = reference;
+        Self::Secret { id: secret_id, json_key, version_stage, version_id }
     }
 }
 

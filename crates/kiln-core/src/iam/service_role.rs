@@ -78,7 +78,10 @@ impl<R: Runners> Inner<R> {
     }
 
     /// A build as a caller: the session of its service role.
-    fn as_caller(&self, document: &Document) -> Result<(Caller, String), ApiError> {
+    ///
+    /// # Errors
+    /// AWS's words for a role that cannot be assumed.
+    pub(crate) fn as_caller(&self, document: &Document) -> Result<(Caller, String), ApiError> {
         let home = &self.config.home;
         let build = &document.build;
         let role = self.assumable(build.service_role.as_deref().unwrap_or_default(), &build.project_name)?;

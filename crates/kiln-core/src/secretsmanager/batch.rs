@@ -1,17 +1,19 @@
-//! Several values at once. Each is read as if it were asked for alone: with a permission of its own.
+//! Values for which the front end cannot ask: several at once, each with a permission of its own, and those that builds
+//! name.
 
-use kiln_iam::policy::ResourceRule;
+use kiln_iam::policy::{ResourceRule, is_arn};
 use kiln_model::{
     ApiError, ErrorCode,
     secretsmanager::{
-        APIErrorType, BatchGetSecretValueRequest, BatchGetSecretValueResponse, GetSecretValueRequest, SecretValueEntry,
+        APIErrorType, BatchGetSecretValueRequest, BatchGetSecretValueResponse, GetSecretValueRequest,
+        GetSecretValueResponse, SecretValueEntry,
     },
     service::Context,
 };
 
 use super::{
     error,
-    find::arn,
+    find::asked_arn,
     list::{matching, next, start},
     values::get_secret_value,
 };
@@ -62,12 +64,23 @@ pub(super) async fn batch_get_secret_value<R: Runners>(
 }
 
 /// Whether the caller may do that.
-fn permit<R: Runners>(inner: &Inner<R>, context: &Context, action: &str, secret: Option<&str>) -> Result<(), ApiError> {
+fn permit<R: Runners>(
+    inner: &Inner<R>,
+    context: &Context,
+    action: &str,
+    request: Option<&GetSecretValueRequest>,
+) -> Result<(), ApiError> {
     let home = &inner.config.home;
-    let resource = secret.map(|text| if text.starts_with("arn:") { text.to_owned() } else { arn(home, text) });
+    let resource = request.map(|request| asked_arn(home, &request.secret_id));
     let mut keys: Vec<KeyValue> =
         context.surroundings.iter().map(|(name, value)| KeyValue::one(*name, value.clone())).collect();
-    keys.extend(secret.map(|text| KeyValue::one("secretsmanager:SecretId", text)));
+    if let Some(GetSecretValueRequest { secret_id, version_id, version_stage }) = request {
+        keys.push(KeyValue::one("secretsmanager:SecretId", secret_id));
+        keys.extend(version_id.as_ref().map(|id| KeyValue::one("secretsmanager:VersionId", id)));
+        keys.extend(version_stage.as_ref().map(|stage| KeyValue::one("secretsmanager:VersionStage", stage)));
+    }
+    // What is no ARN at all names nothing.
+    let resource = resource.filter(|text| is_arn(text));
     let asked = Asked {
         action,
         resource: resource.as_deref(),
@@ -80,10 +93,22 @@ fn permit<R: Runners>(inner: &Inner<R>, context: &Context, action: &str, secret:
     inner.decide(Some(&context.caller), &asked)
 }
 
+/// A value that a build names, read on behalf of its role.
+///
+/// # Errors
+/// As the build would get it from the API.
+pub(crate) async fn of_build<R: Runners>(
+    inner: &Inner<R>,
+    context: &Context,
+    request: GetSecretValueRequest,
+) -> Result<GetSecretValueResponse, ApiError> {
+    permit(inner, context, "secretsmanager:GetSecretValue", Some(&request))?;
+    get_secret_value(inner, context, request).await
+}
+
 async fn one<R: Runners>(inner: &Inner<R>, context: &Context, name: &str) -> Result<SecretValueEntry, ApiError> {
-    permit(inner, context, "secretsmanager:GetSecretValue", Some(name))?;
-    let input = GetSecretValueRequest { secret_id: name.to_owned(), ..Default::default() };
-    let value = get_secret_value(inner, context, input).await?;
+    let request = GetSecretValueRequest { secret_id: name.to_owned(), ..Default::default() };
+    let value = of_build(inner, context, request).await?;
     Ok(SecretValueEntry {
         arn: value.arn,
         name: value.name,

@@ -77,12 +77,24 @@ where
         .await
 }
 
+/// What policies and questions have in place of the characters at the end of an ARN.
+const ANY: &str = "-??????";
+
+/// The ARN by which permissions on a secret are asked for that a caller names so: the same secret is found by it.
+pub(super) fn asked_arn(home: &Home, text: &str) -> String {
+    if text.starts_with("arn:") { text.to_owned() } else { format!("{}{ANY}", arn(home, text)) }
+}
+
 /// A secret as policies name it. One that is not there, or not yet, has no characters at its end: as in the policies that
 /// are written for such secrets, question marks stand for them.
 pub(crate) fn resource(view: &View<'_>, home: &Home, text: &str, mut found: Resource) -> Result<Resource, StoreError> {
-    let Some(record) = by_id_or_name(view, text)? else {
-        if !text.ends_with("-??????") {
-            found.arn = format!("{}-??????", arn(home, text));
+    let record = match text.strip_suffix(ANY) {
+        Some(name) => view.secret(name)?,
+        None => by_id_or_name(view, text)?,
+    };
+    let Some(record) = record else {
+        if !text.ends_with(ANY) {
+            found.arn = format!("{}{ANY}", arn(home, text));
         }
         return Ok(found);
     };

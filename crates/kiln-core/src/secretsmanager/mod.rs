@@ -16,7 +16,7 @@ mod upkeep;
 mod values;
 mod versions;
 
-pub(crate) use self::{find::resource, upkeep::sweep};
+pub(crate) use self::{batch::of_build, find::resource, upkeep::sweep};
 
 use kiln_model::{
     ApiError, ErrorCode, for_each_secrets_manager_operation,

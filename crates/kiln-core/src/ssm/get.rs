@@ -1,6 +1,7 @@
 //! Reading parameters.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use kiln_iam::policy::ResourceRule;
 use kiln_model::{
     ApiError, ErrorCode, Secret, Timestamp,
     service::Context,
@@ -24,6 +25,7 @@ use super::{
 };
 use crate::{
     core::Inner,
+    iam::{self, KeyValue},
     kms::{self, Purpose},
     records::{Refused, keys_failed},
     runners::Runners,
@@ -129,6 +131,28 @@ pub(super) async fn get_parameter<R: Runners>(
 ) -> Result<GetParameterResult, ApiError> {
     let is_opened = input.with_decryption == Some(true);
     Ok(GetParameterResult { parameter: Some(parameter(inner, context, &input.name, is_opened)?) })
+}
+
+/// A parameter that a build names, read on behalf of its role as `GetParameters` reads it.
+///
+/// # Errors
+/// As the build would get it from the API.
+pub(crate) fn of_build<R: Runners>(inner: &Inner<R>, context: &Context, text: &str) -> Result<Secret, ApiError> {
+    let home = &inner.config.home;
+    let arn = Asked::parse(home, text).arn(home);
+    let keys: Vec<KeyValue> =
+        context.surroundings.iter().map(|(name, value)| KeyValue::one(*name, value.clone())).collect();
+    let asked = iam::Asked {
+        action: "ssm:GetParameters",
+        resource: Some(arn.as_str()),
+        account: &home.account,
+        keys: &keys,
+        resource_policy: None,
+        rule: ResourceRule::Sufficient,
+        bound: None,
+    };
+    inner.decide(Some(&context.caller), &asked)?;
+    Ok(parameter(inner, context, text, true)?.value.unwrap_or_default())
 }
 
 pub(super) async fn get_parameters<R: Runners>(

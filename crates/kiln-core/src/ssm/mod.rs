@@ -15,7 +15,7 @@ mod name;
 mod put;
 mod tags;
 
-pub(crate) use self::name::resource;
+pub(crate) use self::{get::of_build, name::resource};
 
 use kiln_model::{
     ApiError, ErrorCode, for_each_ssm_operation,

@@ -78,6 +78,11 @@ impl Asked {
         Self { names, selector }
     }
 
+    /// The ARN of what is asked for, whether or not it is there.
+    pub(super) fn arn(&self, home: &Home) -> String {
+        self.names.first().map(|name| arn(home, name)).unwrap_or_default()
+    }
+
     /// The parameter, if there is one.
     pub(super) fn find(&self, view: &View<'_>) -> Result<Option<ParameterRecord>, StoreError> {
         for name in &self.names {

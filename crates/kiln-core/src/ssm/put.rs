@@ -218,6 +218,18 @@ fn store(tx: &mut Tx<'_>, version: &ParameterVersionRecord, tags: Document) -> R
         }
         .into());
     }
+    if found.is_none() && !version.name.trim_start_matches('/').contains('/') {
+        // Permissions are on ARNs: no two parameters may have one.
+        let twin = match version.name.strip_prefix('/') {
+            Some(plain) => plain.to_owned(),
+            None => format!("/{}", version.name),
+        };
+        if tx.parameter(&twin)?.is_some() {
+            return Err(
+                invalid(format!("The parameter {twin} is there already, which would have the same ARN.")).into()
+            );
+        }
+    }
     let document = match &found {
         Some(found) => Document::of(found)?,
         None if tx.parameter_count()? >= MOST_PARAMETERS => {

@@ -455,11 +455,18 @@ async fn permissions_are_about_whole_arns_tags_and_policies() {
             .await;
     let read = "secretsmanager:GetSecretValue";
     // However it is named, it is the same.
-    for name in [arn.clone(), format!("{HEAD}prod/db")] {
+    for name in [arn.clone(), format!("{HEAD}prod/db"), format!("{HEAD}prod/db-??????")] {
         may(&core, &alice, read, &name).unwrap();
         let said = may(&core, &bob, read, &name).unwrap_err();
         assert!(said.contains(&format!("secretsmanager:GetSecretValue on resource: {arn}")), "{said}");
     }
+    // One whose name is what ends the ARN of another is not that other.
+    let twin = create(&core, arn.strip_prefix(HEAD).unwrap(), "two").await;
+    may(&core, &alice, read, &format!("{arn}-??????")).unwrap_err();
+    may(&core, &alice, read, &twin).unwrap_err();
+    may(&core, &alice, read, &arn).unwrap();
+    assert_eq!(get(&core, &arn, None, None).await.unwrap(), "one");
+    assert_eq!(get(&core, arn.strip_prefix(HEAD).unwrap(), None, None).await.unwrap(), "two");
     may(&core, &alice, "secretsmanager:CreateSecret", &format!("{HEAD}new-??????")).unwrap();
     may(&core, &alice, "secretsmanager:CreateSecret", &format!("{HEAD}newer-??????")).unwrap_err();
     may(&core, &alice, "secretsmanager:DescribeSecret", &arn).unwrap_err();

@@ -81,6 +81,28 @@ impl Client {
         self.send("kms", &format!("TrentService.{operation}"), input)
     }
 
+    /// One operation of another JSON service, once.
+    pub(crate) fn service(&self, service: &str, target: &str, input: &Value) -> Result<Value, Fault> {
+        self.send(service, target, input)
+    }
+
+    /// One operation of IAM, which succeeds.
+    #[track_caller]
+    pub(crate) fn iam(&self, parameters: &[(&str, &str)]) {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+        let encoded = |text: &str| -> String {
+            text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+        };
+        let pairs = [("Version", "2010-05-08")].iter().chain(parameters);
+        let body: Vec<_> = pairs.map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+        let body = body.join("&");
+        let form = "application/x-www-form-urlencoded; charset=utf-8";
+        let mut socket = self.open("iam", "", form, body.as_bytes(), body.len()).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{parameters:?}: {answer}");
+    }
+
     fn send(&self, service: &str, target: &str, input: &Value) -> Result<Value, Fault> {
         Ok(serde_json::from_slice(&self.bytes(service, target, input)?).unwrap_or_default())
     }

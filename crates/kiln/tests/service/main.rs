@@ -22,5 +22,6 @@ mod load;
 mod malformed;
 mod objects;
 mod places;
+mod secrets;
 mod server;
 mod terraform;
