@@ -106,8 +106,11 @@ proptest! {
     }
 }
 
+/// Writes a text in another form.
+type Encoder = fn(&str) -> String;
+
 /// Encoders as other programs have them: each writes a text with line breaks where they make them.
-fn encodings() -> Vec<(&'static str, fn(&str) -> String)> {
+fn encodings() -> Vec<(&'static str, Encoder)> {
     fn wrapped(text: &str, width: usize) -> String {
         let characters: Vec<char> = text.chars().collect();
         characters.chunks(width).map(|line| line.iter().collect::<String>() + "\n").collect()

@@ -29,7 +29,7 @@ fn parameters(client: &Client, operation: &str, input: &Value) -> Value {
 fn boto3_takes_secrets_and_parameters_through_their_lives() {
     let Some(python) = client("python") else { return };
     let mut server = Server::start();
-    run(command(&server, &python.join("bin/python")).arg(script("secrets.py")));
+    run(command(&server, &python.join("bin/python")).arg(script("values.py")));
     server.check(&[]);
 }
 
