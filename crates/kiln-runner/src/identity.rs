@@ -24,7 +24,8 @@ pub(crate) fn add(environment: &mut Environment, relay: &Relay, job: &Job, build
 fn named<'a>(job: &'a Job, buildspec: &'a Buildspec) -> BTreeSet<&'a str> {
     let env = &buildspec.env;
     let given = job.variables.iter().chain(&env.variables).chain(&env.parameter_store).map(|(name, _)| name.as_str());
-    given.chain(env.secrets_manager.iter().map(|(name, _)| name.as_str())).collect()
+    let of_service = job.service.iter().flat_map(|service| &service.secret_variables).map(|(name, _)| name.as_str());
+    given.chain(env.secrets_manager.iter().map(|(name, _)| name.as_str())).chain(of_service).collect()
 }
 
 fn add_variables(environment: &mut Environment, own: &[(String, String)], named: &BTreeSet<&str>) {

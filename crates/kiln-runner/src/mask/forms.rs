@@ -99,7 +99,11 @@ fn add_text(text: &str, forms: &mut BTreeSet<Vec<u8>>) {
     add(backslashed(text, |c| matches!(c, '\\' | '"' | '$' | '`')).into_bytes());
     add(backslashed(text, |c| c.is_ascii() && !c.is_ascii_alphanumeric() && !"_-./:=@%+,\n".contains(c)).into_bytes());
     let quoted = backslashed(text, |c| "\t !\"$&'()*,;<>?[\\]^`{|}".contains(c));
-    add(if quoted.starts_with(['#', '~']) { format!("\\{quoted}") } else { quoted }.into_bytes());
+    // Where it begins a word it may have one more.
+    if quoted.starts_with(['#', '~']) {
+        add(format!("\\{quoted}").into_bytes());
+    }
+    add(quoted.into_bytes());
     add(backslashed(text, |c| matches!(c, '\\' | '\'')).replace('\n', "\\n").replace('\t', "\\t").into_bytes());
     if bytes.len() <= LONGEST_IN_PIECES && forms.len() < MOST_FORMS {
         add_pieces(bytes, &encoded, forms);
