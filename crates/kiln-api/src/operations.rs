@@ -104,7 +104,12 @@ impl Operation {
     /// Its name.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::CodeBuild(info) | Self::Iam(info) | Self::Kiln(info) | Self::Kms(info) => info.name,
+            Self::CodeBuild(info)
+            | Self::Iam(info)
+            | Self::Kiln(info)
+            | Self::Kms(info)
+            | Self::SecretsManager(info)
+            | Self::Ssm(info) => info.name,
             Self::Sts(operation) => operation.name(),
         }
     }

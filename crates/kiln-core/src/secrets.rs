@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kiln_model::{
     ApiError, ErrorCode,
+    audit::Rulings,
     build_secret::{BuildSecret, BuildSecretAnswer, HiddenText},
     secretsmanager::GetSecretValueRequest,
     service::Context,
@@ -27,7 +28,8 @@ pub(crate) async fn of_build<R: Runners>(
         region: inner.config.home.region.clone(),
         request_id: document.uuid().to_owned(),
         // As over the API: nothing of it leaves the machine in the clear.
-        surroundings: vec![("aws:SecureTransport", "true".to_owned())],
+        surroundings: [("aws:SecureTransport", "true".to_owned())].into(),
+        rulings: Rulings::default(),
     };
     let mut answers = Vec::with_capacity(wanted.len());
     for secret in wanted {

@@ -3,22 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use kiln_iam::policy::{Kind, ResourceRule};
 use kiln_model::{ApiError, service::Context};
 use kiln_store::keys::{Context as Sealing, KeyError, Sealed};
 use zeroize::Zeroizing;
 
 use super::{
+    access::{Use, permit_key},
     document::Document,
     resolve::{UsableKey, check_usable, usable},
     upkeep::{ManagedKey, managed_key},
 };
-use crate::{
-    core::Inner,
-    iam::{Asked, KeyValue},
-    records::keys_failed,
-    runners::Runners,
-};
+use crate::{core::Inner, records::keys_failed, runners::Runners};
 
 /// What a service seals something for.
 #[derive(Debug, Clone, Copy)]
@@ -53,34 +48,16 @@ pub(crate) async fn key_for<R: Runners>(
 }
 
 impl<R: Runners> Inner<R> {
-    /// Whether a caller may do that with a key on the way to a service.
-    fn may_use(&self, context: &Context, action: &str, key: &str, purpose: Purpose<'_>) -> Result<(), ApiError> {
-        let home = &self.config.home;
-        let record = self.look(|view| Ok(view.kms_key_of_material(key)?))?;
-        let Some(record) = record else { return Ok(()) };
-        let document = Document::of(&record).map_err(crate::records::Refused::from)?;
-        if document.managed {
+    /// Whether a caller may do that with a key on the way to a service. Who may use a service may use the key that it manages.
+    fn may_use(&self, context: &Context, operation: &str, key: &str, purpose: Purpose<'_>) -> Result<(), ApiError> {
+        let Some(record) = self.look(|view| Ok(view.kms_key_of_material(key)?))? else { return Ok(()) };
+        if Document::of(&record).map_err(crate::records::Refused::from)?.managed {
             return Ok(());
         }
-        let mut keys: Vec<KeyValue> =
-            context.surroundings.iter().map(|(name, value)| KeyValue::one(*name, value.clone())).collect();
-        let via = format!("{}.{}.amazonaws.com", purpose.service.service, home.region);
-        keys.push(KeyValue::one("kms:ViaService", via));
-        keys.push(KeyValue::one("kms:CallerAccount", context.caller.account.clone()));
-        let names: BTreeMap<_, _> = purpose.context.iter().copied().collect();
-        keys.extend(names.iter().map(|(name, value)| KeyValue::one(format!("kms:EncryptionContext:{name}"), *value)));
-        keys.push(KeyValue::many("kms:EncryptionContextKeys", names.into_keys().map(str::to_owned).collect()));
-        let arn = home.key_arn(&record.id);
-        let asked = Asked {
-            action,
-            resource: Some(&arn),
-            account: &home.account,
-            keys: &keys,
-            resource_policy: Some((Kind::Key, &document.policy)),
-            rule: ResourceRule::Key,
-            bound: None,
-        };
-        self.decide(Some(&context.caller), &asked)
+        let pairs: BTreeMap<String, String> =
+            purpose.context.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let using = Use { pairs: Some(&pairs), via: Some(purpose.service.service), ..Use::of(operation) };
+        permit_key(self, context, &record, using)
     }
 
     /// Seals something for a caller with a key that was found for it.
@@ -90,12 +67,12 @@ impl<R: Runners> Inner<R> {
     pub(crate) fn seal_for(
         &self,
         context: &Context,
-        action: &str,
+        operation: &str,
         key: &UsableKey,
         purpose: Purpose<'_>,
         plain: &[u8],
     ) -> Result<Vec<u8>, ApiError> {
-        self.may_use(context, action, &key.material, purpose)?;
+        self.may_use(context, operation, &key.material, purpose)?;
         let sealed = self.keys.encrypt(&key.material, &purpose.sealing(), plain);
         sealed.map(|(sealed, _)| sealed).map_err(|e| self.key_failed(&e))
     }
@@ -116,7 +93,7 @@ impl<R: Runners> Inner<R> {
         if let Some(record) = self.look(|view| Ok(view.kms_key_of_material(sealed.key)?))? {
             check_usable(home, &record)?;
         }
-        self.may_use(context, "kms:Decrypt", sealed.key, purpose)?;
+        self.may_use(context, "Decrypt", sealed.key, purpose)?;
         self.keys.decrypt(sealed, &purpose.sealing()).map_err(|e| self.key_failed(&e))
     }
 

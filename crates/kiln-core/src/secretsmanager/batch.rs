@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     core::Inner,
-    iam::{Asked, KeyValue},
+    iam::{Asked, KeyValue, surroundings},
     runners::Runners,
 };
 
@@ -72,8 +72,7 @@ fn permit<R: Runners>(
 ) -> Result<(), ApiError> {
     let home = &inner.config.home;
     let resource = request.map(|request| asked_arn(home, &request.secret_id));
-    let mut keys: Vec<KeyValue> =
-        context.surroundings.iter().map(|(name, value)| KeyValue::one(*name, value.clone())).collect();
+    let mut keys: Vec<KeyValue> = surroundings(context).collect();
     if let Some(GetSecretValueRequest { secret_id, version_id, version_stage }) = request {
         keys.push(KeyValue::one("secretsmanager:SecretId", secret_id));
         keys.extend(version_id.as_ref().map(|id| KeyValue::one("secretsmanager:VersionId", id)));
@@ -89,8 +88,9 @@ fn permit<R: Runners>(
         resource_policy: None,
         rule: ResourceRule::Sufficient,
         bound: None,
+        stands_in: None,
     };
-    inner.decide(Some(&context.caller), &asked)
+    inner.decide(Some(&context.caller), &asked, &context.rulings)
 }
 
 /// A value that a build names, read on behalf of its role.

@@ -112,7 +112,7 @@ pub(super) fn sealed<R: Runners>(
 ) -> Result<SecretVersionRecord, ApiError> {
     let arn = arn(&inner.config.home, secret);
     let sealed = with_purpose(&arn, version, |purpose| {
-        inner.seal_for(context, "kms:GenerateDataKey", key, purpose, &value.bytes).map_err(sealing_failed)
+        inner.seal_for(context, "GenerateDataKey", key, purpose, &value.bytes).map_err(sealing_failed)
     })?;
     let document = VersionDocument::new(value.is_binary, named.map(|_| key.arn.clone()));
     Ok(SecretVersionRecord {

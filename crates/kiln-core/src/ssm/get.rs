@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     core::Inner,
-    iam::{self, KeyValue},
+    iam::{self, KeyValue, surroundings},
     kms::{self, Purpose},
     records::{Refused, keys_failed},
     runners::Runners,
@@ -140,8 +140,7 @@ pub(super) async fn get_parameter<R: Runners>(
 pub(crate) fn of_build<R: Runners>(inner: &Inner<R>, context: &Context, text: &str) -> Result<Secret, ApiError> {
     let home = &inner.config.home;
     let arn = Asked::parse(home, text).arn(home);
-    let keys: Vec<KeyValue> =
-        context.surroundings.iter().map(|(name, value)| KeyValue::one(*name, value.clone())).collect();
+    let keys: Vec<KeyValue> = surroundings(context).collect();
     let asked = iam::Asked {
         action: "ssm:GetParameters",
         resource: Some(arn.as_str()),
@@ -150,8 +149,9 @@ pub(crate) fn of_build<R: Runners>(inner: &Inner<R>, context: &Context, text: &s
         resource_policy: None,
         rule: ResourceRule::Sufficient,
         bound: None,
+        stands_in: None,
     };
-    inner.decide(Some(&context.caller), &asked)?;
+    inner.decide(Some(&context.caller), &asked, &context.rulings)?;
     Ok(parameter(inner, context, text, true)?.value.unwrap_or_default())
 }
 

@@ -185,7 +185,7 @@ pub(super) async fn put_parameter<R: Runners>(
         version.key = Some(named);
         let arn = arn(&inner.config.home, &name);
         with_purpose(&arn, number, |purpose| {
-            inner.seal_for(context, "kms:Encrypt", &key, purpose, value.as_bytes()).map_err(|e| key_failed(&e))
+            inner.seal_for(context, "Encrypt", &key, purpose, value.as_bytes()).map_err(|e| key_failed(&e))
         })?
     } else {
         inner.keys.seal_small(PURPOSE, &row(&name, number), value.as_bytes()).map_err(|e| keys_failed(&e))?

@@ -429,8 +429,9 @@ fn may(core: &Core<FakeRunners>, caller: &Caller, action: &str, resource: &str) 
         resource_policy: None,
         rule: ResourceRule::Sufficient,
         bound: None,
+        stands_in: None,
     };
-    core.authorise(Some(caller), &asked).map_err(|error| error.message)
+    core.authorise(Some(caller), &asked, &kiln_model::audit::Rulings::default()).map_err(|error| error.message)
 }
 
 #[tokio::test]
@@ -519,7 +520,7 @@ async fn several_values_need_a_permission_each() {
         .to_string(),
     )
     .await;
-    let surroundings = vec![("aws:SourceIp", "192.0.2.1".to_owned())];
+    let surroundings = [("aws:SourceIp", "192.0.2.1".to_owned())].into();
     let context = Context { caller: alice, surroundings, ..context() };
     let ids = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
     let input = BatchGetSecretValueRequest { secret_id_list: Some(ids), ..Default::default() };
