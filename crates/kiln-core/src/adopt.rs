@@ -13,7 +13,7 @@ use kiln_wire::event::Artifact;
 
 use crate::{
     artifact::{self, Said},
-    behalf::Behalf,
+    behalf::{self, Behalf},
     core::Inner,
     document::{Document, StoredArtifact},
     kms,
@@ -176,7 +176,11 @@ pub(crate) fn target<'a, R: Runners>(
     let external = places::is_external(inner, bucket);
     let sealed = match plain || external {
         true => Sealed::plain(),
-        false => Sealed::with(kms::usable(inner, named.unwrap_or(&own)).map_err(Cause::Key)?),
+        false => {
+            let key = kms::usable(inner, named.unwrap_or(&own)).map_err(Cause::Key)?;
+            behalf::check_key(inner, document, &key).map_err(Cause::Key)?;
+            Sealed::with(key)
+        }
     };
     let behalf = Behalf::Build(document);
     Ok(Target { behalf, bucket, sealed, external_key: named.filter(|_| !plain), metadata })

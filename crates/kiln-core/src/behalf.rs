@@ -2,12 +2,15 @@
 //! stored, logs that are written.
 
 use kiln_iam::policy::{Kind, ResourceRule};
-use kiln_model::{ApiError, BuildStatus, PhaseContext, PhaseType, codebuild::LogsConfigStatusType};
+use kiln_model::{
+    ApiError, BuildStatus, PhaseContext, PhaseType, audit::Rulings, codebuild::LogsConfigStatusType, service::Context,
+};
 
 use crate::{
     core::Inner,
     document::Document,
     iam::{Asked, KeyValue},
+    kms::{self, UsableKey, Use},
     log_object, objects,
     runners::Runners,
     supervise::Failure,
@@ -69,6 +72,22 @@ pub(crate) const GET_VERSION: &str = "s3:GetObjectVersion";
 pub(crate) const PUT: &str = "s3:PutObject";
 /// Looking through a folder.
 pub(crate) const LIST: &str = "s3:ListBucket";
+
+/// Whether a build may have its objects sealed with a key of KMS, as S3 asks for its callers.
+///
+/// # Errors
+/// `AccessDeniedException`, as the build would get it from the API.
+pub(crate) fn check_key<R: Runners>(inner: &Inner<R>, document: &Document, key: &UsableKey) -> Result<(), ApiError> {
+    let context = Context {
+        caller: inner.as_caller(document)?.0,
+        region: inner.config.home.region.clone(),
+        request_id: String::new(),
+        // As over the API: nothing of it leaves the machine in the clear.
+        surroundings: [("aws:SecureTransport", "true".to_owned())].into(),
+        rulings: Rulings::default(),
+    };
+    kms::permit_arn(inner, &context, &key.arn, Use { via: Some("s3"), ..Use::of("GenerateDataKey") })
+}
 
 /// Refuses a build whose role cannot be assumed, or does not let its logs be written (`buildspec.md` 6).
 pub(crate) fn check_start<R: Runners>(inner: &Inner<R>, document: &Document) -> Result<(), Failure> {

@@ -348,6 +348,21 @@ fn what_the_service_does_for_a_build_is_what_its_role_allows() {
     let (record, _) = build(json!([get, put]), json!({}));
     assert_eq!(record["buildStatus"], "SUCCEEDED", "{record}");
 
+    // A key of the account's own: its policy leaves it to IAM, and IAM to the role.
+    let made = aws.run(&["kms", "create-key", "--query", "KeyMetadata.Arn", "--output", "text"]);
+    let key = made.trim();
+    let with_key = json!({ "encryptionKeyOverride": key });
+    let (record, user) = build(json!([get, put]), with_key.clone());
+    let expected = format!(
+        "Error in UPLOAD_ARTIFACTS phase: KMS.AccessDeniedException: {user} is not authorized to perform: \
+         kms:GenerateDataKey on resource: {key} because"
+    );
+    assert!(failure(&record).2.starts_with(&expected), "{record}");
+    let via = json!({ "StringEquals": { "kms:ViaService": "s3.us-east-1.amazonaws.com" } });
+    let use_key = json!({ "Effect": "Allow", "Action": "kms:GenerateDataKey*", "Resource": key, "Condition": via });
+    let (record, _) = build(json!([get, put, use_key]), with_key);
+    assert_eq!(record["buildStatus"], "SUCCEEDED", "{record}");
+
     // Logs: without them there is nothing to begin with.
     let no_logs = json!({ "Effect": "Deny", "Action": "logs:PutLogEvents", "Resource": "*" });
     let (record, user) = build(json!([get, put, no_logs]), json!({}));
