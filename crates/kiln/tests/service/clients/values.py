@@ -41,7 +41,6 @@ for name in ["prod/db", arn, arn[:-7]]:
 described = secrets.describe_secret(SecretId="prod/db")
 assert described["VersionIdsToStages"] == {made["VersionId"]: ["AWSCURRENT"]}, described
 assert described["Tags"] == [{"Key": "team", "Value": "blue"}] and "DeletedDate" not in described, described
-assert described["LastAccessedDate"] <= datetime.datetime.now(datetime.timezone.utc), described
 
 # Versions and their labels.
 token = str(uuid.uuid4())
@@ -76,6 +75,8 @@ key = kms.create_key()["KeyMetadata"]["Arn"]
 secrets.update_secret(SecretId=arn, KmsKeyId=key, Description="changed")
 described = secrets.describe_secret(SecretId=arn)
 assert (described["KmsKeyId"], described["Description"]) == (key, "changed"), described
+# The day of the last access is noted after the answer, and before the changes that follow.
+assert described["LastAccessedDate"] <= datetime.datetime.now(datetime.timezone.utc), described
 kms.disable_key(KeyId=key)
 refused("DecryptionFailure", secrets.get_secret_value, SecretId=arn)
 kms.enable_key(KeyId=key)
