@@ -178,6 +178,10 @@ mod tests {
                     ResourceKind::Key => &["kms-key"],
                     ResourceKind::Secret => &["secretsmanager-secret"],
                     ResourceKind::Parameter => &["ssm-parameter"],
+                    // Whose policies are simulated: an ARN says.
+                    ResourceKind::Identity if operation.name.ends_with("PrincipalPolicy") => {
+                        &["iam-group", "iam-role", "iam-user"]
+                    }
                     // Of which kind: its name says.
                     ResourceKind::Identity => &permission.resources[..1],
                 };

@@ -150,8 +150,20 @@ impl Operation {
     /// Whether it may change something.
     pub(crate) fn changes(self) -> bool {
         // Clients that encrypt or decrypt the same twice within a second send the same signature.
-        const READING: [&str; 10] =
-            ["List", "Get", "BatchGet", "Describe", "Lint", "Encrypt", "Decrypt", "ReEncrypt", "Generate", "Validate"];
+        const READING: [&str; 12] = [
+            "List",
+            "Get",
+            "BatchGet",
+            "Describe",
+            "Lint",
+            "Encrypt",
+            "Decrypt",
+            "ReEncrypt",
+            "Generate",
+            "Validate",
+            "Simulate",
+            "Explain",
+        ];
         self.info().is_some_and(|info| !READING.iter().any(|prefix| info.name.starts_with(prefix)))
     }
 }

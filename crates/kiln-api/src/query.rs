@@ -3,6 +3,7 @@
 mod iam;
 mod params;
 mod render;
+mod simulation;
 mod sts;
 mod xml;
 

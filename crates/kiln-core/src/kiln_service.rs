@@ -7,10 +7,10 @@ use kiln_model::{
     ApiError, BuildStatus, PhaseType, Timestamp,
     kiln::{
         ArtifactDetail, BadgeInput, BadgeState, Capacity, DebugBuildInput, DescribeBuildInput, DescribeBuildOutput,
-        DescribeQueueInput, DescribeQueueOutput, GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput,
-        GetBuildLogOutput, LintBuildspecInput, LintBuildspecOutput, LintRemark, LintSeverity, LogLine, LogStart,
-        LookupEventsInput, LookupEventsOutput, PhaseDetail, QueuePlace, QueuedBuild, ResourceSample, RunningBuild,
-        UploadSourceInput, UploadSourceOutput, VerifyAuditLogInput, VerifyAuditLogOutput,
+        DescribeQueueInput, DescribeQueueOutput, ExplainAccessInput, ExplainAccessOutput, GetBuildArtifactInput,
+        GetBuildJournalInput, GetBuildLogInput, GetBuildLogOutput, LintBuildspecInput, LintBuildspecOutput, LintRemark,
+        LintSeverity, LogLine, LogStart, LookupEventsInput, LookupEventsOutput, PhaseDetail, QueuePlace, QueuedBuild,
+        ResourceSample, RunningBuild, UploadSourceInput, UploadSourceOutput, VerifyAuditLogInput, VerifyAuditLogOutput,
     },
     service::{ArtifactContent, ByteSource, Context, DebugConnection, KilnService},
 };
@@ -253,6 +253,10 @@ impl<R: Runners> KilnService for Core<R> {
             .collect();
         let valid = !remarks.iter().any(|r| r.severity == LintSeverity::Error);
         Ok(LintBuildspecOutput { valid, remarks })
+    }
+
+    async fn explain_access(&self, _: &Context, input: ExplainAccessInput) -> Result<ExplainAccessOutput, ApiError> {
+        crate::iam::explain_access(&self.inner, &input)
     }
 
     async fn lookup_events(&self, _: &Context, input: LookupEventsInput) -> Result<LookupEventsOutput, ApiError> {

@@ -130,10 +130,11 @@ pub const OPERATIONS: [OperationInfo; 59] = table! { "codebuild":
 };
 
 /// Every operation of the Kiln API, by name (`docs/kiln-api.md`).
-pub const KILN_OPERATIONS: [OperationInfo; 10] = table! { "kiln":
+pub const KILN_OPERATIONS: [OperationInfo; 11] = table! { "kiln":
     DebugBuild Project implemented,
     DescribeBuild Project implemented,
     DescribeQueue Any implemented,
+    ExplainAccess Any implemented,
     GetBuildArtifact Project implemented,
     GetBuildJournal Project implemented,
     GetBuildLog Project implemented,
@@ -204,7 +205,7 @@ pub const KMS_OPERATIONS: [OperationInfo; 56] = table! { "kms":
 };
 
 /// The operations of IAM's API 2010-05-08 that are offered, by name.
-pub const IAM_OPERATIONS: [OperationInfo; 69] = table! { "iam":
+pub const IAM_OPERATIONS: [OperationInfo; 73] = table! { "iam":
     AddUserToGroup Identity implemented,
     AttachGroupPolicy Identity implemented,
     AttachRolePolicy Identity implemented,
@@ -229,6 +230,8 @@ pub const IAM_OPERATIONS: [OperationInfo; 69] = table! { "iam":
     DetachGroupPolicy Identity implemented,
     DetachRolePolicy Identity implemented,
     DetachUserPolicy Identity implemented,
+    GetContextKeysForCustomPolicy Any implemented,
+    GetContextKeysForPrincipalPolicy Identity implemented,
     GetGroup Identity implemented,
     GetGroupPolicy Identity implemented,
     GetPolicy Identity implemented,
@@ -262,6 +265,8 @@ pub const IAM_OPERATIONS: [OperationInfo; 69] = table! { "iam":
     PutUserPolicy Identity implemented,
     RemoveUserFromGroup Identity implemented,
     SetDefaultPolicyVersion Identity implemented,
+    SimulateCustomPolicy Any implemented,
+    SimulatePrincipalPolicy Identity implemented,
     TagPolicy Identity implemented,
     TagRole Identity implemented,
     TagUser Identity implemented,
@@ -415,6 +420,7 @@ macro_rules! for_each_kiln_operation {
         $callback! {
             DescribeBuild describe_build DescribeBuildInput DescribeBuildOutput,
             DescribeQueue describe_queue DescribeQueueInput DescribeQueueOutput,
+            ExplainAccess explain_access ExplainAccessInput ExplainAccessOutput,
             GetBuildLog get_build_log GetBuildLogInput GetBuildLogOutput,
             LintBuildspec lint_buildspec LintBuildspecInput LintBuildspecOutput,
             LookupEvents lookup_events LookupEventsInput LookupEventsOutput,

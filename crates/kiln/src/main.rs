@@ -18,6 +18,7 @@ mod debug;
 mod doctor;
 mod environment;
 mod exit;
+mod iam;
 mod image;
 mod lint;
 mod logs;
@@ -65,6 +66,8 @@ enum Command {
     Build(build::BuildArgs),
     /// Show who called what on the service, and check the records of it
     Audit(audit::AuditArgs),
+    /// Explain what policies say about a call
+    Iam(iam::IamArgs),
     /// Save the data directory of a service, which may be in use
     Backup(backup::BackupArgs),
     /// Bring a backup back into a new data directory
@@ -107,6 +110,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(&args, &app()?),
         Command::Build(args) => build::run(&args, &app()?),
         Command::Audit(args) => audit::run(&args, &app()?),
+        Command::Iam(args) => iam::run(&args, &app()?),
         Command::Backup(args) => backup::run(&args, &app()?),
         Command::Restore(args) => backup::restore(&args, &app()?),
         Command::Env(args) => configure::env(&args, &app()?),

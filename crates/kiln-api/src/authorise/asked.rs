@@ -53,6 +53,10 @@ pub(crate) fn of_iam(operation: &str, form: &Form, caller: &Caller, home: &Home)
         form.get(parameter).map(|name| arn(kind, &format!("{path}{name}")))
     };
     let resource = match own.resources.first().copied() {
+        // These alone have it: in the form of another operation it must not say what that is about.
+        Some(_) if matches!(operation, "SimulatePrincipalPolicy" | "GetContextKeysForPrincipalPolicy") => {
+            form.get("PolicySourceArn").map(str::to_owned)
+        }
         // Who names nobody means themselves.
         Some("iam-user") => {
             named("user", "UserName").or_else(|| caller.arn.contains(":user/").then(|| caller.arn.clone()))
@@ -305,6 +309,13 @@ mod tests {
         assert_eq!(resource("CreateAccessKey", ""), caller.arn);
         assert_eq!(resource("GetPolicy", "PolicyArn=arn:p"), "");
         assert_eq!(resource("ListRoles", ""), "");
+        let arn = "arn:aws:iam::000000000000:group/x/g";
+        for operation in ["SimulatePrincipalPolicy", "GetContextKeysForPrincipalPolicy"] {
+            assert_eq!(resource(operation, &format!("PolicySourceArn={arn}&UserName=bob")), arn);
+            assert_eq!(resource(operation, "UserName=bob"), "", "nobody in particular");
+        }
+        let bob = "arn:aws:iam::000000000000:user/bob";
+        assert_eq!(resource("DeleteUser", &format!("PolicySourceArn={arn}&UserName=bob")), bob);
         let attach = one("AttachRolePolicy", "RoleName=r&PolicyArn=arn:p");
         assert_eq!(attach.resource.as_deref(), Some("arn:aws:iam::000000000000:role/r"));
         assert_eq!(values(&attach, "iam:PolicyARN"), ["arn:p"]);

@@ -2,7 +2,7 @@
 
 use kiln_model::iam::{IamError, Owner, PolicyScope, Request, Tagged};
 
-use super::params::Form;
+use super::{params::Form, simulation};
 
 /// The request that a form is, for an operation of the table.
 pub(crate) fn request(operation: &str, form: &Form) -> Result<Request, IamError> {
@@ -11,6 +11,13 @@ pub(crate) fn request(operation: &str, form: &Form) -> Result<Request, IamError>
     let prefix = || form.optional("PathPrefix").unwrap_or_else(|| "/".to_owned());
     let boundary = || form.optional("PermissionsBoundary");
     Ok(match operation {
+        "SimulatePrincipalPolicy" | "SimulateCustomPolicy" => {
+            Request::Simulate { simulation: Box::new(simulation::simulation(operation, form)?), page: form.page()? }
+        }
+        "GetContextKeysForPrincipalPolicy" | "GetContextKeysForCustomPolicy" => {
+            Request::ContextKeys { simulation: Box::new(simulation::simulation(operation, form)?) }
+        }
+
         "CreateUser" => {
             Request::CreateUser { name: name("UserName")?, path: path(), boundary: boundary(), tags: form.tags()? }
         }
@@ -175,7 +182,8 @@ mod tests {
 
     /// A form with every parameter that any operation needs.
     const ALL: &str = "UserName=u&GroupName=g&RoleName=r&AssumeRolePolicyDocument=t&PolicyDocument=d&PolicyName=p\
-                       &PolicyArn=a&VersionId=v1&Description=x&PermissionsBoundary=b&AccessKeyId=k&Status=Inactive";
+                       &PolicyArn=a&VersionId=v1&Description=x&PermissionsBoundary=b&AccessKeyId=k&Status=Inactive\
+                       &PolicySourceArn=a&PolicyInputList.member.1=p&ActionNames.member.1=s3:GetObject";
 
     #[test]
     fn every_operation_of_the_table_is_read() {

@@ -40,6 +40,11 @@ impl Form {
         self.0.get(name).map(String::as_str)
     }
 
+    /// Whether there is a parameter of that name, or anything below it.
+    pub(super) fn has_any(&self, name: &str) -> bool {
+        self.0.keys().any(|known| known.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+    }
+
     pub(super) fn optional(&self, name: &str) -> Option<String> {
         self.get(name).map(str::to_owned)
     }

@@ -3,7 +3,7 @@
 use http::Response;
 use kiln_model::iam::{AccessKey, Answer as Iam, Group, Listed, Policy, PolicyVersion, Role, Tag, User};
 
-use super::xml::Xml;
+use super::{simulation, xml::Xml};
 use crate::body::Answer;
 
 const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
@@ -58,6 +58,8 @@ pub(crate) fn answer(operation: &str, answer: &Iam, request_id: &str) -> Respons
             key(xml, &new.key);
             xml.text("SecretAccessKey", new.secret.expose());
         }),
+        Iam::Evaluations(list) => listed(&mut xml, "EvaluationResults", list, simulation::evaluation),
+        Iam::ContextKeys(names) => xml.texts("ContextKeyNames", names),
         Iam::AccessKeys(list) => listed(&mut xml, "AccessKeyMetadata", list, key),
     }
     xml.finish(request_id)

@@ -2,7 +2,10 @@
 
 use kiln_model::{
     Timestamp,
-    iam::{Answer, Credentials, IamCode, IamError, Request, Role, Secret, SessionRequest, Tag},
+    iam::{
+        Answer, Credentials, Evaluation, IamCode, IamError, Listed, MatchedStatement, Request, Role, Secret,
+        SessionRequest, Tag,
+    },
     service::{Context, Iam},
 };
 
@@ -28,6 +31,25 @@ impl Iam for Fake {
                 let message = format!("{name} {tags:?}");
                 Err(IamError::new(IamCode::EntityAlreadyExists, message))
             }
+            Request::Simulate { simulation, page } => {
+                let evaluation = |resource: &String| Evaluation {
+                    action: simulation.actions.join(" "),
+                    resource: resource.clone(),
+                    is_specific: resource != "*",
+                    decision: "implicitDeny",
+                    matched: vec![MatchedStatement {
+                        policy: "<own>".to_owned(),
+                        kind: "user",
+                        start: (1, 2),
+                        end: (3, 4),
+                    }],
+                    missing: vec!["aws:sourceip".to_owned()],
+                    allowed_by_boundary: simulation.boundary.as_ref().map(|boundary| boundary == "wide"),
+                };
+                let items = simulation.resources.iter().map(evaluation).collect();
+                Ok(Answer::Evaluations(Listed { items, marker: page.marker }))
+            }
+            Request::ContextKeys { simulation } => Ok(Answer::ContextKeys(simulation.policies)),
             _ => Ok(Answer::Done),
         }
     }
@@ -72,6 +94,38 @@ async fn a_role_is_written_as_iam_writes_it() {
              </ResponseMetadata></GetRoleResponse>\n"
         )
     );
+}
+
+#[tokio::test]
+async fn a_simulation_is_written_as_iam_writes_it() {
+    let world = World::start().await;
+    let form = "Action=SimulateCustomPolicy&Version=2010-05-08&PolicyInputList.member.1=p&ActionNames.member.1=s3:GetObject\
+                &PermissionsBoundaryPolicyInputList.member.1=";
+    let statements = "<MatchedStatements><member><SourcePolicyId>&lt;own&gt;</SourcePolicyId>\
+                      <SourcePolicyType>user</SourcePolicyType><StartPosition><Line>1</Line><Column>2</Column>\
+                      </StartPosition><EndPosition><Line>3</Line><Column>4</Column></EndPosition></member>\
+                      </MatchedStatements><MissingContextValues><member>aws:sourceip</member></MissingContextValues>";
+    for (boundary, allowed) in [("wide", true), ("narrow", false)] {
+        let reply = world.ask(iam(&format!("{form}{boundary}&ResourceArns.member.1=arn:r&Marker=7"))).await;
+        let why = format!(
+            "{statements}<PermissionsBoundaryDecisionDetail><AllowedByPermissionsBoundary>{allowed}\
+             </AllowedByPermissionsBoundary></PermissionsBoundaryDecisionDetail>"
+        );
+        let expected = format!(
+            "<SimulateCustomPolicyResult><EvaluationResults><member><EvalActionName>s3:GetObject</EvalActionName>\
+             <EvalResourceName>arn:r</EvalResourceName><EvalDecision>implicitDeny</EvalDecision>{why}\
+             <ResourceSpecificResults><member><EvalResourceName>arn:r</EvalResourceName>\
+             <EvalResourceDecision>implicitDeny</EvalResourceDecision>{why}</member></ResourceSpecificResults></member>\
+             </EvaluationResults><IsTruncated>true</IsTruncated><Marker>7</Marker></SimulateCustomPolicyResult>"
+        );
+        assert!(reply.text().contains(&expected), "{}", reply.text());
+    }
+    let reply = world.ask(iam(&format!("{form}x&ResourceArns.member.1=*"))).await;
+    assert!(!reply.text().contains("ResourceSpecificResults"), "{}", reply.text());
+    let keys = "Action=GetContextKeysForCustomPolicy&PolicyInputList.member.1=a:b&PolicyInputList.member.2=c:d";
+    let expected = "<ContextKeyNames><member>a:b</member><member>c:d</member></ContextKeyNames>";
+    let reply = world.ask(iam(keys)).await;
+    assert!(reply.text().contains(expected), "{}", reply.text());
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ impl Decided {
 const EVERYTHING: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
 
 impl<R: Runners> Inner<R> {
-    /// The keys that every request has, and those that this one brings.
+    /// The keys that every request has, and those that this one brings: nobody else says who somebody is.
     fn context(&self, caller: Option<&Caller>, rights: &Rights, asked: &Asked<'_>) -> policy::Context {
         let mut context = policy::Context::new();
         for key in asked.keys {
@@ -104,15 +104,24 @@ impl<R: Runners> Inner<R> {
                 values => context.set_many(&key.name, values.iter().map(String::as_str)),
             }
         }
-        // Last: nobody else says who somebody is.
+        self.general_keys(&mut context);
+        match caller {
+            Some(caller) => self.caller_keys(&mut context, caller, rights),
+            None => context.set("aws:PrincipalType", "Anonymous"),
+        }
+        context
+    }
+
+    /// The keys of time and place.
+    pub(super) fn general_keys(&self, context: &mut policy::Context) {
         let now = self.now();
         context.set("aws:CurrentTime", text_of(now));
         context.set("aws:EpochTime", (now / 1000).to_string());
         context.set("aws:RequestedRegion", self.config.home.region.clone());
-        let Some(caller) = caller else {
-            context.set("aws:PrincipalType", "Anonymous");
-            return context;
-        };
+    }
+
+    /// The keys that say who the caller is.
+    pub(super) fn caller_keys(&self, context: &mut policy::Context, caller: &Caller, rights: &Rights) {
         context.set("aws:PrincipalAccount", caller.account.clone());
         context.set("aws:userid", caller.user_id.clone());
         let (arn, kind) = match &rights.principal {
@@ -136,7 +145,6 @@ impl<R: Runners> Inner<R> {
         for tag in &rights.granted.tags {
             context.set(&format!("aws:PrincipalTag/{}", tag.key), tag.value.clone());
         }
-        context
     }
 
     /// Lets the caller do it, or says why not. What was decided is added to `rulings`.
@@ -147,6 +155,39 @@ impl<R: Runners> Inner<R> {
 
     /// Decides. An error: nothing could be decided, which denies as well.
     pub(crate) fn decision(&self, caller: Option<&Caller>, asked: &Asked<'_>) -> Result<Decided, ApiError> {
+        let (decision, arn, policy) = self.weighed(caller, asked, |request, policies, rights| {
+            let decision = evaluate(request, policies);
+            let cited = decision.statement.as_ref().and_then(|cited| policy_name(rights, cited.layer, cited.policy));
+            (decision, request.resource.to_owned(), cited)
+        })?;
+        let mut ruling = ruling(asked, Some(&arn), decision.is_allowed(), reason_of(&decision));
+        ruling.policy_type = layer_of(&decision).map(|layer| layer.name().to_owned());
+        ruling.policy = policy;
+        ruling.statement = decision
+            .statement
+            .as_ref()
+            .map(|cited| cited.sid.clone().unwrap_or_else(|| (cited.statement + 1).to_string()));
+        if let Some(grant) = asked.stands_in.filter(|_| decision.is_allowed()) {
+            (ruling.policy_type, ruling.policy, ruling.statement) =
+                (Some("grant".to_owned()), Some(grant.to_owned()), None);
+        }
+        if decision.reason == Reason::Unreadable {
+            tracing::error!(action = asked.action, resource = arn, "a permission was asked for in a form that is none");
+        }
+        let denial = match caller {
+            Some(caller) => decision.denial(&caller.arn, asked.action, Some(&arn)),
+            None => "Access Denied".to_owned(),
+        };
+        Ok(Decided { decision, ruling, denial })
+    }
+
+    /// Brings together everything that a decision depends on: what is asked for, and the policies that count.
+    pub(super) fn weighed<T>(
+        &self,
+        caller: Option<&Caller>,
+        asked: &Asked<'_>,
+        weigh: impl FnOnce(&policy::Request<'_>, &Policies<'_>, &Rights) -> T,
+    ) -> Result<T, ApiError> {
         let given = asked.resource_policy.map(|(kind, text)| self.known.policy(kind, text)).transpose();
         // A policy that cannot be read could have denied anything.
         let given = given.map_err(|error| {
@@ -156,7 +197,7 @@ impl<R: Runners> Inner<R> {
         })?;
         // Before the snapshot is taken, so that it is not newer than that.
         let generation = self.metadata.identities();
-        let decided = self.metadata.read(|view| {
+        let weighed = self.metadata.read(|view| {
             let rights = self.rights(view, generation, caller)?;
             let mut context = self.context(caller, &rights, asked);
             let found = self.resource(view, asked.resource.unwrap_or("*"))?;
@@ -186,45 +227,23 @@ impl<R: Runners> Inner<R> {
             identity.extend(everything.as_deref());
             let session: Option<Vec<&Policy>> =
                 rights.session.as_ref().map(|all| all.iter().map(AsRef::as_ref).collect());
-            let decision = evaluate(
-                &policy::Request {
-                    principal: &rights.principal,
-                    action: asked.action,
-                    resource: &found.arn,
-                    account: asked.account,
-                    context: &context,
-                },
-                &Policies {
-                    identity: &identity,
-                    boundary: rights.granted.boundary.as_ref().map(|named| named.policy.as_ref()),
-                    session: session.as_deref(),
-                    resource: resource_policy.as_deref(),
-                    rule: if everything.is_some() { ResourceRule::Sufficient } else { asked.rule },
-                },
-            );
-            let cited = decision.statement.as_ref().and_then(|cited| policy_name(&rights, cited.layer, cited.policy));
-            Ok((decision, found.arn, cited))
+            let request = policy::Request {
+                principal: &rights.principal,
+                action: asked.action,
+                resource: &found.arn,
+                account: asked.account,
+                context: &context,
+            };
+            let policies = Policies {
+                identity: &identity,
+                boundary: rights.granted.boundary.as_ref().map(|named| named.policy.as_ref()),
+                session: session.as_deref(),
+                resource: resource_policy.as_deref(),
+                rule: if everything.is_some() { ResourceRule::Sufficient } else { asked.rule },
+            };
+            Ok(weigh(&request, &policies, &rights))
         });
-        let (decision, arn, policy) = decided.map_err(|error| refuse(&error))?;
-        let mut ruling = ruling(asked, Some(&arn), decision.is_allowed(), reason_of(&decision));
-        ruling.policy_type = layer_of(&decision).map(|layer| layer.name().to_owned());
-        ruling.policy = policy;
-        ruling.statement = decision
-            .statement
-            .as_ref()
-            .map(|cited| cited.sid.clone().unwrap_or_else(|| (cited.statement + 1).to_string()));
-        if let Some(grant) = asked.stands_in.filter(|_| decision.is_allowed()) {
-            (ruling.policy_type, ruling.policy, ruling.statement) =
-                (Some("grant".to_owned()), Some(grant.to_owned()), None);
-        }
-        if decision.reason == Reason::Unreadable {
-            tracing::error!(action = asked.action, resource = arn, "a permission was asked for in a form that is none");
-        }
-        let denial = match caller {
-            Some(caller) => decision.denial(&caller.arn, asked.action, Some(&arn)),
-            None => "Access Denied".to_owned(),
-        };
-        Ok(Decided { decision, ruling, denial })
+        weighed.map_err(|error| refuse(&error))
     }
 
     /// A resource as policies name it, with what is stored of it.
@@ -284,7 +303,7 @@ fn layer_of(decision: &Decision) -> Option<Layer> {
 }
 
 /// What a policy of the caller is called; those of sessions and resources have no name.
-fn policy_name(rights: &Rights, layer: Layer, at: usize) -> Option<String> {
+pub(super) fn policy_name(rights: &Rights, layer: Layer, at: usize) -> Option<String> {
     let named = match layer {
         Layer::Identity => rights.granted.identity.get(at),
         Layer::Boundary => rights.granted.boundary.as_ref(),

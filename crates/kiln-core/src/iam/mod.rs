@@ -5,6 +5,7 @@ mod attachments;
 mod credentials;
 mod default_role;
 mod document;
+mod explain;
 mod find;
 mod groups;
 mod inline;
@@ -15,15 +16,18 @@ mod rights;
 mod roles;
 mod service_role;
 mod sessions;
+mod simulate;
 mod tags;
 mod users;
 
 pub use access::{Asked, KeyValue};
 pub use credentials::Credential;
+pub use explain::explained;
 pub use service_role::default_service_role;
 
 pub(crate) use access::{Resource, surroundings};
 pub(crate) use default_role::ensure as ensure_service_roles;
+pub(crate) use explain::explain_access;
 pub(crate) use rights::{Known, entity_id};
 
 use kiln_model::{
@@ -163,6 +167,9 @@ impl<R: Runners> Iam for Core<R> {
             Request::Tag { what, tags } => tags::add(inner, what, tags).await,
             Request::Untag { what, keys } => tags::remove(inner, what, keys).await,
             Request::ListTags { what, page } => tags::list(inner, &what, &page),
+
+            Request::Simulate { simulation, page } => simulate::simulate(inner, &simulation, &page),
+            Request::ContextKeys { simulation } => simulate::context_keys(inner, &simulation),
 
             Request::CreateAccessKey { user } => keys::create(inner, context, user).await,
             Request::ListAccessKeys { user, page } => keys::list(inner, context, user, &page),

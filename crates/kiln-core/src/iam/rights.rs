@@ -23,6 +23,8 @@ use crate::{core::Inner, records::refuse, runners::Runners};
 pub(super) struct Named {
     pub(super) name: Arc<str>,
     pub(super) policy: Arc<Policy>,
+    /// As it was written.
+    pub(super) text: Arc<str>,
 }
 
 /// What a user or role has, however many requests ask for it.
@@ -111,12 +113,13 @@ impl<R: Runners> Inner<R> {
     pub(super) fn managed(&self, view: &View<'_>, arn: &str) -> Result<Named, StoreError> {
         let name = Arc::from(arn);
         if let Some(policy) = managed::by_arn(arn) {
-            return Ok(Named { name, policy: self.known.policy(Kind::Managed, policy.document)? });
+            let text = Arc::from(policy.document);
+            return Ok(Named { name, policy: self.known.policy(Kind::Managed, policy.document)?, text });
         }
         let record = find::by_arn(view, &self.config.home, IamKind::Policy, arn)?;
         let document = record.as_ref().map(Managed::parse).transpose()?;
         match document.as_ref().and_then(Managed::text) {
-            Some(text) => Ok(Named { name, policy: self.known.policy(Kind::Managed, text)? }),
+            Some(text) => Ok(Named { name, policy: self.known.policy(Kind::Managed, text)?, text: Arc::from(text) }),
             None => Err(StoreError::Invalid(format!("the policy {arn}, which is attached, is not there"))),
         }
     }
@@ -135,7 +138,8 @@ impl<R: Runners> Inner<R> {
             IamKind::User | IamKind::Policy => Kind::UserInline,
         };
         for (name, text) in &document.inline {
-            all.push(Named { name: Arc::from(name.as_str()), policy: self.known.policy(kind, text)? });
+            let policy = self.known.policy(kind, text)?;
+            all.push(Named { name: Arc::from(name.as_str()), policy, text: Arc::from(text.as_str()) });
         }
         for arn in view.iam_links_of(IamLink::Policy, &record.id)? {
             all.push(self.managed(view, &arn)?);
@@ -144,7 +148,7 @@ impl<R: Runners> Inner<R> {
     }
 
     /// What the user or role with that id has, as it is stored.
-    fn read_granted(&self, view: &View<'_>, id: &str) -> Result<Granted, StoreError> {
+    pub(super) fn read_granted(&self, view: &View<'_>, id: &str) -> Result<Granted, StoreError> {
         let Some(record) = view.iam_entity_by_id(id)? else { return Ok(Granted::default()) };
         let document = Identity::parse(&record)?;
         let mut identity = Vec::new();

@@ -14,4 +14,5 @@ mod projects;
 mod restart;
 mod roles;
 mod secrets;
+mod simulation;
 mod time;

@@ -1,6 +1,6 @@
 //! Why something is decided, statement by statement; and what of a policy a simulation asks for.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use super::{
     action::ActionName,
@@ -46,6 +46,22 @@ pub enum WhyNot {
         /// What the request says; none: it does not have the key.
         values: Vec<String>,
     },
+}
+
+impl fmt::Display for WhyNot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Action => f.write_str("other actions"),
+            Self::Resource => f.write_str("other resources"),
+            Self::Principal => f.write_str("another principal"),
+            Self::Condition { operator, key, values } if values.is_empty() => {
+                write!(f, "{operator} {key}: the call does not have it")
+            }
+            Self::Condition { operator, key, values } => {
+                write!(f, "{operator} {key}: the call has {}", values.join(", "))
+            }
+        }
+    }
 }
 
 /// Says of every statement whether it applies to a request, and why not. Empty when the request names no action or

@@ -16,9 +16,9 @@ use crate::{
     },
     decode::Input,
     kiln::{
-        DebugBuildInput, DescribeBuildInput, DescribeQueueInput, GetBuildArtifactInput, GetBuildJournalInput,
-        GetBuildLogInput, LintBuildspecInput, LookupEventsInput, MOST_EVENTS, MOST_LINES, UploadSourceInput,
-        VerifyAuditLogInput,
+        DebugBuildInput, DescribeBuildInput, DescribeQueueInput, ExplainAccessInput, GetBuildArtifactInput,
+        GetBuildJournalInput, GetBuildLogInput, LintBuildspecInput, LookupEventsInput, MOST_EVENTS, MOST_LINES,
+        UploadSourceInput, VerifyAuditLogInput,
     },
 };
 
@@ -389,6 +389,11 @@ input! { GetBuildLogInput:
 }
 
 input! { LintBuildspecInput: required("buildspec", Rule::Any), }
+
+input! { ExplainAccessInput:
+    required("principal", NON_EMPTY),
+    required("action", NON_EMPTY),
+}
 
 input! { LookupEventsInput:
     optional("userName", NON_EMPTY),

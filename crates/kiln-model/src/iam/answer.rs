@@ -1,6 +1,6 @@
 //! What IAM and STS answer.
 
-use super::{Secret, Tag};
+use super::{Evaluation, Secret, Tag};
 use crate::Timestamp;
 
 /// A user.
@@ -203,6 +203,10 @@ pub enum Answer {
     NewAccessKey(NewAccessKey),
     /// Access keys of a user.
     AccessKeys(Listed<AccessKey>),
+    /// What would be decided.
+    Evaluations(Listed<Evaluation>),
+    /// Names of condition keys.
+    ContextKeys(Vec<String>),
 }
 
 /// The credentials of a session.

@@ -6,6 +6,7 @@ mod answer;
 mod error;
 mod name;
 mod request;
+mod simulation;
 
 pub use crate::Secret;
 pub use answer::{
@@ -14,6 +15,7 @@ pub use answer::{
 pub use error::{IamCode, IamError};
 pub use name::{check_description, check_name, check_path, check_policy_name, check_session_name, check_tags};
 pub use request::{AssumeRole, Owner, Page, PolicyScope, Request, SessionRequest, Tagged};
+pub use simulation::{ContextEntry, Evaluation, MatchedStatement, Simulation};
 
 use serde::{Deserialize, Serialize};
 

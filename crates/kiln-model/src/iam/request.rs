@@ -1,6 +1,6 @@
 //! What callers of IAM and STS ask for.
 
-use super::Tag;
+use super::{Simulation, Tag};
 
 /// Which page of a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -234,6 +234,14 @@ pub enum Request {
     ListTags {
         what: Tagged,
         page: Page,
+    },
+
+    Simulate {
+        simulation: Box<Simulation>,
+        page: Page,
+    },
+    ContextKeys {
+        simulation: Box<Simulation>,
     },
 
     /// Without a user: the caller.

@@ -5,6 +5,7 @@
 
 mod audit;
 mod build;
+mod explain;
 mod lint;
 mod log;
 mod queue;
@@ -17,6 +18,7 @@ pub use audit::{
 pub use build::{
     ArtifactDetail, CommandDetail, DescribeBuildInput, DescribeBuildOutput, PhaseDetail, ReportDetail, ResourceSample,
 };
+pub use explain::{ExplainAccessInput, ExplainAccessOutput, ExplainedStatement, KeyValues};
 pub use lint::{LintBuildspecInput, LintBuildspecOutput, LintRemark, LintSeverity};
 pub use log::{GetBuildLogInput, GetBuildLogOutput, LogLine, LogStart, MOST_LINES};
 pub use queue::{Capacity, DescribeQueueInput, DescribeQueueOutput, QueuePlace, QueuedBuild, RunningBuild};

@@ -7,9 +7,9 @@ use crate::{
     ApiError,
     kiln::{
         BadgeInput, BadgeState, DebugBuildInput, DescribeBuildInput, DescribeBuildOutput, DescribeQueueInput,
-        DescribeQueueOutput, GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput, GetBuildLogOutput,
-        LintBuildspecInput, LintBuildspecOutput, LookupEventsInput, LookupEventsOutput, UploadSourceInput,
-        UploadSourceOutput, VerifyAuditLogInput, VerifyAuditLogOutput,
+        DescribeQueueOutput, ExplainAccessInput, ExplainAccessOutput, GetBuildArtifactInput, GetBuildJournalInput,
+        GetBuildLogInput, GetBuildLogOutput, LintBuildspecInput, LintBuildspecOutput, LookupEventsInput,
+        LookupEventsOutput, UploadSourceInput, UploadSourceOutput, VerifyAuditLogInput, VerifyAuditLogOutput,
     },
 };
 
@@ -53,6 +53,13 @@ pub trait KilnService: Send + Sync + 'static {
         context: &Context,
         input: DescribeBuildInput,
     ) -> impl Future<Output = Result<DescribeBuildOutput, ApiError>> + Send;
+
+    /// What policies say about a call, statement by statement.
+    fn explain_access(
+        &self,
+        context: &Context,
+        input: ExplainAccessInput,
+    ) -> impl Future<Output = Result<ExplainAccessOutput, ApiError>> + Send;
 
     /// Records of the audit log.
     fn lookup_events(
