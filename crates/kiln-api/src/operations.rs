@@ -150,7 +150,7 @@ impl Operation {
     /// Whether it may change something.
     pub(crate) fn changes(self) -> bool {
         // Clients that encrypt or decrypt the same twice within a second send the same signature.
-        const READING: [&str; 12] = [
+        const READING: [&str; 14] = [
             "List",
             "Get",
             "BatchGet",
@@ -163,6 +163,8 @@ impl Operation {
             "Validate",
             "Simulate",
             "Explain",
+            "Lookup",
+            "Verify",
         ];
         self.info().is_some_and(|info| !READING.iter().any(|prefix| info.name.starts_with(prefix)))
     }
