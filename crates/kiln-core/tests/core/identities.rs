@@ -77,7 +77,8 @@ fn may(core: &Server, caller: &Caller, action: &str, resource: Option<&str>) -> 
     may_with(core, caller, action, resource, &[])
 }
 
-fn may_with(
+/// What is decided when somebody asks with these condition keys.
+pub(crate) fn may_with(
     core: &Server,
     caller: &Caller,
     action: &str,

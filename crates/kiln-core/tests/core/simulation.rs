@@ -1,12 +1,7 @@
 //! What would be decided, and that it is what is decided.
 
-use kiln_core::{
-    Core,
-    iam::{Asked, KeyValue},
-};
-use kiln_iam::policy::ResourceRule;
+use kiln_core::{Core, iam::KeyValue};
 use kiln_model::{
-    audit::Rulings,
     iam::{Answer, ContextEntry, Evaluation, IamError, Owner, Page, Request, Simulation, Tag},
     kiln::{ExplainAccessInput, ExplainAccessOutput, KeyValues},
     service::{Caller, CodeBuild as _, Iam as _, KilnService as _},
@@ -15,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     fake::FakeRunners,
+    identities::may_with,
     place::{Place, context},
 };
 
@@ -96,27 +92,6 @@ async fn explain(core: &Server, action: &str, resource: Option<&str>, keys: &[Ke
     core.explain_access(&context(), input).await.unwrap()
 }
 
-/// What really happens when she asks.
-fn really(
-    core: &Server,
-    caller: &Caller,
-    action: &str,
-    resource: Option<&str>,
-    keys: &[KeyValue],
-) -> Result<(), String> {
-    let asked = Asked {
-        action,
-        resource,
-        account: "000000000000",
-        keys,
-        resource_policy: None,
-        rule: ResourceRule::Sufficient,
-        bound: None,
-        stands_in: None,
-    };
-    core.authorise(Some(caller), &asked, &Rulings::default()).map_err(|error| error.message)
-}
-
 #[tokio::test]
 async fn what_is_simulated_is_what_is_decided() {
     let place = Place::new();
@@ -146,7 +121,7 @@ async fn what_is_simulated_is_what_is_decided() {
             for address in [None, Some("10.1.1.1"), Some("11.1.1.1")] {
                 let keys: Vec<KeyValue> =
                     address.map(|value| KeyValue::one("aws:SourceIp", value)).into_iter().collect();
-                let decided = really(&core, &caller, action, resource, &keys);
+                let decided = may_with(&core, &caller, action, resource, &keys);
 
                 let mut simulation = of_alice(&[action], resource.as_slice());
                 let entry = |value: &str| ContextEntry { values: vec![value.to_owned()], ..near() };
@@ -344,7 +319,7 @@ async fn each_statement_says_why_it_does_not_apply() {
     core.put_resource_policy(&context(), put).await.unwrap();
     let explained = explain(&core, "codebuild:StartBuild", Some(OWN), &[]).await;
     assert_eq!(explained.decision, "explicitDeny");
-    assert_eq!(explained.message, really(&core, &caller, "codebuild:StartBuild", Some(OWN), &[]).err());
+    assert_eq!(explained.message, may_with(&core, &caller, "codebuild:StartBuild", Some(OWN), &[]).err());
     let own: Vec<_> = explained.statements.iter().filter(|one| one.policy_type == "resource-based policy").collect();
     assert!(own.len() == 1 && own[0].applies && own[0].effect == "Deny", "{explained:?}");
 
