@@ -16,6 +16,7 @@ mod oci;
 mod prepare;
 mod registry;
 mod sandbox;
+mod scoped;
 mod seccomp;
 mod spec;
 mod sweep;
@@ -28,6 +29,7 @@ pub use mounts::force_overlays_by_path;
 pub use native::NativeEngine;
 pub use oci::{OciEngine, runtime_version};
 pub use sandbox::Sandbox;
+pub use scoped::openat2;
 pub use sweep::{Leftover, leftovers, sweep};
 pub use sys::process::pass_on_no_descriptors;
 

@@ -16,6 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use kiln_engine::openat2;
 use rustix::{
     fs::{self, AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Timespec, Timestamps},
     io::Errno,
@@ -230,7 +231,7 @@ impl DirectoryWriter {
             return Ok(fd);
         }
         let whole = if path.is_empty() { OsStr::new(".") } else { OsStr::from_bytes(path) };
-        match fs::openat2(&self.root, whole, DIRECTORY, Mode::empty(), BENEATH) {
+        match openat2(&self.root, whole, DIRECTORY, Mode::empty(), BENEATH) {
             Err(Errno::NOENT) => {}
             opened => return opened,
         }
@@ -241,7 +242,7 @@ impl DirectoryWriter {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(e) => return Err(e),
             }
-            at = fs::openat2(&at, component, DIRECTORY, Mode::empty(), BENEATH)?;
+            at = openat2(&at, component, DIRECTORY, Mode::empty(), BENEATH)?;
         }
         Ok(at)
     }
@@ -256,7 +257,7 @@ impl DirectoryWriter {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut opened = None;
         self.replacing(entry, directory, name, || {
-            opened = Some(fs::openat2(directory, name, flags, Mode::RUSR | Mode::WUSR, BENEATH)?);
+            opened = Some(openat2(directory, name, flags, Mode::RUSR | Mode::WUSR, BENEATH)?);
             Ok(())
         })?;
         let Some(file) = opened else { return Ok(()) };
@@ -331,8 +332,8 @@ impl Drop for DirectoryWriter {
 fn merge(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
     let mut todo = vec![PathBuf::from(".")];
     while let Some(path) = todo.pop() {
-        let from = fs::openat2(from, &path, DIRECTORY, Mode::empty(), BENEATH)?;
-        let to = fs::openat2(to, &path, DIRECTORY, Mode::empty(), BENEATH)?;
+        let from = openat2(from, &path, DIRECTORY, Mode::empty(), BENEATH)?;
+        let to = openat2(to, &path, DIRECTORY, Mode::empty(), BENEATH)?;
         let mut buffer = Vec::with_capacity(32 << 10);
         let mut listing = RawDir::new(&from, buffer.spare_capacity_mut());
         let mut files = Vec::new();

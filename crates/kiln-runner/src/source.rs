@@ -7,8 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use kiln_engine::openat2;
 use rustix::{
-    fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2},
+    fs::{CWD, Mode, OFlags, ResolveFlags, openat},
     io::Errno,
 };
 

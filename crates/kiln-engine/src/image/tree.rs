@@ -10,6 +10,8 @@ use std::path::Path;
 use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
+use crate::openat2;
+
 /// Deepest directory that layers may hold. Real trees stay below 100; the bound lets every walk hold one descriptor a
 /// level.
 pub(crate) const MAX_DEPTH: usize = 255;
@@ -33,7 +35,7 @@ pub(crate) fn open_dir(parent: impl AsFd, name: &[u8]) -> rustix::io::Result<Own
 /// Opens the directory at `path` below `root` (`.` for itself) if the way there is all directories.
 pub(crate) fn open_dir_beneath(root: impl AsFd, path: &[u8]) -> rustix::io::Result<OwnedFd> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    fs::openat2(root, OsStr::from_bytes(if path.is_empty() { b"." } else { path }), DIR_FLAGS, Mode::empty(), resolve)
+    openat2(root, OsStr::from_bytes(if path.is_empty() { b"." } else { path }), DIR_FLAGS, Mode::empty(), resolve)
 }
 
 /// What `name` in `parent` is; `None` if there is nothing.

@@ -18,6 +18,7 @@ use rustix::{
 use crate::{
     error::{Context as _, EngineError},
     layout::Layout,
+    openat2,
     sys::mount::set_attributes,
 };
 
@@ -175,7 +176,7 @@ fn relative(path: &Path) -> &Path {
 
 /// Opens what is at `path` beneath `root`, as a path only.
 fn open_in(root: BorrowedFd<'_>, path: &Path, resolve: ResolveFlags) -> rustix::io::Result<OwnedFd> {
-    rustix::fs::openat2(root, relative(path), OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
+    openat2(root, relative(path), OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
 }
 
 const IN_ROOT: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
@@ -185,7 +186,7 @@ const NO_LINKS: ResolveFlags = IN_ROOT.union(ResolveFlags::NO_SYMLINKS);
 pub(crate) fn directory(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, EngineError> {
     let open = |path: &Path| -> Result<Option<OwnedFd>, EngineError> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        match rustix::fs::openat2(root, relative(path), flags, Mode::empty(), IN_ROOT) {
+        match openat2(root, relative(path), flags, Mode::empty(), IN_ROOT) {
             Ok(dir) => Ok(Some(dir)),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::NOTDIR) => Err(EngineError::Image(format!("{} is not a directory", path.display()))),

@@ -10,11 +10,12 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use super::super::error::ImageError;
 use super::super::tar::{EntryKind, Source, TarError, TarReader};
 use super::super::tree;
+use crate::openat2;
 
 /// Most members of an archive: four for each layer of the old format.
 const MAX_MEMBERS: usize = 100_000;
