@@ -391,7 +391,8 @@ fn for_somebody() -> (tempfile::TempDir, PathBuf, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let (program, work) = (dir.path().join("program"), dir.path().join("work"));
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // By another process: what is open for writing here, children of other tests hold open too, and it cannot be executed.
+    assert!(Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status().unwrap().success());
     fs::create_dir(&work).unwrap();
     (dir, program, work)
 }

@@ -30,7 +30,8 @@ fn for_everybody() -> (TempDir, PathBuf) {
     let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     let place = tempfile::tempdir().unwrap();
     let program = place.path().join("network_modes");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // By another process: what is open for writing here, children of other tests hold open too, and it cannot be executed.
+    assert!(Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status().unwrap().success());
     open(place.path());
     open(&program);
     (place, program)

@@ -431,12 +431,13 @@ fn a_runner_that_does_not_start_leaves_nothing_and_a_build_is_started_once() {
 
 #[test]
 fn a_runner_inherits_nothing_but_its_lifeline_its_lock_and_its_log() {
-    use std::os::unix::fs::PermissionsExt as _;
     let data = tempfile::tempdir().unwrap();
     let _socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let program = data.path().join("runner.sh");
-    fs::write(&program, "#!/bin/sh\nreadlink /proc/self/fd/* > \"$2/descriptors\"\n").unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    // By another process: what is open for writing here, children of other tests hold open too, and it cannot be executed.
+    let script = r#"echo '#!/bin/sh
+readlink /proc/self/fd/* > "$2/descriptors"' > "$0" && chmod 755 "$0""#;
+    assert!(Command::new("sh").args(["-c", script]).arg(&program).status().unwrap().success());
     let runners = ServerRunners::new(data.path(), Some(program)).unwrap();
     let (sender, changes) = channel();
     let sender = Mutex::new(sender);
