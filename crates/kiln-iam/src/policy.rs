@@ -17,6 +17,7 @@ mod document;
 mod error;
 mod evaluate;
 mod explain;
+mod index;
 mod json;
 mod kind;
 mod moment;

@@ -50,7 +50,7 @@ pub(super) struct Rights {
 /// Policies and rights that were read before: reading them takes longer than asking them.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    policies: Mutex<HashMap<(Kind, String), Arc<Policy>>>,
+    policies: Mutex<HashMap<Kind, HashMap<String, Arc<Policy>>>>,
     granted: Mutex<Grants>,
 }
 
@@ -61,7 +61,7 @@ struct Grants {
     by_id: HashMap<String, Arc<Granted>>,
 }
 
-/// Policies that are kept read.
+/// Policies of a kind that are kept read.
 const POLICIES: usize = 2_000;
 /// Users and roles whose rights are kept.
 const CALLERS: usize = 1_000;
@@ -70,8 +70,8 @@ impl Known {
     /// A policy from its text.
     pub(super) fn policy(&self, kind: Kind, text: &str) -> Result<Arc<Policy>, StoreError> {
         let mut known = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (kind, text.to_owned());
-        if let Some(policy) = known.get(&key) {
+        let known = known.entry(kind).or_default();
+        if let Some(policy) = known.get(text) {
             return Ok(Arc::clone(policy));
         }
         // It was checked when it was written: what cannot be read now denies everything.
@@ -81,7 +81,7 @@ impl Known {
             known.clear();
         }
         let policy = Arc::new(policy);
-        known.insert(key, Arc::clone(&policy));
+        known.insert(text.to_owned(), Arc::clone(&policy));
         Ok(policy)
     }
 

@@ -19,6 +19,11 @@ impl ActionName {
         let is_whole = !service.is_empty() && !name.is_empty();
         is_whole.then(|| Self { service: service.to_ascii_lowercase(), name: name.to_ascii_lowercase() })
     }
+
+    /// In lower case.
+    pub(super) fn service(&self) -> &str {
+        &self.service
+    }
 }
 
 /// Actions that a statement names.

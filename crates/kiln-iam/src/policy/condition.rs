@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use self::operator::{Comparison, Family, Operator, Qualifier};
 use super::{
-    context::{Context, Values, folded},
+    context::{Context, KeyName, Values},
     decimal::Decimal,
     error::{PolicyError, quoted},
     evaluate::Effect,
@@ -25,8 +25,7 @@ use super::{
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Condition {
     operator: Operator,
-    /// [`folded`].
-    key: String,
+    key: KeyName,
     test: Test,
 }
 
@@ -107,7 +106,7 @@ pub(super) fn parse(value: &Json, has_variables: bool, place: &str) -> Result<Ve
             }
             let test = Test::parse(operator.family, &texts(values, &place)?, has_variables)
                 .map_err(|problem| PolicyError::syntax(&place, problem))?;
-            conditions.push(Condition { operator, key: folded(key), test });
+            conditions.push(Condition { operator, key: KeyName::new(key), test });
         }
     }
     Ok(conditions)
@@ -279,8 +278,8 @@ impl Condition {
         conditions.iter().find(|condition| !Self::all_hold(std::slice::from_ref(condition), effect, context))
     }
 
-    /// The key, in lower case.
-    pub(super) fn key(&self) -> &str {
+    /// The key.
+    pub(super) fn key(&self) -> &KeyName {
         &self.key
     }
 
@@ -302,7 +301,7 @@ impl Condition {
             | Test::Network(_)
             | Test::IsAbsent(_) => Vec::new(),
         };
-        std::iter::once(self.key.clone()).chain(variables).collect()
+        std::iter::once(self.key.text().to_owned()).chain(variables).collect()
     }
 
     fn outcome(&self, context: &Context) -> Outcome {

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::{
     error::{PolicyError, quoted},
     evaluate::Effect,
+    index::Index,
     json::Json,
     kind::Kind,
     principal::{Entry, Standing},
@@ -16,6 +17,7 @@ use super::{
 pub struct Policy {
     kind: Kind,
     statements: Vec<Statement>,
+    index: Index,
 }
 
 /// More than any kind may have, white space included: longer texts are not even read.
@@ -77,7 +79,7 @@ impl Policy {
                 ));
             }
         }
-        Ok(Self { kind, statements })
+        Ok(Self { kind, index: Index::new(&statements), statements })
     }
 
     /// What it is attached to.
@@ -125,7 +127,8 @@ impl Policy {
         effect: Effect,
         question: &'a Question<'_>,
     ) -> impl Iterator<Item = (usize, Standing)> + 'a {
-        let statements = self.statements.iter().enumerate().filter(move |(_, statement)| statement.effect == effect);
+        let candidates = self.index.candidates(effect, question.action.service());
+        let statements = candidates.iter().filter_map(|at| Some((*at, self.statements.get(*at)?)));
         statements.flat_map(move |(at, statement)| {
             statement.standings(question).into_iter().map(move |standing| (at, standing))
         })

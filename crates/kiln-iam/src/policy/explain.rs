@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use super::{
     action::ActionName,
-    context::{Context, Values},
+    context::{Context, KeyName, Values},
     document::Policy,
     evaluate::{Effect, Layer, Policies, Request, ResourceRule},
     resource::Target,
@@ -113,7 +113,7 @@ impl Policy {
 }
 
 /// What a request has under a key.
-pub(super) fn values_of(context: &Context, key: &str) -> Vec<String> {
+pub(super) fn values_of(context: &Context, key: &KeyName) -> Vec<String> {
     match context.get(key) {
         None => Vec::new(),
         Some(Values::One(value)) => vec![value.clone()],

@@ -1,7 +1,5 @@
 //! Texts with `*` and `?`.
 
-use std::str::Chars;
-
 /// A unit of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Atom {
@@ -14,17 +12,17 @@ pub(super) enum Atom {
 }
 
 /// The atoms of a text in which `*` and `?` have their meaning.
-pub(super) fn atoms(text: &str) -> impl Iterator<Item = Atom> + '_ {
-    text.chars().map(|c| match c {
-        '*' => Atom::Many,
-        '?' => Atom::One,
-        other => Atom::Char(other),
-    })
+pub(super) fn atoms(text: &str) -> impl Iterator<Item = Atom> + Clone + '_ {
+    atoms_of(text, false)
 }
 
-/// The atoms of a text in which they have none.
-pub(super) fn literal(text: &str) -> impl Iterator<Item = Atom> + '_ {
-    text.chars().map(Atom::Char)
+/// The atoms of a text in which `*` and `?` have their meaning, or none if it is literal.
+pub(super) fn atoms_of(text: &str, is_literal: bool) -> impl Iterator<Item = Atom> + Clone + '_ {
+    text.chars().map(move |c| match c {
+        '*' if !is_literal => Atom::Many,
+        '?' if !is_literal => Atom::One,
+        other => Atom::Char(other),
+    })
 }
 
 /// A pattern that texts are matched with, as a whole.
@@ -49,38 +47,42 @@ impl Glob {
     }
 
     pub(super) fn matches(&self, text: &str) -> bool {
-        text.strip_prefix(&*self.prefix).is_some_and(|rest| matches_all(&self.rest, rest))
+        text.strip_prefix(&*self.prefix).is_some_and(|rest| match &*self.rest {
+            [] => rest.is_empty(),
+            [Atom::Many] => true,
+            atoms => matches_all(atoms.iter().copied(), rest),
+        })
     }
 }
 
 /// Goes through both from the left. After a mismatch only the last star takes one character more, since whatever an
 /// earlier one could take the last one can take as well: time is at most the product of the lengths.
-fn matches_all(atoms: &[Atom], text: &str) -> bool {
-    let (mut at, mut here) = (0, text.chars());
-    let mut retry: Option<(usize, Chars<'_>)> = None;
+pub(super) fn matches_all(mut atoms: impl Iterator<Item = Atom> + Clone, text: &str) -> bool {
+    let mut here = text.chars();
+    let mut retry = None;
     loop {
-        let mut next = here.clone();
-        match (atoms.get(at), next.next()) {
+        let (mut after, mut next) = (atoms.clone(), here.clone());
+        match (after.next(), next.next()) {
             (Some(Atom::Many), _) => {
-                at += 1;
-                if at == atoms.len() {
+                if after.clone().next().is_none() {
                     return true;
                 }
-                retry = Some((at, here.clone()));
+                retry = Some((after.clone(), here.clone()));
+                atoms = after;
                 continue;
             }
             (None, None) => return true,
-            (Some(Atom::Char(wanted)), Some(c)) if *wanted == c => at += 1,
-            (Some(Atom::One), Some(_)) => at += 1,
+            (Some(Atom::Char(wanted)), Some(c)) if wanted == c => {}
+            (Some(Atom::One), Some(_)) => {}
             // The text is at its end: a star that takes more leaves still less of it.
             (Some(_), None) => return false,
             (_, Some(_)) => {
                 let Some((resume, from)) = &mut retry else { return false };
                 from.next();
-                (at, next) = (*resume, from.clone());
+                (after, next) = (resume.clone(), from.clone());
             }
         }
-        here = next;
+        (atoms, here) = (after, next);
     }
 }
 
@@ -91,7 +93,8 @@ pub(super) struct ArnGlob([Glob; 6]);
 
 impl ArnGlob {
     /// `None`: there are fewer than five colons.
-    pub(super) fn new(atoms: &[Atom]) -> Option<Self> {
+    pub(super) fn new(atoms: impl IntoIterator<Item = Atom>) -> Option<Self> {
+        let atoms: Vec<Atom> = atoms.into_iter().collect();
         let mut parts = atoms.splitn(6, |atom| *atom == Atom::Char(':'));
         let mut part = || parts.next().map(|part| Glob::new(part.iter().copied()));
         Some(Self([part()?, part()?, part()?, part()?, part()?, part()?]))
@@ -117,6 +120,12 @@ impl<'a> ArnText<'a> {
 
     pub(super) fn service(&self) -> &'a str {
         self.0[2]
+    }
+
+    /// What is left of it behind the fifth colon, where the first five parts match.
+    pub(super) fn local(&self, heads: &[Glob; 5]) -> Option<&'a str> {
+        let [before @ .., local] = &self.0;
+        heads.iter().zip(before).all(|(glob, part)| glob.matches(part)).then_some(*local)
     }
 }
 
@@ -160,13 +169,12 @@ mod tests {
 
     #[test]
     fn stars_stay_within_their_part_of_an_arn() {
-        let arn = |pattern: &str, text: &str| {
-            ArnGlob::new(&atoms(pattern).collect::<Vec<_>>()).unwrap().matches(&ArnText::new(text).unwrap())
-        };
+        let arn =
+            |pattern: &str, text: &str| ArnGlob::new(atoms(pattern)).unwrap().matches(&ArnText::new(text).unwrap());
         assert!(arn("arn:aws:s3:::b/*", "arn:aws:s3:::b/x:y/z"));
         assert!(arn("arn:*:s3:*:*:b", "arn:aws:s3:::b"));
         assert!(!arn("arn:aws:iam::*:role/a", "arn:aws:iam::1:2:role/a"));
-        assert!(ArnGlob::new(&atoms("arn:aws:s3:*:b").collect::<Vec<_>>()).is_none());
+        assert!(ArnGlob::new(atoms("arn:aws:s3:*:b")).is_none());
         assert!(ArnText::new("urn:aws:s3:::b").is_none() && ArnText::new("arn:aws:s3").is_none());
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     context::Context,
     error::{PolicyError, quoted},
-    pattern::{ArnGlob, ArnText},
+    pattern::{ArnGlob, ArnText, Glob, matches_all},
     variable::Template,
 };
 
@@ -28,7 +28,9 @@ impl<'a> Target<'a> {
 pub(super) enum ArnPattern {
     /// Without variables.
     Fixed(Box<ArnGlob>),
-    /// With some.
+    /// With some behind the fifth colon: patterns of the parts before it, and what stands behind it.
+    Local(Box<[Glob; 5]>, Template),
+    /// With some before it.
     Open(Template),
 }
 
@@ -36,16 +38,19 @@ impl ArnPattern {
     /// `None`: without variables, and no ARN.
     pub(super) fn new(template: Template) -> Option<Self> {
         if template.has_variables() {
-            return Some(Self::Open(template));
+            return Some(match template.cut() {
+                Some((heads, local)) => Self::Local(Box::new(heads), local),
+                None => Self::Open(template),
+            });
         }
-        Some(Self::Fixed(Box::new(ArnGlob::new(&template.atoms(&Context::new())?)?)))
+        Some(Self::Fixed(Box::new(ArnGlob::new(template.atoms(&Context::new())?)?)))
     }
 
     /// The names of its variables, in lower case.
     pub(super) fn keys(&self) -> Vec<String> {
         match self {
             Self::Fixed(_) => Vec::new(),
-            Self::Open(template) => template.keys(),
+            Self::Local(_, template) | Self::Open(template) => template.keys(),
         }
     }
 
@@ -53,7 +58,11 @@ impl ArnPattern {
     pub(super) fn matches(&self, context: &Context, arn: &ArnText<'_>) -> Option<bool> {
         match self {
             Self::Fixed(glob) => Some(glob.matches(arn)),
-            Self::Open(template) => Some(ArnGlob::new(&template.atoms(context)?)?.matches(arn)),
+            Self::Local(heads, local) => {
+                let atoms = local.atoms(context)?;
+                Some(arn.local(heads).is_some_and(|text| matches_all(atoms, text)))
+            }
+            Self::Open(template) => Some(ArnGlob::new(template.atoms(context)?)?.matches(arn)),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A statement of a policy.
 
+use std::collections::BTreeSet;
+
 use super::{
     action::{ActionName, ActionPattern},
     condition::{self, Condition},
@@ -77,6 +79,14 @@ impl Statement {
         })
     }
 
+    /// The services whose actions it may speak of; `None`: any.
+    pub(super) fn services(&self) -> Option<BTreeSet<&str>> {
+        if self.actions.is_negated {
+            return None;
+        }
+        self.actions.items.iter().map(ActionPattern::service).collect()
+    }
+
     /// Whether its resources are those of the question; always, where the policy's kind has none.
     fn is_about(&self, question: &Question<'_>) -> bool {
         self.resources.as_ref().is_none_or(|resources| {
@@ -101,7 +111,7 @@ impl Statement {
         if let Some(condition) = Condition::first_that_fails(&self.conditions, self.effect, question.context) {
             return Some(WhyNot::Condition {
                 operator: condition.operator_name(),
-                key: condition.key().to_owned(),
+                key: condition.key().text().to_owned(),
                 values: values_of(question.context, condition.key()),
             });
         }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::{
-    context::{Context, folded},
-    pattern::{Atom, Glob, atoms, literal},
+    context::{Context, KeyName},
+    pattern::{Atom, Glob, atoms, atoms_of, matches_all},
 };
 
 /// The names of the variables in a text, in lower case.
@@ -24,8 +24,8 @@ enum Part {
     Text(String),
     /// A character that has no meaning: `${*}`, `${?}`, `${$}`.
     Escaped(&'static str),
-    /// The value of a key, whose name is [`folded`].
-    Variable { key: String, default: Option<String> },
+    /// The value of a key.
+    Variable { key: KeyName, default: Option<String> },
 }
 
 impl Template {
@@ -60,7 +60,7 @@ impl Template {
     /// The names of its variables, in lower case.
     pub(super) fn keys(&self) -> Vec<String> {
         let name = |part: &Part| match part {
-            Part::Variable { key, .. } => Some(key.clone()),
+            Part::Variable { key, .. } => Some(key.text().to_owned()),
             Part::Text(_) | Part::Escaped(_) => None,
         };
         self.parts.iter().filter_map(name).collect()
@@ -82,15 +82,25 @@ impl Template {
     }
 
     /// The text as a pattern; `None` when a variable has no value.
-    pub(super) fn atoms(&self, context: &Context) -> Option<Vec<Atom>> {
-        let mut all = Vec::new();
-        for part in &self.parts {
-            match part {
-                Part::Text(text) => all.extend(atoms(text)),
-                other => all.extend(literal(other.value(context)?)),
-            }
-        }
-        Some(all)
+    pub(super) fn atoms<'a>(&'a self, context: &'a Context) -> Option<impl Iterator<Item = Atom> + Clone + 'a> {
+        let has_value = |part: &Part| part.value(context).is_some();
+        self.parts.iter().all(has_value).then(|| {
+            let value = |part: &'a Part| (part.value(context).unwrap_or_default(), !matches!(part, Part::Text(_)));
+            self.parts.iter().map(value).flat_map(|(text, is_literal)| atoms_of(text, is_literal))
+        })
+    }
+
+    /// Cuts an ARN behind its fifth colon: the patterns of its first five parts, and what follows. `None`: a variable
+    /// stands before, or there are fewer colons.
+    pub(super) fn cut(&self) -> Option<([Glob; 5], Self)> {
+        let (first, others) = self.parts.split_first()?;
+        let Part::Text(text) = first else { return None };
+        let mut parts = text.splitn(6, ':');
+        let mut part = || parts.next().map(|part| Glob::new(atoms(part)));
+        let heads = [part()?, part()?, part()?, part()?, part()?];
+        let local = parts.next()?;
+        let local = (!local.is_empty()).then(|| Part::Text(local.to_owned()));
+        Some((heads, Self { parts: local.into_iter().chain(others.iter().cloned()).collect() }))
     }
 
     /// The longest text before the first variable.
@@ -131,7 +141,7 @@ fn variable(inside: &str) -> Result<Part, String> {
         |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
     match name.split_once(':') {
         Some((service, rest)) if is_name(service) && is_name(rest) && !key.contains('\'') => {
-            Ok(Part::Variable { key: folded(key), default })
+            Ok(Part::Variable { key: KeyName::new(key), default })
         }
         _ => {
             Err(format!("'${{{inside}}}' is not a variable: expected ${{service:Key}} or ${{service:Key, 'default'}}"))
@@ -162,14 +172,17 @@ impl Pattern {
             return Self::Open(template);
         }
         // Without variables nothing depends on the context.
-        template.atoms(&Context::new()).map_or(Self::Open(template), |atoms| Self::Fixed(Glob::new(atoms)))
+        match template.atoms(&Context::new()).map(Glob::new) {
+            Some(glob) => Self::Fixed(glob),
+            None => Self::Open(template),
+        }
     }
 
     /// `None`: a variable has no value.
     pub(super) fn matches(&self, context: &Context, text: &str) -> Option<bool> {
         match self {
             Self::Fixed(glob) => Some(glob.matches(text)),
-            Self::Open(template) => Some(Glob::new(template.atoms(context)?).matches(text)),
+            Self::Open(template) => Some(matches_all(template.atoms(context)?, text)),
         }
     }
 }
