@@ -57,6 +57,7 @@ mod lint;
 mod model;
 mod parse;
 mod render;
+mod runtimes;
 mod schema;
 mod source;
 mod yaml;
@@ -72,5 +73,6 @@ pub use model::{
 };
 pub use parse::{BuildspecError, ParseOptions, Parsed, parse};
 pub use render::{Checked, Format, UnknownFormat, render, render_diagnostic};
+pub use runtimes::{Runtimes, RuntimesFileError, Selection, SelectionError};
 pub use schema::{schema, schema_text};
 pub use source::{MAX_BYTES, SourceText};

@@ -9,7 +9,7 @@ use std::{
 
 use kiln_model::{BuildStatus, PhaseType};
 use kiln_wire::{
-    event::{Artifact, Event},
+    event::{Artifact, Event, Section},
     journal::{Body, Decoder},
 };
 use sha2::{Digest, Sha256};
@@ -58,7 +58,7 @@ struct Walk<'a> {
     last_phase: Option<PhaseType>,
     started: BTreeSet<u32>,
     ended: BTreeSet<u32>,
-    places: HashSet<(PhaseType, bool, u32, u32)>,
+    places: HashSet<(PhaseType, Section, u32, u32)>,
     artifacts: Vec<Artifact>,
     end: Option<BuildStatus>,
     failed_phase: bool,
@@ -119,8 +119,7 @@ impl Walk<'_> {
                 if !self.started.insert(c.command) {
                     self.violate("I3", format!("command {} started twice", c.command));
                 }
-                let finally = c.section == kiln_wire::event::Section::Finally;
-                if !self.places.insert((c.phase, finally, c.index, c.attempt)) {
+                if !self.places.insert((c.phase, c.section, c.index, c.attempt)) {
                     self.violate("I3", format!("{} {} ran twice in attempt {}", c.phase, c.index, c.attempt));
                 }
             }

@@ -68,8 +68,8 @@ pub(crate) struct Build<'j> {
     pub(crate) image_env: Vec<(String, String)>,
     /// Memory limit that is enforced, bytes.
     pub(crate) memory_limit: Option<u64>,
-    /// The image has a catalogue of runtimes (`buildspec.md` 13.2).
-    pub(crate) has_runtimes: bool,
+    /// What the image says of its runtimes (`buildspec.md` 13.2). Set by DOWNLOAD_SOURCE.
+    pub(crate) runtimes_file: Option<String>,
     /// Set by DOWNLOAD_SOURCE.
     pub(crate) buildspec: Buildspec,
     /// Set by DOWNLOAD_SOURCE.
@@ -138,7 +138,7 @@ pub fn run(build_dir: &Path, agent: &[u8], lifeline: Option<OwnedFd>) -> Result<
         session,
         image_env,
         memory_limit,
-        has_runtimes: false,
+        runtimes_file: None,
         buildspec: empty_buildspec(),
         environment: None,
         cache: crate::cache_step::CacheStep::default(),

@@ -13,6 +13,17 @@ use crate::{
     session::Halt,
 };
 
+/// Which command of a build it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) phase: PhaseType,
+    pub(crate) section: Section,
+    /// Its place in the section, from 0.
+    pub(crate) index: u32,
+    /// Which try of the phase, from 1.
+    pub(crate) attempt: u32,
+}
+
 impl Build<'_> {
     /// Runs a command phase, again as often as its `on-failure` says.
     pub(crate) fn command_phase(&mut self, phase: PhaseType) -> PhaseResult {
@@ -76,23 +87,30 @@ impl Build<'_> {
         attempt: u32,
     ) -> PhaseResult {
         for (index, command) in commands.iter().enumerate().skip(skip) {
-            self.session.check()?;
-            let number = self.session.next_request();
-            self.session.journal.line(&format!("Running command {}", command.text))?;
-            self.session.journal.event(&Event::CommandStarted(CommandStarted {
-                command: number,
-                phase,
-                section,
-                index: u32::try_from(index).unwrap_or(u32::MAX),
-                line: command.line,
-                text: self.session.journal.masker().text(&command.text),
-                attempt,
-            }))?;
-            if let Some(failure) = self.command(number, command, user)? {
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            if let Some(failure) = self.run_command(Place { phase, section, index, attempt }, command, user)? {
                 return Ok(Some(failure));
             }
         }
         Ok(None)
+    }
+
+    /// Runs one command, and says so in the log.
+    pub(crate) fn run_command(&mut self, place: Place, command: &Command, user: Option<&str>) -> PhaseResult {
+        let Place { phase, section, index, attempt } = place;
+        self.session.check()?;
+        let number = self.session.next_request();
+        self.session.journal.line(&format!("Running command {}", command.text))?;
+        self.session.journal.event(&Event::CommandStarted(CommandStarted {
+            command: number,
+            phase,
+            section,
+            index,
+            line: if section == Section::Runtimes { 0 } else { command.line },
+            text: self.session.journal.masker().text(&command.text),
+            attempt,
+        }))?;
+        self.command(number, command, user)
     }
 
     fn command(&mut self, number: u32, command: &Command, user: Option<&str>) -> PhaseResult {

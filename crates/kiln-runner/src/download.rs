@@ -31,8 +31,7 @@ impl Build<'_> {
         for line in ["Running on CodeBuild On-demand", "Waiting for agent ping"] {
             self.session.journal.line(line)?;
         }
-        let runtimes = self.session.ready()?;
-        self.has_runtimes = runtimes.is_some();
+        self.runtimes_file = self.session.ready()?;
         self.session.journal.line("Waiting for DOWNLOAD_SOURCE")?;
         self.session.journal.line("Phase is DOWNLOAD_SOURCE")?;
         self.session.journal.line(&format!("CODEBUILD_SRC_DIR={source_dir}"))?;
@@ -85,7 +84,9 @@ impl Build<'_> {
         if let Some(failure) = self.variables(&root)? {
             return Ok(Some(failure));
         }
-        self.runtimes()?;
+        if let Some(failure) = self.runtimes()? {
+            return Ok(Some(failure));
+        }
         self.session.journal.line(&format!("Moving to directory {source_dir}"))?;
         self.restore_cache()?;
         self.session.journal.line("Registering with agent")?;
@@ -240,19 +241,5 @@ impl Build<'_> {
                 Ok(Err(Failure::new("CLIENT_ERROR", message)))
             }
         }
-    }
-
-    /// The lines about runtimes (`buildspec.md` 1.9). An image with a catalogue of its own keeps its default runtimes.
-    fn runtimes(&mut self) -> Result<(), Halt> {
-        let requested = self.buildspec.phases.install.as_ref().is_some_and(|p| !p.runtime_versions.is_empty());
-        let line = match (requested, self.has_runtimes) {
-            (false, _) => "No runtime version selected in buildspec.",
-            (true, false) => {
-                "Skipping install of runtimes. Runtime version selection is not supported by this build image"
-            }
-            (true, true) => "Skipping install of runtimes. The image's default runtimes are used",
-        };
-        self.session.journal.line(line)?;
-        Ok(())
     }
 }

@@ -28,6 +28,7 @@ mod provision;
 mod relay;
 pub mod report;
 mod reports_step;
+mod runtimes;
 mod secrets;
 pub mod server;
 mod service_source;

@@ -118,13 +118,15 @@ pub struct CommandStarted {
 }
 
 /// The list that a command stands in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Section {
     /// `commands`.
     Commands,
     /// `finally`.
     Finally,
+    /// What the image does for `runtime-versions`: commands of its runtimes file, not of the buildspec.
+    Runtimes,
 }
 
 /// A command ended.

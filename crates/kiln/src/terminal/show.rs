@@ -383,8 +383,12 @@ impl Show<'_> {
                 .collect();
             hints.push(format!("still running in the background: {}", what.join(", ")));
         }
-        if started.section == Section::Finally {
-            hints.push("this command stands under `finally`".to_owned());
+        match started.section {
+            Section::Commands => {}
+            Section::Finally => hints.push("this command stands under `finally`".to_owned()),
+            Section::Runtimes => {
+                hints.push("this command is the image's own, for what `runtime-versions` asks for".to_owned());
+            }
         }
         hints
     }
@@ -456,13 +460,21 @@ pub(crate) fn resumable(phase: PhaseType) -> bool {
 
 /// `BUILD 3`, `BUILD finally 1`.
 fn place(command: &CommandStarted) -> String {
-    let section = if command.section == Section::Finally { "finally " } else { "" };
+    let section = match command.section {
+        Section::Commands => "",
+        Section::Finally => "finally ",
+        Section::Runtimes => "runtimes ",
+    };
     format!("{} {section}{}", command.phase, command.index + 1)
 }
 
 /// `command 3 of BUILD`.
 fn describe(command: &CommandStarted) -> String {
-    let section = if command.section == Section::Finally { "`finally` of " } else { "" };
+    let section = match command.section {
+        Section::Commands => "",
+        Section::Finally => "`finally` of ",
+        Section::Runtimes => "the image's runtimes in ",
+    };
     format!("command {} of {section}{}", command.index + 1, command.phase)
 }
 

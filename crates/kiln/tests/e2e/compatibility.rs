@@ -110,14 +110,6 @@ fn an_exported_variable_that_was_never_set_is_left_out() {
 }
 
 #[test]
-fn runtime_versions_on_an_image_without_runtimes_are_a_line_in_the_log() {
-    let spec = "version: 0.2\nphases:\n  install:\n    runtime-versions:\n      python: 3.10\n  build:\n    commands:\n      - echo built\n";
-    let outcome = Project::new(spec).run(&[]).expect(0);
-    outcome.expect_text("Skipping install of runtimes. Runtime version selection is not supported by this build image");
-    outcome.expect_line("built");
-}
-
-#[test]
 fn what_the_cache_restores_replaces_the_sources_file() {
     let project = Project::new(&spec("cat d/f; echo cached > d/f", "cache:\n  paths: ['d/**/*']\n"));
     project.file("d/f", "source\n");

@@ -8,17 +8,17 @@ use std::{
 
 use crate::project::{Project, not_root};
 
-/// A root file system with a shell and a few tools of this machine, as a tarball.
-fn tarball(dir: &Path) -> PathBuf {
+/// A root file system with a shell and a few tools of this machine, as a tarball; `also` makes more of it, in its root.
+pub(crate) fn tarball(dir: &Path, also: &str) -> PathBuf {
     let script = "set -e; cd \"$1\"; mkdir -p root bin etc tmp proc sys dev usr/lib lib lib64; \
         for tool in sh cat id ls test env; do cp \"$(command -v $tool)\" bin/ 2>/dev/null || true; done; cp /bin/sh bin/sh; \
         for lib in $(ldd bin/* 2>/dev/null | grep -o '/lib[^ :]*' | sort -u); do mkdir -p .$(dirname $lib); cp -L $lib .$lib; done; \
         echo 'root:x:0:0:root:/root:/bin/sh' > etc/passwd; echo from-the-image > etc/marker; \
-        tar cf \"$2\" .";
+        eval \"$3\"; tar cf \"$2\" .";
     let root = dir.join("rootfs");
     std::fs::create_dir(&root).unwrap();
     let tar = dir.join("image.tar");
-    let status = Command::new("sh").args(["-c", script, "sh"]).args([&root, &tar]).status().unwrap();
+    let status = Command::new("sh").args(["-c", script, "sh"]).args([&root, &tar]).arg(also).status().unwrap();
     assert!(status.success());
     tar
 }
@@ -31,7 +31,7 @@ fn an_imported_image_runs_the_same_on_both_engines() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let tar = tarball(dir.path());
+    let tar = tarball(dir.path(), "");
     let project = Project::new(SPEC);
     let import = project.kiln(&["image", "import", tar.to_str().unwrap(), "--name", "tiny:1"]).output().unwrap();
     assert!(import.status.success(), "{import:?}");
@@ -67,7 +67,8 @@ fn an_ordinary_user_runs_builds_too() {
     // What the user needs: a home for the data, the project readable, the binary where it may be executed.
     let place = tempfile::Builder::new().prefix("kiln-user-").tempdir_in("/var/tmp").unwrap();
     let kiln = place.path().join("kiln");
-    std::fs::copy(env!("CARGO_BIN_EXE_kiln"), &kiln).unwrap();
+    // By another process: what is open for writing here, children of other tests hold open too, and it cannot be executed.
+    assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_kiln")).arg(&kiln).status().unwrap().success());
     let data = place.path().join("data");
     std::fs::create_dir(&data).unwrap();
     std::fs::create_dir(place.path().join("project")).unwrap();

@@ -13,4 +13,5 @@ mod logs;
 mod phases;
 mod project;
 mod resume;
+mod runtimes;
 mod variables;
