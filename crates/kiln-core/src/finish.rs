@@ -30,8 +30,9 @@ pub(crate) const TIMELINE_FILE: &str = "timeline.json";
 
 /// How long a runner may take from its last word to its end, and how often that is looked at beside being told.
 const LETTING_GO: Duration = Duration::from_secs(30);
-/// The same when the service stops; the next one clears up what stays.
-const LETTING_GO_AT_THE_END: Duration = Duration::from_secs(2);
+/// The same when the service stops; the next one clears up what stays. A runner's end unmounts the build's disk, which
+/// waits for whatever the machine is writing: seconds, where it writes much.
+const LETTING_GO_AT_THE_END: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Ends a build whose runner is gone.
