@@ -23,6 +23,7 @@ mod error;
 mod iam;
 mod kms;
 mod listing;
+mod metrics;
 mod objects;
 mod open;
 mod parameters;
@@ -51,7 +52,7 @@ pub use self::{
     records::{
         AccessKeyRecord, ActiveBuilds, BucketRecord, BucketUsage, BuildKey, BuildRecord, BuildState, IamKind, IamLink,
         IamRecord, KeyVersionRecord, KeyVersionState, KmsAliasRecord, KmsGrantRecord, KmsKeyRecord, KmsKeyState,
-        ListedVersionRecord, Listing, ObjectRecord, Order, ParameterRecord, ParameterVersionRecord, PartRecord,
+        ListedVersionRecord, Listing, MetricBlockRecord, MetricKey, MetricRecord, ObjectRecord, Order, ParameterRecord, ParameterVersionRecord, PartRecord,
         ProjectKey, ProjectRecord, ProjectSort, SecretRecord, SecretVersionRecord, SourceCredentialRecord, TokenRecord,
         UploadRecord,
     },

@@ -553,3 +553,40 @@ pub struct ParameterVersionRecord {
     /// Everything else.
     pub doc: String,
 }
+
+/// What a metric of CloudWatch is called.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MetricKey {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its dimensions, in a form of which there is one only.
+    pub dimensions: String,
+}
+
+/// A metric of CloudWatch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricRecord {
+    /// For blocks.
+    pub id: i64,
+    /// What it is called.
+    pub key: MetricKey,
+    /// When there was a point last, roughly.
+    pub newest_ms: i64,
+}
+
+/// Points of a metric in a stretch of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricBlockRecord {
+    /// [`MetricRecord::id`].
+    pub metric: i64,
+    /// Seconds that one point stands for.
+    pub resolution: i64,
+    /// When the stretch begins, seconds since the epoch.
+    pub start_s: i64,
+    /// Unit of the points.
+    pub unit: String,
+    /// The points, in their owner's form.
+    pub data: Vec<u8>,
+}
