@@ -13,7 +13,7 @@ use kiln_model::{
 
 use crate::connection::Peer;
 
-pub(crate) use asked::{Needed, of_iam, of_json, of_kms};
+pub(crate) use asked::{Needed, of_iam, of_json, of_kms, of_metrics};
 pub(crate) use secrets::{of_parameters, of_secrets};
 
 /// What somebody wants to do.
@@ -146,8 +146,8 @@ fn principal(caller: Option<&Caller>) -> Principal {
 mod tests {
     use kiln_iam::policy::table::table;
     use kiln_model::operations::{
-        IAM_OPERATIONS, KILN_OPERATIONS, KMS_OPERATIONS, OPERATIONS, ResourceKind, SECRETS_MANAGER_OPERATIONS,
-        SSM_OPERATIONS, codebuild_operation,
+        CLOUDWATCH_OPERATIONS, IAM_OPERATIONS, KILN_OPERATIONS, KMS_OPERATIONS, OPERATIONS, ResourceKind,
+        SECRETS_MANAGER_OPERATIONS, SSM_OPERATIONS, codebuild_operation,
     };
 
     use super::*;
@@ -162,6 +162,7 @@ mod tests {
             ("iam", IAM_OPERATIONS.as_slice()),
             ("secretsmanager", SECRETS_MANAGER_OPERATIONS.as_slice()),
             ("ssm", SSM_OPERATIONS.as_slice()),
+            ("cloudwatch", CLOUDWATCH_OPERATIONS.as_slice()),
         ] {
             for operation in operations {
                 let row = table().operation(service, operation.name).expect(operation.name);

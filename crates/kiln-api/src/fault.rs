@@ -152,6 +152,11 @@ fn api_code(code: ErrorCode, style: Style) -> (&'static str, u16) {
             ErrorCode::Throttling => ("Throttling", 400),
             ErrorCode::UnknownOperation => ("InvalidAction", 400),
             ErrorCode::Serialization => ("MalformedInput", 400),
+            ErrorCode::InvalidNextToken => ("InvalidNextToken", 400),
+            ErrorCode::InvalidParameterCombination => ("InvalidParameterCombination", 400),
+            ErrorCode::InvalidParameterValue => ("InvalidParameterValue", 400),
+            ErrorCode::LimitExceeded => ("LimitExceeded", 400),
+            ErrorCode::MissingRequiredParameter => ("MissingParameter", 400),
             _ => ("ValidationError", 400),
         },
         Style::S3 => match code {

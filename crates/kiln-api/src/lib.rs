@@ -21,6 +21,7 @@ mod audit;
 mod authenticate;
 mod authorise;
 mod body;
+mod cloudwatch;
 mod config;
 mod connection;
 mod fault;

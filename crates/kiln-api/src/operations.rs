@@ -17,7 +17,8 @@ use kiln_model::{
     kiln::*,
     kms::*,
     operations::{
-        OperationInfo, codebuild_operation, kiln_operation, kms_operation, secrets_manager_operation, ssm_operation,
+        OperationInfo, cloudwatch_operation, codebuild_operation, kiln_operation, kms_operation,
+        secrets_manager_operation, ssm_operation,
     },
     service::{self, CodeBuild, Context, KilnService, Kms},
 };
@@ -25,8 +26,9 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::{
-    authorise::{Needed, of_iam, of_json, of_kms, of_parameters, of_secrets},
+    authorise::{Needed, of_iam, of_json, of_kms, of_metrics, of_parameters, of_secrets},
     body::{Answer, Upload},
+    cloudwatch::{self, Protocol},
     connection::pulse::Busy,
     fault::{Fault, JSON},
     query::{self, Sts},
@@ -46,6 +48,8 @@ pub(crate) enum Operation {
     SecretsManager(&'static OperationInfo),
     /// An operation of Parameter Store.
     Ssm(&'static OperationInfo),
+    /// An operation of CloudWatch.
+    CloudWatch(&'static OperationInfo, Protocol),
     /// An operation of IAM.
     Iam(&'static OperationInfo),
     /// An operation of STS. What needs a permission there, the service decides: whether a role lets somebody in is for
@@ -56,8 +60,12 @@ pub(crate) enum Operation {
 impl Operation {
     /// The operation that the head of a request names; `None` when its body does.
     pub(crate) fn named(service: Service, parts: &Parts) -> Result<Option<Self>, ApiError> {
-        if matches!(service, Service::Iam | Service::Sts) {
-            return Ok(None);
+        match service {
+            Service::Iam | Service::Sts | Service::CloudWatch(Protocol::Query) => return Ok(None),
+            Service::CloudWatch(protocol @ Protocol::Cbor) => {
+                return cloudwatch::named(parts).map(|info| Some(Self::CloudWatch(info, protocol)));
+            }
+            _ => {}
         }
         let mut targets = parts.headers.get_all("x-amz-target").iter();
         let (target, second) = (targets.next(), targets.next());
@@ -74,6 +82,7 @@ impl Operation {
             Service::Kms => kms_operation(name).map(Self::Kms),
             Service::SecretsManager => secrets_manager_operation(name).map(Self::SecretsManager),
             Service::Ssm => ssm_operation(name).map(Self::Ssm),
+            Service::CloudWatch(protocol) => cloudwatch_operation(name).map(|info| Self::CloudWatch(info, protocol)),
             _ => kiln_operation(name).map(Self::Kiln),
         };
         found.map(Some).ok_or_else(|| ApiError::unknown_operation(name))
@@ -96,7 +105,8 @@ impl Operation {
             | Self::Kiln(info)
             | Self::Kms(info)
             | Self::SecretsManager(info)
-            | Self::Ssm(info) => Some(info),
+            | Self::Ssm(info)
+            | Self::CloudWatch(info, _) => Some(info),
             Self::Sts(_) => None,
         }
     }
@@ -109,7 +119,8 @@ impl Operation {
             | Self::Kiln(info)
             | Self::Kms(info)
             | Self::SecretsManager(info)
-            | Self::Ssm(info) => info.name,
+            | Self::Ssm(info)
+            | Self::CloudWatch(info, _) => info.name,
             Self::Sts(operation) => operation.name(),
         }
     }
@@ -138,6 +149,7 @@ impl Operation {
             Self::Kms(info) => of_kms(info, &input()),
             Self::SecretsManager(info) => of_secrets(info.name, &input(), &home),
             Self::Ssm(info) => of_parameters(info.name, &input(), &home),
+            Self::CloudWatch(info, _) => of_metrics(info, &input()),
             Self::Sts(_) => Vec::new(),
         })
     }
@@ -254,6 +266,9 @@ pub(crate) async fn call<S: service::Service>(
         (Operation::Ssm(info), Content::Whole(body)) => {
             check_content_type(parts)?;
             secrets::ssm(service.as_ref(), info, context, &body).await
+        }
+        (Operation::CloudWatch(info, protocol), Content::Whole(body)) => {
+            cloudwatch::call(service.as_ref(), info, protocol, context, &body).await
         }
         (_, Content::Upload { body, length, sha256 }) => {
             let input = UploadSourceInput { content_length: Some(length), sha256: Some(hex::encode(sha256)) };

@@ -19,6 +19,7 @@ use crate::{
     authenticate::{self, Keys},
     authorise::{self, Authorizer, Question},
     body::{Answer, Pace, Upload, read_whole},
+    cloudwatch,
     connection::{Peer, pulse::Busy},
     fault::Fault,
     framing::{self, Framing},
@@ -45,6 +46,10 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
         let bucket = framing::bucket_of(request.headers(), &peer, &self.config.domains);
         let route = route::find(&request, bucket.as_deref());
         let style = route.style();
+        let protocol = match route {
+            Route::Service(Service::CloudWatch(protocol)) => Some(protocol),
+            _ => None,
+        };
         let line = Line { upgrade, busy: busy.clone(), stopping: self.stopping.clone() };
         let trail = Trail::begin(&self.trail, &self.config.clock, &route, request.headers(), &request_id, &peer);
         let trail = Arc::new(trail);
@@ -52,7 +57,10 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
         let answer = trail.end(answer, style).await;
         let response = answer.unwrap_or_else(|fault| {
             tracing::debug!(request_id, peer = peer.name(), code = fault.code(style), "refused");
-            fault.answer(style, &request_id)
+            match protocol {
+                Some(protocol) => cloudwatch::error(protocol, &fault, &request_id),
+                None => fault.answer(style, &request_id),
+            }
         });
         self.finish(response, style, &request_id).map(|body| body.keep(busy))
     }
@@ -130,10 +138,14 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
         // Only now: whoever has no key cannot take the room of those who have one.
         let _slot = self.requests.try_acquire().map_err(|_| ApiError::throttling())?;
 
-        let operation = match (operation?, &content) {
-            (Some(operation), _) => operation,
-            (None, Content::Whole(body)) => Operation::in_body(service, &parts, body)?,
-            (None, Content::Upload { .. }) => return Err(ApiError::unknown_operation("").into()),
+        let (operation, content) = match (operation?, service, content) {
+            (named, Service::CloudWatch(protocol), Content::Whole(body)) => {
+                let (info, body) = cloudwatch::read(protocol, named.and_then(Operation::info), &parts, &body)?;
+                (Operation::CloudWatch(info, protocol), Content::Whole(body))
+            }
+            (Some(operation), _, content) => (operation, content),
+            (None, _, Content::Whole(body)) => (Operation::in_body(service, &parts, &body)?, Content::Whole(body)),
+            (None, _, Content::Upload { .. }) => return Err(ApiError::unknown_operation("").into()),
         };
         trail.asked(service, operation, &parts, content.whole());
         let keys = authorise::surroundings(&parts, peer);

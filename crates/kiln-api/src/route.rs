@@ -2,7 +2,11 @@
 
 use http::{Method, Request, header};
 use kiln_iam::Style;
-use kiln_model::operations::{CODEBUILD_TARGET, KILN_TARGET, KMS_TARGET, SECRETS_MANAGER_TARGET, SSM_TARGET};
+use kiln_model::operations::{
+    CLOUDWATCH_TARGET, CODEBUILD_TARGET, KILN_TARGET, KMS_TARGET, SECRETS_MANAGER_TARGET, SSM_TARGET,
+};
+
+use crate::cloudwatch::{self, Protocol};
 
 /// A service that is served here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub(crate) enum Service {
     Iam,
     /// Security Token Service: who am I, and sessions.
     Sts,
+    /// CloudWatch, in three protocols.
+    CloudWatch(Protocol),
     /// Simple Storage Service.
     S3,
 }
@@ -36,6 +42,7 @@ impl Service {
             Self::Ssm => "ssm",
             Self::Iam => "iam",
             Self::Sts => "sts",
+            Self::CloudWatch(_) => "monitoring",
             Self::S3 => "s3",
         }
     }
@@ -81,6 +88,7 @@ impl Route {
             )
             | Self::Page(_) => Style::Json,
             Self::Service(Service::Iam | Service::Sts) => Style::Query,
+            Self::Service(Service::CloudWatch(protocol)) => protocol.style(),
             Self::Service(Service::S3) => Style::S3,
             Self::Foreign { style, .. } => *style,
         }
@@ -98,7 +106,11 @@ pub(crate) fn find<B>(request: &Request<B>, bucket: Option<&str>) -> Route {
         Some(KMS_TARGET) => return Route::Service(Service::Kms),
         Some(SECRETS_MANAGER_TARGET) => return Route::Service(Service::SecretsManager),
         Some(SSM_TARGET) => return Route::Service(Service::Ssm),
+        Some(CLOUDWATCH_TARGET) => return Route::Service(Service::CloudWatch(Protocol::Json)),
         _ => {}
+    }
+    if bucket.is_none() && cloudwatch::operation_in_path(request).is_some() {
+        return Route::Service(Service::CloudWatch(Protocol::Cbor));
     }
     if let Some(scope) = scope_service(request) {
         return match scope.as_str() {
@@ -107,12 +119,14 @@ pub(crate) fn find<B>(request: &Request<B>, bucket: Option<&str>) -> Route {
             "kms" => Route::Service(Service::Kms),
             "secretsmanager" => Route::Service(Service::SecretsManager),
             "ssm" => Route::Service(Service::Ssm),
+            // Without a target, and not by its path.
+            "monitoring" => Route::Service(Service::CloudWatch(Protocol::Query)),
             "iam" => Route::Service(Service::Iam),
             "sts" => Route::Service(Service::Sts),
             "s3" => Route::Service(Service::S3),
             "s3express" | "s3-object-lambda" => foreign(&scope, Style::S3),
             "sns" | "cloudformation" | "elasticloadbalancing" | "autoscaling" => foreign(&scope, Style::Query),
-            // CloudWatch speaks JSON with a target and query without; so may services to come.
+            // Services to come may speak both.
             _ if prefix.is_none() && is_form(request) => foreign(&scope, Style::Query),
             _ => foreign(&scope, Style::Json),
         };
@@ -227,7 +241,17 @@ mod tests {
         let form = ("content-type", "application/x-www-form-urlencoded; charset=utf-8");
         assert_eq!(
             route("POST", "/", &[("authorization", &signed_for("monitoring")), form]),
-            foreign("monitoring", Style::Query)
+            Route::Service(Service::CloudWatch(Protocol::Query))
+        );
+        let path = "/service/GraniteServiceVersion20100801/operation/ListMetrics";
+        let cbor = ("smithy-protocol", "rpc-v2-cbor");
+        assert_eq!(route("POST", path, &[cbor]), Route::Service(Service::CloudWatch(Protocol::Cbor)));
+        assert_eq!(route("POST", path, &[]), Route::Service(Service::S3));
+        let target = [("x-amz-target", "GraniteServiceVersion20100801.ListMetrics")];
+        assert_eq!(route("POST", "/", &target), Route::Service(Service::CloudWatch(Protocol::Json)));
+        assert_eq!(
+            route("POST", "/", &[("authorization", &signed_for("autoscaling")), form]),
+            foreign("autoscaling", Style::Query)
         );
     }
 

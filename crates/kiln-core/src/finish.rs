@@ -3,7 +3,7 @@
 
 use std::{fs, sync::Arc, time::Duration};
 
-use kiln_model::{BuildStatus, PhaseType};
+use kiln_model::{BuildStatus, PhaseType, kiln::ResourceSample};
 use kiln_store::{
     StoreError,
     logs::{LogError, LogWriter},
@@ -120,8 +120,10 @@ fn commit_document<R: Runners>(
     objects: Vec<ObjectRecord>,
 ) -> bool {
     let next_uuid = Uuid::new_v4().to_string();
+    let samples: Arc<[ResourceSample]> = live.with(|known| known.timeline.samples.as_slice().into());
+    let memory = inner.config.capacity.memory_bytes;
     loop {
-        let (document, objects) = (document.clone(), objects.clone());
+        let (document, objects, samples) = (document.clone(), objects.clone(), Arc::clone(&samples));
         let (next_uuid, at, boot) = (next_uuid.clone(), inner.now(), inner.clock.boot_time());
         let home = inner.config.home.clone();
         let committed = inner.metadata.write_blocking(move |tx| {
@@ -147,8 +149,7 @@ fn commit_document<R: Runners>(
             for object in &objects {
                 replaced.extend(objects::put(tx, object)?);
             }
-            records::fill(&mut record, &document);
-            tx.update_build(&record)?;
+            records::store_end(tx, &mut record, &document, &samples, memory)?;
             Ok((document, next, replaced))
         });
         match committed {

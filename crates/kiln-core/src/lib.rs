@@ -16,6 +16,7 @@ mod badge;
 mod behalf;
 pub mod bytes;
 mod caches;
+mod cloudwatch;
 pub mod config;
 pub mod core;
 pub mod crash;

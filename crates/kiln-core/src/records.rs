@@ -1,6 +1,6 @@
 //! Records of the store and documents of builds, one into the other.
 
-use kiln_model::ApiError;
+use kiln_model::{ApiError, kiln::ResourceSample};
 use kiln_runner::clock::BootTime;
 use kiln_store::{
     StoreError, Tx, View,
@@ -9,6 +9,7 @@ use kiln_store::{
 };
 
 use crate::{
+    cloudwatch,
     document::Document,
     lifecycle::{Effect, Event, State},
 };
@@ -116,14 +117,30 @@ pub(crate) fn fill(record: &mut BuildRecord, document: &Document) {
     record.doc = document.to_json();
 }
 
+/// Stores what became of a build; with its end, its metrics. `memory_bytes`: what the machine has for builds.
+pub(crate) fn store_end(
+    tx: &mut Tx<'_>,
+    record: &mut BuildRecord,
+    document: &Document,
+    samples: &[ResourceSample],
+    memory_bytes: u64,
+) -> Result<(), StoreError> {
+    // Counted once, however often its end is stored.
+    if document.lifecycle.state == State::Ended && record.state != BuildState::Ended {
+        cloudwatch::record_end(tx, document, samples, memory_bytes)?;
+    }
+    fill(record, document);
+    tx.update_build(record).map(drop)
+}
+
 /// Applies an event to a stored build. `None`: there is no such build, or the event cannot happen to it any more.
 pub(crate) fn step(tx: &mut Tx<'_>, uuid: &str, event: &Event) -> Result<Option<(Document, Vec<Effect>)>, StoreError> {
     let Some((mut record, mut document)) = find(tx, uuid)? else { return Ok(None) };
     let Ok((lifecycle, effects)) = document.lifecycle.step(event) else { return Ok(None) };
     if lifecycle != document.lifecycle {
         document.lifecycle = lifecycle;
-        fill(&mut record, &document);
-        tx.update_build(&record)?;
+        // Without a runner there is nothing that it could have used.
+        store_end(tx, &mut record, &document, &[], u64::MAX)?;
     }
     Ok(Some((document, effects)))
 }

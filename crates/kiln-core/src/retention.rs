@@ -6,7 +6,9 @@ use std::{collections::HashSet, time::Duration};
 use kiln_model::{codebuild::SourceType, location::S3Location};
 use kiln_store::{StoreError, metadata::BuildState};
 
-use crate::{core::Inner, lifecycle::Millis, objects, records, runners::Runners, secretsmanager, sources::UPLOADS};
+use crate::{
+    cloudwatch, core::Inner, lifecycle::Millis, objects, records, runners::Runners, secretsmanager, sources::UPLOADS,
+};
 
 /// Between two rounds.
 const EVERY: Duration = Duration::from_secs(60 * 60);
@@ -54,11 +56,12 @@ pub(crate) fn sweep<R: Runners>(inner: &Inner<R>) {
         ("uploaded sources", sources(inner)),
         ("objects and uploads", objects::sweep(inner)),
         ("secrets", secretsmanager::sweep(inner)),
+        ("values of metrics", cloudwatch::roll_up(inner)),
     ];
     for (what, swept) in rounds {
         match swept {
             Ok(0) => {}
-            Ok(count) => tracing::info!(count, "{what} were removed, as their time is over"),
+            Ok(count) => tracing::info!(count, "{what} were removed, or made coarser, as their time is over"),
             Err(e) => tracing::warn!(error = %e, "old {what} could not be removed; tried again in an hour"),
         }
     }

@@ -65,6 +65,10 @@ enumeration! {
         InvalidNextToken = "InvalidNextToken",
         /// That is not the token of a page of this list of secrets.
         InvalidNextTokenException = "InvalidNextTokenException",
+        /// Members of a request to CloudWatch contradict each other.
+        InvalidParameterCombination = "InvalidParameterCombinationException",
+        /// Something in the request to CloudWatch is wrong.
+        InvalidParameterValue = "InvalidParameterValueException",
         /// Something in the request to Secrets Manager is wrong.
         InvalidParameter = "InvalidParameterException",
         /// There are no policies of that type of parameters.
@@ -85,6 +89,8 @@ enumeration! {
         MalformedPolicyDocument = "MalformedPolicyDocumentException",
         /// The request is not signed.
         MissingAuthenticationToken = "MissingAuthenticationTokenException",
+        /// A request to CloudWatch lacks a member.
+        MissingRequiredParameter = "MissingRequiredParameterException",
         /// Only the service itself may do that.
         NotAuthorized = "NotAuthorizedException",
         /// There is no such thing of KMS.

@@ -17,6 +17,8 @@ pub mod arn;
 #[cfg(feature = "api")]
 pub mod audit;
 #[cfg(feature = "api")]
+pub mod cloudwatch;
+#[cfg(feature = "api")]
 pub mod codebuild;
 #[cfg(feature = "api")]
 pub mod constraint;

@@ -15,6 +15,9 @@ pub const SECRETS_MANAGER_TARGET: &str = "secretsmanager";
 /// Target prefix of Systems Manager, whose Parameter Store is offered.
 pub const SSM_TARGET: &str = "AmazonSSM";
 
+/// Target prefix of CloudWatch, in the paths of its CBOR protocol as well.
+pub const CLOUDWATCH_TARGET: &str = "GraniteServiceVersion20100801";
+
 /// What a permission of an operation is about (`api.md` 7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ResourceKind {
@@ -334,6 +337,14 @@ pub const SSM_OPERATIONS: [OperationInfo; 13] = table! { "ssm":
     UnlabelParameterVersion Parameter implemented,
 };
 
+/// The operations of CloudWatch's API 2010-08-01 that are offered, by name (`api.md` 5.3).
+pub const CLOUDWATCH_OPERATIONS: [OperationInfo; 4] = table! { "cloudwatch":
+    GetMetricData Any implemented,
+    GetMetricStatistics Any implemented,
+    ListMetrics Any implemented,
+    PutMetricData Any implemented,
+};
+
 /// The operation of CodeBuild with that name.
 #[must_use]
 pub fn codebuild_operation(name: &str) -> Option<&'static OperationInfo> {
@@ -362,6 +373,12 @@ pub fn secrets_manager_operation(name: &str) -> Option<&'static OperationInfo> {
 #[must_use]
 pub fn ssm_operation(name: &str) -> Option<&'static OperationInfo> {
     find(&SSM_OPERATIONS, name)
+}
+
+/// The operation of CloudWatch with that name.
+#[must_use]
+pub fn cloudwatch_operation(name: &str) -> Option<&'static OperationInfo> {
+    find(&CLOUDWATCH_OPERATIONS, name)
 }
 
 /// The operation of IAM with that name.
@@ -528,6 +545,20 @@ macro_rules! for_each_ssm_operation {
     };
 }
 
+/// Calls a macro with every operation of CloudWatch: its name, the method of [`crate::service::CloudWatch`], and the
+/// shapes of input and output in [`crate::cloudwatch`].
+#[macro_export]
+macro_rules! for_each_cloudwatch_operation {
+    ($callback:ident) => {
+        $callback! {
+            GetMetricData get_metric_data GetMetricDataInput GetMetricDataOutput,
+            GetMetricStatistics get_metric_statistics GetMetricStatisticsInput GetMetricStatisticsOutput,
+            ListMetrics list_metrics ListMetricsInput ListMetricsOutput,
+            PutMetricData put_metric_data PutMetricDataInput PutMetricDataOutput,
+        }
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -541,6 +572,7 @@ mod tests {
             IAM_OPERATIONS.as_slice(),
             SECRETS_MANAGER_OPERATIONS.as_slice(),
             SSM_OPERATIONS.as_slice(),
+            CLOUDWATCH_OPERATIONS.as_slice(),
         ] {
             assert!(table.is_sorted_by(|a, b| a.name < b.name));
         }
@@ -570,5 +602,7 @@ mod tests {
         assert_eq!(listed, implemented);
         let listed: Vec<_> = for_each_ssm_operation!(names).into_iter().collect();
         assert_eq!(listed, SSM_OPERATIONS.map(|o| o.name));
+        let listed: Vec<_> = for_each_cloudwatch_operation!(names).into_iter().collect();
+        assert_eq!(listed, CLOUDWATCH_OPERATIONS.map(|o| o.name));
     }
 }

@@ -52,9 +52,9 @@ pub use self::{
     records::{
         AccessKeyRecord, ActiveBuilds, BucketRecord, BucketUsage, BuildKey, BuildRecord, BuildState, IamKind, IamLink,
         IamRecord, KeyVersionRecord, KeyVersionState, KmsAliasRecord, KmsGrantRecord, KmsKeyRecord, KmsKeyState,
-        ListedVersionRecord, Listing, MetricBlockRecord, MetricKey, MetricRecord, ObjectRecord, Order, ParameterRecord, ParameterVersionRecord, PartRecord,
-        ProjectKey, ProjectRecord, ProjectSort, SecretRecord, SecretVersionRecord, SourceCredentialRecord, TokenRecord,
-        UploadRecord,
+        ListedVersionRecord, Listing, MetricBlockRecord, MetricKey, MetricRecord, ObjectRecord, Order, ParameterRecord,
+        ParameterVersionRecord, PartRecord, ProjectKey, ProjectRecord, ProjectSort, SecretRecord, SecretVersionRecord,
+        SourceCredentialRecord, TokenRecord, UploadRecord,
     },
     view::{Tx, View},
 };

@@ -97,6 +97,13 @@ pub(crate) fn of_kms(info: &OperationInfo, input: &Value) -> Vec<Needed> {
     vec![Needed { action: info.action.to_owned(), resource: None, keys }]
 }
 
+/// The permission that a call of CloudWatch needs: on nothing in particular, but for a namespace (`api.md` 7.1).
+pub(crate) fn of_metrics(info: &OperationInfo, input: &Value) -> Vec<Needed> {
+    let namespace = input["Namespace"].as_str().filter(|_| info.name == "PutMetricData");
+    let keys = namespace.map(|namespace| ("cloudwatch:namespace".to_owned(), namespace.to_owned()));
+    vec![Needed { action: info.action.to_owned(), resource: None, keys: keys.into_iter().collect() }]
+}
+
 /// A text that is no ARN names nothing: whoever may do it on anything is told what is wrong with it.
 pub(super) fn readable(resource: Option<String>) -> Option<String> {
     resource.filter(|text| is_arn(text))

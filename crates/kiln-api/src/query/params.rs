@@ -9,8 +9,8 @@ use kiln_model::{
 
 use crate::form;
 
-/// Parameters that one form may have: the largest calls have some hundreds.
-const MOST: usize = 2_000;
+/// Parameters that one form may have: a thousand metrics with twenty each.
+const MOST: usize = 20_000;
 
 /// A decoded form.
 #[derive(Debug, Default)]
@@ -38,6 +38,11 @@ impl Form {
     /// The value of a parameter.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
+    }
+
+    /// All of them.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Whether there is a parameter of that name, or anything below it.

@@ -166,6 +166,27 @@ mod ssm {
     for_each_ssm_operation!(methods);
 }
 
+/// CloudWatch, likewise.
+mod cloudwatch {
+    use kiln_model::{
+        ApiError,
+        cloudwatch::*,
+        for_each_cloudwatch_operation,
+        service::{CloudWatch, Context},
+    };
+
+    macro_rules! methods {
+        ($($name:ident $method:ident $input:ident $output:ident,)+) => {
+            impl CloudWatch for super::Fake {
+                $(async fn $method(&self, _: &Context, input: $input) -> Result<$output, ApiError> {
+                    self.call(stringify!($name), input).await.map(|()| $output::default())
+                })+
+            }
+        };
+    }
+    for_each_cloudwatch_operation!(methods);
+}
+
 /// Bytes that come over time.
 pub(crate) struct Source {
     pieces: mpsc::Receiver<io::Result<Vec<u8>>>,

@@ -12,7 +12,7 @@ use kiln_core::runners::{Nudge, Runners, RunnersError, Shell};
 use kiln_model::{BuildStatus, PhaseContext, PhaseType};
 use kiln_runner::job::{BuildspecSource, Control, JOURNAL_FILE, Job};
 use kiln_wire::{
-    event::{BuildEnded, Event},
+    event::{BuildEnded, Event, Sample},
     journal::{Encoder, file_header},
 };
 
@@ -114,7 +114,7 @@ impl Journal {
 }
 
 /// The script of a build: a word a line. `ok`, `fail`; `wait`: until it is told to stop; `die`: without a word;
-/// `lines N`.
+/// `lines N`; `samples N`: of N seconds, in which it used half a processor and wrote 1,000 bytes a second.
 fn play(world: &World, uuid: &str, mut journal: Journal, script: &str) {
     journal.phase(PhaseType::Provisioning, BuildStatus::Succeeded);
     world.nudge(uuid);
@@ -123,6 +123,19 @@ fn play(world: &World, uuid: &str, mut journal: Journal, script: &str) {
             Some(("lines", n)) => {
                 for n in 0..n.parse::<u32>().unwrap() {
                     journal.append(|e, at, out| e.output(at, 1, format!("line {n}\n").as_bytes(), out).unwrap());
+                }
+            }
+            Some(("samples", n)) => {
+                for n in 1..=n.parse::<u64>().unwrap() {
+                    journal.time_ns += 999_000_000;
+                    journal.event(&Event::Sample(Sample {
+                        cpu_ns: n * 500_000_000,
+                        memory_bytes: 1 << 30,
+                        memory_peak_bytes: 1 << 30,
+                        pids: 1,
+                        read_bytes: 0,
+                        written_bytes: n * 1000,
+                    }));
                 }
             }
             _ => match word {

@@ -4,6 +4,7 @@
 //! service's ([`crate::project`], [`crate::effective`]).
 
 mod builds;
+mod cloudwatch;
 mod codebuild;
 mod iam;
 mod kiln;
@@ -18,6 +19,7 @@ use crate::{BuildId, Timestamp, arn::Home, audit::Rulings};
 
 pub use self::{
     builds::{CredentialsRequest, RoleCredentials, RunningBuilds},
+    cloudwatch::CloudWatch,
     codebuild::CodeBuild,
     iam::Iam,
     kiln::{ArtifactContent, DebugConnection, KilnService},
@@ -91,6 +93,12 @@ pub trait ByteSink: Send + 'static {
 }
 
 /// Everything that a front end needs of the service.
-pub trait Service: CodeBuild + Iam + KilnService + Kms + Objects + RunningBuilds + SecretsManager + Ssm {}
+pub trait Service:
+    CloudWatch + CodeBuild + Iam + KilnService + Kms + Objects + RunningBuilds + SecretsManager + Ssm
+{
+}
 
-impl<S: CodeBuild + Iam + KilnService + Kms + Objects + RunningBuilds + SecretsManager + Ssm> Service for S {}
+impl<S: CloudWatch + CodeBuild + Iam + KilnService + Kms + Objects + RunningBuilds + SecretsManager + Ssm> Service
+    for S
+{
+}

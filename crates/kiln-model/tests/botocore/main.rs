@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
+mod cloudwatch;
 mod codebuild;
 mod kms;
 mod model;

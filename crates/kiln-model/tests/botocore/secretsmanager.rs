@@ -65,6 +65,7 @@ compared! { "secretsmanager" SECRETS_MANAGER_OPERATIONS
         ValidationErrorsEntry
     }
     enumerations { FilterNameStringType SortByType SortOrderType }
+    at_least 81 required 151 bounds
 }
 
 #[test]

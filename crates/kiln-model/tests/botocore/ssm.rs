@@ -37,6 +37,7 @@ compared! { "ssm" SSM_OPERATIONS
         Parameter ParameterHistory ParameterInlinePolicy ParameterMetadata ParameterStringFilter ParametersFilter Tag
     }
     enumerations { ParameterTier ParameterType ParametersFilterKey ResourceTypeForTagging }
+    at_least 81 required 151 bounds
 }
 
 #[test]

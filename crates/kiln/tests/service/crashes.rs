@@ -162,7 +162,20 @@ pub(crate) fn scenario(client: &Client) -> Vec<Accepted> {
     assert_eq!(ended["buildStatus"], "STOPPED", "{ended}");
     let ids = client.retried("ListBuildsForProject", &json!({ "projectName": "crash" }));
     assert_eq!(ids["ids"].as_array().map(Vec::len), Some(2), "{ids}");
+    assert_eq!(builds_counted(client), 2.0, "each build is counted once");
     vec![first, second]
+}
+
+/// How many builds there were by the metrics of CloudWatch.
+fn builds_counted(client: &Client) -> f64 {
+    let input = json!({
+        "Namespace": "AWS/CodeBuild", "MetricName": "Builds", "Statistics": ["Sum"], "Period": 86_400 * 2,
+        "StartTime": now_s() - 86_400.0, "EndTime": now_s() + 86_400.0,
+    });
+    let found = wait_for("GetMetricStatistics", || {
+        client.service("monitoring", "GraniteServiceVersion20100801.GetMetricStatistics", &input).ok()
+    });
+    found["Datapoints"].as_array().unwrap().iter().map(|point| point["Sum"].as_f64().unwrap()).sum()
 }
 
 /// Runs the scenario on a server that was told to die, or to fail, and is started again without being told so. How it

@@ -20,6 +20,7 @@ mod journeys;
 mod keys;
 mod load;
 mod malformed;
+mod metrics;
 mod objects;
 mod places;
 mod secrets;
