@@ -44,13 +44,9 @@ fn log_refused(error: &LogError) -> ApiError {
 }
 
 impl<R: Runners> Core<R> {
-    /// The stored log of a build; `None` before its first segment is written.
+    /// The log of a build; see [`crate::core::Inner::build_log`].
     pub(crate) fn log(&self, document: &Document) -> Result<Option<LogReader>, ApiError> {
-        match self.inner.logs.reader(&document.log_group(), &document.log_stream()) {
-            Ok(reader) => Ok(Some(reader)),
-            Err(LogError::NotFound { .. }) => Ok(None),
-            Err(e) => Err(log_refused(&e)),
-        }
+        self.inner.build_log(document).map_err(|e| log_refused(&e))
     }
 
     /// What happened in a build: from memory while it runs, from the file beside its log afterwards. Should that be lost,

@@ -14,6 +14,7 @@ pub mod artifact;
 pub mod audit;
 mod badge;
 mod behalf;
+mod build_log;
 pub mod bytes;
 mod caches;
 mod cloudwatch;

@@ -317,10 +317,11 @@ fn read<R: Runners>(inner: &Inner<R>, live: &Live, journal: &mut Journal) -> Res
         let alive = inner.runners.alive(&live.uuid);
         let n = journal.fill()?;
         let ended = take(live, journal)?;
-        journal.append()?;
+        // Before they are compressed: whoever follows reads them from the journal.
         if n > 0 || ended.is_some() {
             live.announce(Progress { bytes: journal.decoder.offset(), over: false });
         }
+        journal.append()?;
         if let Some((ended, at)) = ended {
             return Ok(End::Over(ended, at));
         }

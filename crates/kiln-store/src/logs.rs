@@ -14,10 +14,15 @@
 //! there. Every segment carries checksums of header and content, so what a machine's crash left torn is seen and cut.
 
 mod error;
+mod query;
 mod reader;
+mod search;
 mod segment;
+mod stored;
 mod writer;
 
+#[cfg(test)]
+mod search_tests;
 #[cfg(test)]
 mod tests;
 
@@ -29,7 +34,10 @@ use std::{
 
 pub use self::{
     error::LogError,
+    query::{QUERY_BYTES, Query, QueryError},
     reader::{JournalReader, LINE_BYTES, Line, LogReader, LogStats},
+    search::{Counted, Found, Scope},
+    stored::LIVE_BYTES,
     writer::{LogPosition, LogWriter},
 };
 
@@ -83,21 +91,33 @@ impl Logs {
         LogReader::open(&self.directory(group, stream))
     }
 
-    /// Removes a stream, and its group when it was the last one; whether there was one.
+    /// Removes a stream with everything beside it, and its group when it was the last one; the bytes that its files had, or
+    /// `None` when there was no such stream. Readers that have it open read on to the end of what they opened; its disk space
+    /// is free when they are gone.
     ///
     /// # Errors
     /// When it cannot be removed.
-    pub fn remove(&self, group: &str, stream: &str) -> Result<bool, LogError> {
+    pub fn remove(&self, group: &str, stream: &str) -> Result<Option<u64>, LogError> {
         let directory = self.directory(group, stream);
-        match fs::remove_dir_all(&directory) {
-            Ok(()) => {}
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        let removed = size(&directory).and_then(|bytes| fs::remove_dir_all(&directory).map(|()| bytes));
+        let bytes = match removed {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(error::io("remove", &directory, e)),
-        }
+        };
         // Refused while other streams are in it, which is what is wanted then.
         fs::remove_dir(self.root.join(directory_name(group))).ok();
-        Ok(true)
+        Ok(Some(bytes))
     }
+}
+
+/// Bytes of the files in a directory.
+fn size(directory: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(directory)? {
+        bytes += entry?.metadata()?.len();
+    }
+    Ok(bytes)
 }
 
 /// Name of a directory for any text: letters, digits and `._-` stand for themselves, other bytes are `%XX`; a dot at the

@@ -1,5 +1,7 @@
 //! Builds from acceptance to their end.
 
+use std::time::Duration;
+
 use kiln_model::{
     BuildStatus, ErrorCode, PhaseType,
     codebuild::{
@@ -9,8 +11,9 @@ use kiln_model::{
     kiln::{DescribeBuildInput, DescribeQueueInput, GetBuildLogInput},
     service::{CodeBuild as _, KilnService as _},
 };
+use kiln_runner::job::Control;
 
-use crate::place::{Place, context};
+use crate::place::{PATIENCE, Place, context};
 
 #[tokio::test]
 async fn a_build_runs_to_its_end() {
@@ -41,6 +44,35 @@ async fn a_build_runs_to_its_end() {
     let described =
         core.describe_build(&context(), DescribeBuildInput { id: build.id.clone(), max_samples: None }).await.unwrap();
     assert_eq!(described.total_lines, 3);
+    place.checked(core);
+}
+
+/// The clock stands still, so no segment is written: what is seen is what the runner wrote a moment ago.
+#[tokio::test]
+async fn a_running_builds_lines_are_there_at_once() {
+    let place = Place::new();
+    let core = place.serve();
+    place.project(&core, "demo", "lines 3\nwait\nlines 2").await;
+    let build = place.start(&core, "demo").await;
+    let input = GetBuildLogInput { id: build.id.clone(), ..Default::default() };
+    let look = async {
+        loop {
+            let log = core.get_build_log(&context(), input.clone()).await.unwrap();
+            if log.lines.len() == 3 {
+                return log;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let log = tokio::time::timeout(PATIENCE, look).await.unwrap();
+    assert_eq!(log.lines.iter().map(|l| l.text.as_str()).collect::<Vec<_>>(), ["line 0", "line 1", "line 2"]);
+    assert!(!log.complete && log.next_line == 4);
+    place.world.tell(build.id.split(':').nth(1).unwrap(), Control::Kill);
+    place.end(&core, &build.id).await;
+    let rest = GetBuildLogInput { from_line: Some(log.next_line), ..input };
+    let rest = core.get_build_log(&context(), rest).await.unwrap();
+    assert_eq!(rest.lines.iter().map(|l| l.number).collect::<Vec<_>>(), [4, 5]);
+    assert!(rest.complete);
     place.checked(core);
 }
 

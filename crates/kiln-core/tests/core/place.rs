@@ -34,7 +34,7 @@ pub(crate) const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub(crate) const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Longest wait for something that takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn context() -> Context {
     Context {

@@ -4,33 +4,29 @@ use std::{
     collections::VecDeque,
     fs::File,
     io::{self, Read},
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use kiln_wire::journal::Decoder;
-
 use super::{
-    error::{LogError, io as io_error},
-    segment::{HEADER, Header, Kind},
-    writer::{ENTRY, INDEX, SEGMENTS, header_at},
+    error::LogError,
+    stored::{Records, Segments},
 };
 
 /// Longest line that is handed out; the rest of a longer one is left out.
 pub const LINE_BYTES: usize = 256 << 10;
 /// Lines are handed out until they have this many bytes.
-const PAGE_BYTES: usize = 1 << 20;
+pub(super) const PAGE_BYTES: usize = 1 << 20;
 /// A tail is shortened to this many bytes.
 const TAIL_BYTES: usize = 4 << 20;
-/// Longest index that is read; longer ones would be of more than 200 GB of log.
-const MAX_INDEX: u64 = 64 << 20;
 
 /// A line of the log that people see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// Its number, from 0.
     pub number: u64,
+    /// Where it begins in the text, in bytes.
+    pub start: u64,
     /// When it was complete, nanoseconds since the epoch.
     pub time_ns: u64,
     /// Its bytes without the newline, at most [`LINE_BYTES`].
@@ -68,17 +64,7 @@ pub struct LogStats {
 #[derive(Debug)]
 pub struct LogReader {
     directory: PathBuf,
-    segments: Arc<Segments>,
-}
-
-#[derive(Debug)]
-struct Segments {
-    path: PathBuf,
-    file: File,
-    /// Those with content.
-    places: Vec<(u64, Header)>,
-    end: u64,
-    finished: bool,
+    pub(super) segments: Arc<Segments>,
 }
 
 impl LogReader {
@@ -90,7 +76,23 @@ impl LogReader {
         Ok(Self { directory: directory.to_owned(), segments: Arc::new(Segments::open(directory)?) })
     }
 
-    /// Looks at the log anew.
+    /// Opens the log in `directory` of a journal that is still written, and adds what stands in the journal behind the last
+    /// segment, up to its byte `end`: so lines are there before their segment is. Of a log that is far behind (its disk is
+    /// full) at most [`LIVE_BYTES`] are added; what follows is there later. Opening takes the memory of what is added.
+    ///
+    /// # Errors
+    /// As [`Self::open`], but a log without any segment is what the journal has; [`LogError::Io`] when the journal cannot
+    /// be read.
+    pub fn open_live(directory: &Path, journal: &File, end: u64) -> Result<Self, LogError> {
+        let mut segments = match Segments::open(directory) {
+            Err(LogError::NotFound { .. }) => Segments::none(directory)?,
+            other => other?,
+        };
+        segments.add_live(journal, end)?;
+        Ok(Self { directory: directory.to_owned(), segments: Arc::new(segments) })
+    }
+
+    /// Looks at the log anew; what [`Self::open_live`] added is left out.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -189,6 +191,28 @@ impl LogReader {
         Ok(None)
     }
 
+    /// Number of the line that holds the byte `at` of the text (its newline belongs to it), or `None` when the text is not
+    /// so long.
+    ///
+    /// # Errors
+    /// [`LogError::Damaged`]
+    pub fn at_byte(&self, at: u64) -> Result<Option<u64>, LogError> {
+        let s = &*self.segments;
+        let index = s.places.partition_point(|(_, header)| header.end().3 <= at);
+        let Some((place, header)) = s.places.get(index) else { return Ok(None) };
+        let (mut line, mut start) = (header.lines_before, header.text_before);
+        let mut records = Records::new(s, *place, header)?;
+        while let Some((text, _)) = records.next(s)? {
+            let before = usize::try_from(at - start).unwrap_or(usize::MAX);
+            line += memchr::memchr_iter(b'\n', text.get(..before).unwrap_or(text)).count() as u64;
+            if before < text.len() {
+                return Ok(Some(line));
+            }
+            start += text.len() as u64;
+        }
+        Ok(None)
+    }
+
     /// Gives out lines from `from` on until `see` says false.
     fn walk(&self, from: u64, mut see: impl FnMut(Line) -> bool) -> Result<(), LogError> {
         let s = &*self.segments;
@@ -196,6 +220,8 @@ impl LogReader {
         let first = s.places.partition_point(|(_, header)| header.lines_before < from).saturating_sub(1);
         let Some((_, header)) = s.places.get(first) else { return Ok(()) };
         let mut number = header.lines_before;
+        // Of the next piece. Where the first line begins is known only when the log begins with it, or it is not given out.
+        let mut offset = header.text_before;
         let mut line: Vec<u8> = Vec::new();
         let mut length = 0u64;
         let mut time_ns = 0;
@@ -209,112 +235,29 @@ impl LogReader {
                         None => (text, &text[text.len()..]),
                     };
                     text = rest;
+                    offset += piece.len() as u64;
                     if number >= from {
                         let room = LINE_BYTES.saturating_sub(line.len()).min(piece.len());
                         line.extend_from_slice(&piece[..room]);
                         length += piece.len() as u64;
                         time_ns = at;
                         if newline.is_some() {
-                            let bytes = std::mem::take(&mut line);
-                            if !see(Line { number, time_ns, bytes, length, complete: true }) {
+                            let (bytes, start) = (std::mem::take(&mut line), offset - length);
+                            if !see(Line { number, start, time_ns, bytes, length, complete: true }) {
                                 return Ok(());
                             }
                             length = 0;
                         }
                     }
                     number += u64::from(newline.is_some());
+                    offset += u64::from(newline.is_some());
                 }
             }
         }
         if length > 0 {
-            see(Line { number, time_ns, bytes: line, length, complete: false });
+            see(Line { number, start: offset - length, time_ns, bytes: line, length, complete: false });
         }
         Ok(())
-    }
-}
-
-impl Segments {
-    fn open(directory: &Path) -> Result<Self, LogError> {
-        let path = directory.join(SEGMENTS);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                return Err(LogError::NotFound { path: directory.to_owned() });
-            }
-            Err(e) => return Err(io_error("open", &path, e)),
-        };
-        let failed = |e| io_error("read", &path, e);
-        let length = file.metadata().map_err(failed)?.len();
-        let mut places = indexed(directory, &file, length).map_err(failed)?;
-        let mut end = places.last().map_or(0, |(place, header)| place + HEADER as u64 + u64::from(header.stored));
-        while let Some(header) = header_at(&file, end, length).map_err(failed)? {
-            if !header.follows(places.last().map(|(_, header)| header)) {
-                break;
-            }
-            places.push((end, header));
-            end += HEADER as u64 + u64::from(header.stored);
-        }
-        let finished = places.pop_if(|(_, header)| header.kind == Kind::End).is_some();
-        Ok(Self { path, file, places, end, finished })
-    }
-
-    fn content(&self, place: u64, header: &Header) -> Result<Vec<u8>, LogError> {
-        let mut stored = vec![0; header.stored as usize];
-        self.file.read_exact_at(&mut stored, place + HEADER as u64).map_err(|e| io_error("read", &self.path, e))?;
-        header.content(&stored).map_err(|what| self.damaged(place, &what))
-    }
-
-    fn damaged(&self, place: u64, what: &str) -> LogError {
-        LogError::Damaged { path: self.path.clone(), what: format!("segment at byte {place}: {what}") }
-    }
-}
-
-/// What the index says, as far as it can be believed: up to its last entry, if the segments have that one too.
-fn indexed(directory: &Path, segments: &File, length: u64) -> io::Result<Vec<(u64, Header)>> {
-    let index = match File::open(directory.join(INDEX)) {
-        Ok(index) => index,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(e),
-    };
-    let mut bytes = Vec::new();
-    index.take(MAX_INDEX).read_to_end(&mut bytes)?;
-    let mut places: Vec<(u64, Header)> = Vec::with_capacity(bytes.len() / ENTRY);
-    let mut end = 0;
-    for entry in bytes.as_chunks::<ENTRY>().0 {
-        let Some((place, header)) = entry.split_first_chunk::<8>() else { break };
-        let place = u64::from_le_bytes(*place);
-        let Some(header) = header.first_chunk().and_then(Header::decode) else { break };
-        if place != end || !header.follows(places.last().map(|(_, header)| header)) {
-            break;
-        }
-        end = place + HEADER as u64 + u64::from(header.stored);
-        places.push((place, header));
-    }
-    let agrees = match places.last() {
-        Some((place, header)) => header_at(segments, *place, length)? == Some(*header),
-        None => true,
-    };
-    Ok(if agrees { places } else { Vec::new() })
-}
-
-/// Text and time of the records of one segment.
-struct Records {
-    place: u64,
-    decoder: Decoder,
-}
-
-impl Records {
-    fn new(segments: &Segments, place: u64, header: &Header) -> Result<Self, LogError> {
-        let mut decoder = Decoder::at(header.offset, header.seq);
-        decoder.push(&segments.content(place, header)?);
-        Ok(Self { place, decoder })
-    }
-
-    fn next(&mut self, segments: &Segments) -> Result<Option<(&[u8], u64)>, LogError> {
-        match self.decoder.next_raw() {
-            Ok(record) => Ok(record.map(|r| (r.text, r.time_ns))),
-            Err(e) => Err(segments.damaged(self.place, &e.to_string())),
-        }
     }
 }
 

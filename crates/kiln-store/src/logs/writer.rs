@@ -57,13 +57,13 @@ pub struct LogWriter {
 
 /// What is not in a segment yet.
 #[derive(Debug, Default)]
-struct Waiting {
+pub(super) struct Waiting {
     raw: Vec<u8>,
-    records: u32,
-    lines: u32,
-    text: u32,
-    first_ns: Option<u64>,
-    last_ns: u64,
+    pub(super) records: u32,
+    pub(super) lines: u32,
+    pub(super) text: u32,
+    pub(super) first_ns: Option<u64>,
+    pub(super) last_ns: u64,
 }
 
 impl LogWriter {
@@ -231,7 +231,7 @@ impl LogWriter {
         segment.extend_from_slice(&header.encode());
         segment.extend_from_slice(stored);
         self.write(&header, &segment)?;
-        self.waiting = Waiting { last_ns: header.last_ns, ..Waiting::default() };
+        self.waiting = Waiting::after(header.last_ns);
         Ok(())
     }
 
@@ -338,8 +338,18 @@ impl LogWriter {
 }
 
 impl Waiting {
+    /// Nothing yet, behind a record of that time.
+    pub(super) fn after(last_ns: u64) -> Self {
+        Self { last_ns, ..Self::default() }
+    }
+
     fn take(&mut self, record: &[u8], text: &[u8], time_ns: u64) {
         self.raw.extend_from_slice(record);
+        self.count(text, time_ns);
+    }
+
+    /// Counts a record with this text.
+    pub(super) fn count(&mut self, text: &[u8], time_ns: u64) {
         self.records += 1;
         // Bounded by the content's length, which is bounded.
         self.lines += u32::try_from(memchr::memchr_iter(b'\n', text).count()).unwrap_or(u32::MAX);

@@ -1,0 +1,290 @@
+//! What is searched for in the lines of a log.
+//!
+//! A line is searched as it is read: bytes that are not UTF-8 are replaced, what is longer than [`super::LINE_BYTES`] is left
+//! out. Escape sequences of terminals are passed over, so that `error: no such file` is found where a compiler coloured
+//! `error:`.
+
+use std::{borrow::Cow, ops::Range};
+
+use regex::{Regex, RegexBuilder};
+
+/// Longest text or pattern that is searched for, in bytes.
+pub const QUERY_BYTES: usize = 4096;
+/// Most places of one line that are told.
+const MOST_RANGES: usize = 100;
+/// Most memory that a pattern takes when it is compiled, and that its automaton may fill while it searches.
+const PATTERN_MEMORY: usize = 2 << 20;
+/// Deepest nesting of a pattern.
+const PATTERN_DEPTH: u32 = 100;
+
+/// Something that cannot be searched for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// Nothing is searched for.
+    #[error("there is no text to search for")]
+    Empty,
+    /// It is longer than [`QUERY_BYTES`].
+    #[error("what is searched for may have {QUERY_BYTES} bytes at most")]
+    TooLong,
+    /// Lines are searched one by one.
+    #[error("lines are searched one by one: the text must not contain the end of a line")]
+    Newline,
+    /// It is no pattern.
+    #[error("not a regular expression: {0}")]
+    Pattern(String),
+}
+
+/// What is searched for.
+#[derive(Debug, Clone)]
+pub struct Query {
+    regex: Regex,
+    /// A match never reaches over the end of a line, so many lines may be searched at once.
+    literal: bool,
+}
+
+impl Query {
+    /// Lines that contain a text; `ignore_case` takes letters in Unicode's simple case folding.
+    ///
+    /// # Errors
+    /// [`QueryError`] but for [`QueryError::Pattern`].
+    pub fn text(text: &str, ignore_case: bool) -> Result<Self, QueryError> {
+        if text.contains('\n') {
+            return Err(QueryError::Newline);
+        }
+        Self::new(&regex::escape(text), text.len(), ignore_case, true)
+    }
+
+    /// Lines in which a regular expression matches (syntax of the crate `regex`: no look-around and no back references,
+    /// so that a search takes linear time). `^` and `$` are the ends of a line, whose carriage return is left out.
+    ///
+    /// # Errors
+    /// [`QueryError`]
+    pub fn pattern(pattern: &str, ignore_case: bool) -> Result<Self, QueryError> {
+        Self::new(pattern, pattern.len(), ignore_case, false)
+    }
+
+    fn new(pattern: &str, length: usize, ignore_case: bool, literal: bool) -> Result<Self, QueryError> {
+        match length {
+            0 => return Err(QueryError::Empty),
+            _ if length > QUERY_BYTES => return Err(QueryError::TooLong),
+            _ => {}
+        }
+        let regex = RegexBuilder::new(pattern)
+            .case_insensitive(ignore_case)
+            .size_limit(PATTERN_MEMORY)
+            .dfa_size_limit(PATTERN_MEMORY)
+            .nest_limit(PATTERN_DEPTH)
+            .build()
+            .map_err(|e| QueryError::Pattern(e.to_string()))?;
+        Ok(Self { regex, literal })
+    }
+
+    /// The places of a line's text (as it is shown, escape sequences included) that are what is searched for, in bytes: the
+    /// first 100, none of them empty. A place in which escape sequences stand includes them.
+    #[must_use]
+    pub fn ranges(&self, text: &str) -> Vec<Range<usize>> {
+        let plain = Plain::new(text);
+        self.regex
+            .find_iter(self.searched(&plain.text))
+            .filter(|found| !found.is_empty())
+            .take(MOST_RANGES)
+            .map(|found| plain.origin(found.start())..plain.origin(found.end() - 1) + 1)
+            .collect()
+    }
+
+    /// Whether a line, with or without its end, is one of those that are searched for.
+    pub(super) fn finds(&self, line: &[u8]) -> bool {
+        self.regex.is_match(self.searched(&without_sequences(&String::from_utf8_lossy(line))))
+    }
+
+    /// What of a line without escape sequences is searched.
+    fn searched<'a>(&self, line: &'a str) -> &'a str {
+        let line = line.strip_suffix('\n').unwrap_or(line);
+        if self.literal { line } else { line.strip_suffix('\r').unwrap_or(line) }
+    }
+
+    /// Calls `see` with the index of each line of `lines` that is searched for, until it says false.
+    pub(super) fn each(&self, lines: &[u8], mut see: impl FnMut(usize) -> bool) {
+        let shown = String::from_utf8_lossy(lines);
+        let plain = without_sequences(&shown);
+        if !self.literal {
+            for (index, line) in plain.split_inclusive('\n').enumerate() {
+                if self.regex.is_match(self.searched(line)) && !see(index) {
+                    return;
+                }
+            }
+            return;
+        }
+        let (mut from, mut counted, mut index) = (0, 0, 0);
+        while let Some(found) = self.regex.find_at(&plain, from) {
+            let bytes = plain.as_bytes();
+            index += newlines(bytes.get(counted..found.start()).unwrap_or_default());
+            counted = found.start();
+            let rest = bytes.get(found.end()..).unwrap_or_default();
+            let (true, Some(end)) = (see(index), memchr::memchr(b'\n', rest)) else { return };
+            from = found.end() + end + 1;
+        }
+    }
+}
+
+/// How many lines end in these bytes.
+fn newlines(bytes: &[u8]) -> usize {
+    memchr::memchr_iter(b'\n', bytes).count()
+}
+
+/// A text without escape sequences, and where its pieces stood.
+struct Plain<'a> {
+    text: Cow<'a, str>,
+    /// Beginnings of pieces: in the text without sequences, and in the original.
+    pieces: Vec<(usize, usize)>,
+}
+
+impl<'a> Plain<'a> {
+    fn new(text: &'a str) -> Self {
+        let mut pieces = Vec::new();
+        let mut length = 0;
+        let plain = remove_sequences(text, |at, piece| {
+            pieces.push((length, at));
+            length += piece.len();
+        });
+        Self { text: plain, pieces }
+    }
+
+    /// Where the byte `at` of the text without sequences stood.
+    fn origin(&self, at: usize) -> usize {
+        let index = self.pieces.partition_point(|(plain, _)| *plain <= at);
+        match index.checked_sub(1).and_then(|index| self.pieces.get(index)) {
+            Some((plain, original)) => original + (at - plain),
+            None => at,
+        }
+    }
+}
+
+fn without_sequences(text: &str) -> Cow<'_, str> {
+    remove_sequences(text, |_, _| {})
+}
+
+/// Removes escape sequences (ECMA-48: control sequences, control strings, others); the end of a line ends them. `keep` is
+/// called with each piece that stays and its place, if there is anything to remove.
+fn remove_sequences<'a>(text: &'a str, mut keep: impl FnMut(usize, &str)) -> Cow<'a, str> {
+    if memchr::memchr(ESCAPE, text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        let length = memchr::memchr(ESCAPE, rest.as_bytes()).unwrap_or(rest.len());
+        let (piece, sequence) = rest.split_at(length);
+        if !piece.is_empty() {
+            keep(at, piece);
+            plain.push_str(piece);
+        }
+        at += length + sequence_length(sequence.as_bytes());
+    }
+    Cow::Owned(plain)
+}
+
+const ESCAPE: u8 = 0x1b;
+const BELL: u8 = 0x07;
+
+/// Length of the sequence that these bytes begin with; it ends before anything that is not ASCII, but for control strings.
+fn sequence_length(bytes: &[u8]) -> usize {
+    let span = |from: usize, of: std::ops::RangeInclusive<u8>| {
+        let rest = bytes.get(from..).unwrap_or_default();
+        from + rest.iter().take_while(|byte| of.contains(byte)).count()
+    };
+    // One more byte, when it is one that ends the sequence.
+    let last =
+        |at: usize, of: std::ops::RangeInclusive<u8>| at + usize::from(bytes.get(at).is_some_and(|b| of.contains(b)));
+    match bytes.get(1) {
+        _ if bytes.is_empty() => 0,
+        // Control sequence: parameters, intermediate bytes, a final byte.
+        Some(b'[') => last(span(span(2, 0x30..=0x3f), 0x20..=0x2f), 0x40..=0x7e),
+        // Control string: up to its terminator, which is an escape sequence of its own, or to a bell.
+        Some(b']' | b'P' | b'X' | b'^' | b'_') => {
+            let rest = bytes.get(2..).unwrap_or_default();
+            match memchr::memchr3(BELL, ESCAPE, b'\n', rest) {
+                Some(end) => 2 + end + usize::from(rest.get(end) == Some(&BELL)),
+                None => bytes.len(),
+            }
+        }
+        Some(_) => last(span(1, 0x20..=0x2f), 0x30..=0x7e),
+        None => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn sequences_are_passed_over() {
+        for (text, plain) in [
+            ("\x1b[1m\x1b[31merror\x1b[0m\x1b[1m: no\x1b[0m such", "error: no such"),
+            ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x07 end", "link end"),
+            ("a\x1b(Bb\x1b7c\x1b[?25ld", "abcd"),
+            // The end of a line ends what has no end.
+            ("a\x1b[31\nb\x1b]0;title\nc\x1bP\n\x1b", "a\nb\nc\n"),
+            ("\x1b[31ä", "ä"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(without_sequences(text), plain, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn places_are_those_of_the_text_as_it_is_shown() {
+        let query = Query::text("error: no", false).unwrap();
+        let text = "an \x1b[31merror\x1b[0m: no\x1b[0m, error: no";
+        let ranges = query.ranges(text);
+        let places: Vec<&str> = ranges.iter().map(|range| &text[range.clone()]).collect();
+        assert_eq!(places, ["error\x1b[0m: no", "error: no"]);
+        let any_case = Query::text("STRASSE Ä", true).unwrap();
+        assert_eq!(any_case.ranges("strasse ä"), [0..10]);
+        let pattern = Query::pattern("^[a-z]+ (?<n>\\d+)$", false).unwrap();
+        assert_eq!(pattern.ranges("line 12\r"), [0..7]);
+        assert!(pattern.finds(b"line 12\r\n") && !pattern.finds(b"line 12 \r\n"));
+        assert!(Query::pattern("x*", false).unwrap().ranges("aa").is_empty());
+        assert_eq!(Query::text("a", false).unwrap().ranges(&"a".repeat(1000)).len(), 100);
+    }
+
+    #[test]
+    fn what_cannot_be_searched_for_is_refused() {
+        assert_eq!(Query::text("", true).unwrap_err(), QueryError::Empty);
+        assert_eq!(Query::text("a\nb", true).unwrap_err(), QueryError::Newline);
+        assert_eq!(Query::text(&"a".repeat(QUERY_BYTES + 1), true).unwrap_err(), QueryError::TooLong);
+        assert!(Query::text(&"(".repeat(QUERY_BYTES), true).is_ok());
+        for pattern in ["(", "(?=a)", "(a){1000000}", &"(".repeat(500), "((a{100}){100}){100}"] {
+            assert!(matches!(Query::pattern(pattern, false), Err(QueryError::Pattern(_))), "{pattern}");
+        }
+    }
+
+    proptest! {
+        /// Searching many lines at once finds what searching each of them does.
+        #[test]
+        fn many_lines_at_once_are_searched_as_each(
+            text in "[ab\u{e9}\u{fffd}\\x1b\\[m\n]{0,60}\n",
+            bad in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+            needle in "[ab\u{fffd}mé]{1,2}",
+            ignore_case in any::<bool>(),
+        ) {
+            let mut bytes = text.into_bytes();
+            for at in bad {
+                let at = at.index(bytes.len());
+                if bytes[at] != b'\n' {
+                    bytes[at] = 0xc3;
+                }
+            }
+            for query in [Query::text(&needle, ignore_case).unwrap(), Query::pattern(&format!("{needle}$"), ignore_case).unwrap()] {
+                let mut found = Vec::new();
+                query.each(&bytes, |index| { found.push(index); true });
+                let lines = bytes.split_inclusive(|byte| *byte == b'\n').enumerate();
+                let expected: Vec<usize> = lines.filter(|(_, line)| query.finds(line)).map(|(index, _)| index).collect();
+                prop_assert_eq!(found, expected);
+            }
+        }
+    }
+}
