@@ -162,7 +162,7 @@ impl Operation {
     /// Whether it may change something.
     pub(crate) fn changes(self) -> bool {
         // Clients that encrypt or decrypt the same twice within a second send the same signature.
-        const READING: [&str; 14] = [
+        const READING: [&str; 16] = [
             "List",
             "Get",
             "BatchGet",
@@ -177,6 +177,8 @@ impl Operation {
             "Explain",
             "Lookup",
             "Verify",
+            "Search",
+            "Count",
         ];
         self.info().is_some_and(|info| !READING.iter().any(|prefix| info.name.starts_with(prefix)))
     }

@@ -6,18 +6,19 @@ use kiln_buildspec::Severity;
 use kiln_model::{
     ApiError, BuildStatus, PhaseType, Timestamp,
     kiln::{
-        ArtifactDetail, BadgeInput, BadgeState, Capacity, DebugBuildInput, DescribeBuildInput, DescribeBuildOutput,
-        DescribeQueueInput, DescribeQueueOutput, ExplainAccessInput, ExplainAccessOutput, GetBuildArtifactInput,
-        GetBuildJournalInput, GetBuildLogInput, GetBuildLogOutput, LintBuildspecInput, LintBuildspecOutput, LintRemark,
-        LintSeverity, LogLine, LogStart, LookupEventsInput, LookupEventsOutput, PhaseDetail, QueuePlace, QueuedBuild,
-        ResourceSample, RunningBuild, UploadSourceInput, UploadSourceOutput, VerifyAuditLogInput, VerifyAuditLogOutput,
+        ArtifactDetail, BadgeInput, BadgeState, Capacity, CountBuildLogInput, CountBuildLogOutput, DebugBuildInput,
+        DescribeBuildInput, DescribeBuildOutput, DescribeQueueInput, DescribeQueueOutput, ExplainAccessInput,
+        ExplainAccessOutput, GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput, GetBuildLogOutput,
+        LintBuildspecInput, LintBuildspecOutput, LintRemark, LintSeverity, LookupEventsInput, LookupEventsOutput,
+        PhaseDetail, QueuePlace, QueuedBuild, ResourceSample, RunningBuild, SearchBuildLogInput, SearchBuildLogOutput,
+        UploadSourceInput, UploadSourceOutput, VerifyAuditLogInput, VerifyAuditLogOutput,
     },
     service::{ArtifactContent, ByteSource, Context, DebugConnection, KilnService},
 };
-use kiln_store::logs::{Line, LogError, LogReader};
+use kiln_store::logs::LogReader;
 
 use crate::{
-    audit,
+    audit, build_log,
     bytes::{Bytes, Journal},
     core::Core,
     debug::ShellInput,
@@ -37,16 +38,10 @@ const SAMPLES_SHOWN: u32 = 1000;
 /// Most resource samples of one answer.
 const MOST_SAMPLES_SHOWN: u32 = 10_000;
 
-/// What a client is told when a log cannot be read.
-fn log_refused(error: &LogError) -> ApiError {
-    tracing::error!(error = %error, "a log cannot be read");
-    ApiError::internal(error.to_string())
-}
-
 impl<R: Runners> Core<R> {
     /// The log of a build; see [`crate::core::Inner::build_log`].
     pub(crate) fn log(&self, document: &Document) -> Result<Option<LogReader>, ApiError> {
-        self.inner.build_log(document).map_err(|e| log_refused(&e))
+        self.inner.build_log(document).map_err(|e| build_log::refuse(&e))
     }
 
     /// What happened in a build: from memory while it runs, from the file beside its log afterwards. Should that be lost,
@@ -197,35 +192,21 @@ impl<R: Runners> KilnService for Core<R> {
 
     async fn get_build_log(&self, _: &Context, input: GetBuildLogInput) -> Result<GetBuildLogOutput, ApiError> {
         let (_, document) = self.find_build(&input.id)?;
-        let start = input.start()?;
-        let over = document.lifecycle.status.is_terminal();
-        let Some(log) = self.log(&document)? else {
-            return Ok(GetBuildLogOutput { lines: Vec::new(), next_line: 1, complete: over });
-        };
-        // The log counts its lines from 0, people from 1.
-        let most = input.limit() as usize;
-        let first = match start {
-            LogStart::Line(from) => from - 1,
-            LogStart::Tail(n) => {
-                let lines = log.tail((n as usize).min(most)).map_err(|e| log_refused(&e))?;
-                lines.first().map_or(log.stats().lines, |line| line.number)
-            }
-            LogStart::Since(time) => {
-                let ns = u64::try_from(time.millis()).unwrap_or(0).saturating_mul(1_000_000);
-                log.at_time(ns).map_err(|e| log_refused(&e))?.unwrap_or_else(|| log.stats().lines)
-            }
-        };
-        let lines = log.lines(first, most).map_err(|e| log_refused(&e))?;
-        // One that may still grow is shown when it is whole.
-        let whole = |line: &Line| line.complete || over;
-        let next_line = lines.iter().rfind(|l| whole(l)).map_or(first, |line| line.number + 1) + 1;
-        let complete = over && log.lines(next_line - 1, 1).map_err(|e| log_refused(&e))?.is_empty();
-        let lines = lines.into_iter().filter(whole).map(|line| LogLine {
-            number: line.number + 1,
-            time: Timestamp::from_millis(crate::timeline::millis(line.time_ns)),
-            text: String::from_utf8_lossy(&line.bytes).into_owned(),
-        });
-        Ok(GetBuildLogOutput { lines: lines.collect(), next_line, complete })
+        build_log::read(&self.inner, document, input).await
+    }
+
+    async fn search_build_log(
+        &self,
+        _: &Context,
+        input: SearchBuildLogInput,
+    ) -> Result<SearchBuildLogOutput, ApiError> {
+        let (_, document) = self.find_build(&input.id)?;
+        build_log::search(&self.inner, document, input).await
+    }
+
+    async fn count_build_log(&self, _: &Context, input: CountBuildLogInput) -> Result<CountBuildLogOutput, ApiError> {
+        let (_, document) = self.find_build(&input.id)?;
+        build_log::count(&self.inner, document, input).await
     }
 
     async fn lint_buildspec(&self, _: &Context, input: LintBuildspecInput) -> Result<LintBuildspecOutput, ApiError> {

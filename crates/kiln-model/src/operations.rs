@@ -133,7 +133,8 @@ pub const OPERATIONS: [OperationInfo; 59] = table! { "codebuild":
 };
 
 /// Every operation of the Kiln API, by name (`docs/kiln-api.md`).
-pub const KILN_OPERATIONS: [OperationInfo; 11] = table! { "kiln":
+pub const KILN_OPERATIONS: [OperationInfo; 13] = table! { "kiln":
+    CountBuildLog Project implemented,
     DebugBuild Project implemented,
     DescribeBuild Project implemented,
     DescribeQueue Any implemented,
@@ -143,6 +144,7 @@ pub const KILN_OPERATIONS: [OperationInfo; 11] = table! { "kiln":
     GetBuildLog Project implemented,
     LintBuildspec Any implemented,
     LookupEvents Any implemented,
+    SearchBuildLog Project implemented,
     UploadSource Any implemented,
     VerifyAuditLog Any implemented,
 };
@@ -435,12 +437,14 @@ macro_rules! for_each_codebuild_operation {
 macro_rules! for_each_kiln_operation {
     ($callback:ident) => {
         $callback! {
+            CountBuildLog count_build_log CountBuildLogInput CountBuildLogOutput,
             DescribeBuild describe_build DescribeBuildInput DescribeBuildOutput,
             DescribeQueue describe_queue DescribeQueueInput DescribeQueueOutput,
             ExplainAccess explain_access ExplainAccessInput ExplainAccessOutput,
             GetBuildLog get_build_log GetBuildLogInput GetBuildLogOutput,
             LintBuildspec lint_buildspec LintBuildspecInput LintBuildspecOutput,
             LookupEvents lookup_events LookupEventsInput LookupEventsOutput,
+            SearchBuildLog search_build_log SearchBuildLogInput SearchBuildLogOutput,
             VerifyAuditLog verify_audit_log VerifyAuditLogInput VerifyAuditLogOutput,
         }
     };

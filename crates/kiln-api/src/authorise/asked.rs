@@ -156,8 +156,8 @@ fn resources(operation: &str, input: &Value, home: &Home) -> Vec<String> {
             projects.dedup();
             projects
         }
-        "StopBuild" | "RetryBuild" | "DescribeBuild" | "GetBuildLog" | "GetBuildJournal" | "GetBuildArtifact"
-        | "DebugBuild" => texts("id").iter().filter_map(of_build).collect(),
+        "StopBuild" | "RetryBuild" | "DescribeBuild" | "GetBuildLog" | "SearchBuildLog" | "CountBuildLog"
+        | "GetBuildJournal" | "GetBuildArtifact" | "DebugBuild" => texts("id").iter().filter_map(of_build).collect(),
         _ => texts("projectName").into_iter().map(project).collect(),
     }
 }

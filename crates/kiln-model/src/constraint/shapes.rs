@@ -16,9 +16,9 @@ use crate::{
     },
     decode::Input,
     kiln::{
-        DebugBuildInput, DescribeBuildInput, DescribeQueueInput, ExplainAccessInput, GetBuildArtifactInput,
-        GetBuildJournalInput, GetBuildLogInput, LintBuildspecInput, LookupEventsInput, MOST_EVENTS, MOST_LINES,
-        UploadSourceInput, VerifyAuditLogInput,
+        CountBuildLogInput, DebugBuildInput, DescribeBuildInput, DescribeQueueInput, ExplainAccessInput,
+        GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput, LintBuildspecInput, LookupEventsInput,
+        MOST_EVENTS, MOST_LINES, MOST_MATCHES, SearchBuildLogInput, UploadSourceInput, VerifyAuditLogInput,
     },
 };
 
@@ -381,11 +381,29 @@ input! { DescribeBuildInput:
     optional("maxSamples", Rule::Number { min: 0, max: 10_000 }),
 }
 
+/// Number of a line of a log.
+const LINE: Rule = Rule::Number { min: 1, max: i64::MAX };
+
 input! { GetBuildLogInput:
     required("id", NON_EMPTY),
-    optional("fromLine", Rule::Number { min: 1, max: i64::MAX }),
+    optional("fromLine", LINE),
+    optional("toLine", LINE),
+    optional("fromByte", Rule::Number { min: 0, max: i64::MAX }),
     optional("tail", Rule::Number { min: 0, max: i64::MAX }),
     optional("maxLines", Rule::Number { min: 1, max: MOST_LINES as i64 }),
+}
+
+input! { SearchBuildLogInput:
+    required("id", NON_EMPTY),
+    optional("fromLine", LINE),
+    optional("toLine", LINE),
+    optional("maxMatches", Rule::Number { min: 1, max: MOST_MATCHES as i64 }),
+}
+
+input! { CountBuildLogInput:
+    required("id", NON_EMPTY),
+    optional("fromLine", LINE),
+    optional("toLine", LINE),
 }
 
 input! { LintBuildspecInput: required("buildspec", Rule::Any), }

@@ -7,7 +7,8 @@ use crate::{ApiError, Timestamp};
 /// Most lines of one answer.
 pub const MOST_LINES: u32 = 10_000;
 
-/// Which lines to read: at most one of `fromLine`, `tail` and `since`; from the first when there is none.
+/// Which lines to read: at most one of `fromLine`, `fromByte`, `tail` and `since`; from the first when there is none. Up to
+/// `toLine` or `until`, whichever comes first.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GetBuildLogInput {
@@ -16,6 +17,15 @@ pub struct GetBuildLogInput {
     /// First line, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_line: Option<u64>,
+    /// The line that holds this byte of the text, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_byte: Option<u64>,
+    /// The last line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_line: Option<u64>,
+    /// Only lines that are older than that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
     /// The last so many lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tail: Option<u32>,
@@ -35,6 +45,9 @@ pub struct LogLine {
     pub number: u64,
     /// When the runner received it.
     pub time: Timestamp,
+    /// Where it begins in the text of the log, in bytes from 0.
+    #[serde(default)]
+    pub byte: u64,
     /// Text without its end, with bytes that are not UTF-8 replaced.
     pub text: String,
 }
@@ -48,7 +61,7 @@ pub struct GetBuildLogOutput {
     pub lines: Vec<LogLine>,
     /// `fromLine` of the call that reads on.
     pub next_line: u64,
-    /// Whether the build is over and these lines reach its end.
+    /// Whether the build is over and these lines reach its end, or that of what was asked for.
     pub complete: bool,
 }
 
@@ -57,6 +70,8 @@ pub struct GetBuildLogOutput {
 pub enum LogStart {
     /// At this line, from 1.
     Line(u64),
+    /// At the line that holds this byte of the text.
+    Byte(u64),
     /// This many lines before the end.
     Tail(u32),
     /// At the first line of this time or later.
@@ -69,12 +84,13 @@ impl GetBuildLogInput {
     /// # Errors
     /// When the input names more than one beginning.
     pub fn start(&self) -> Result<LogStart, ApiError> {
-        match (self.from_line, self.tail, self.since) {
-            (None, None, None) => Ok(LogStart::Line(1)),
-            (Some(line), None, None) => Ok(LogStart::Line(line.max(1))),
-            (None, Some(lines), None) => Ok(LogStart::Tail(lines)),
-            (None, None, Some(time)) => Ok(LogStart::Since(time)),
-            _ => Err(ApiError::invalid_input("give only one of fromLine, tail and since")),
+        match (self.from_line, self.from_byte, self.tail, self.since) {
+            (None, None, None, None) => Ok(LogStart::Line(1)),
+            (Some(line), None, None, None) => Ok(LogStart::Line(line.max(1))),
+            (None, Some(byte), None, None) => Ok(LogStart::Byte(byte)),
+            (None, None, Some(lines), None) => Ok(LogStart::Tail(lines)),
+            (None, None, None, Some(time)) => Ok(LogStart::Since(time)),
+            _ => Err(ApiError::invalid_input("give only one of fromLine, fromByte, tail and since")),
         }
     }
 

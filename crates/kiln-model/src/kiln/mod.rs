@@ -9,6 +9,7 @@ mod explain;
 mod lint;
 mod log;
 mod queue;
+mod search;
 mod transfer;
 
 pub use audit::{
@@ -22,6 +23,10 @@ pub use explain::{ExplainAccessInput, ExplainAccessOutput, ExplainedStatement, K
 pub use lint::{LintBuildspecInput, LintBuildspecOutput, LintRemark, LintSeverity};
 pub use log::{GetBuildLogInput, GetBuildLogOutput, LogLine, LogStart, MOST_LINES};
 pub use queue::{Capacity, DescribeQueueInput, DescribeQueueOutput, QueuePlace, QueuedBuild, RunningBuild};
+pub use search::{
+    CountBuildLogInput, CountBuildLogOutput, LogMatch, MOST_MATCHES, SearchBuildLogInput, SearchBuildLogOutput,
+    TextRange,
+};
 pub use transfer::{
     BadgeInput, BadgeState, DebugBuildInput, GetBuildArtifactInput, GetBuildJournalInput, UploadSourceInput,
     UploadSourceOutput,

@@ -6,10 +6,11 @@ use super::{ByteSink, ByteSource, Context};
 use crate::{
     ApiError,
     kiln::{
-        BadgeInput, BadgeState, DebugBuildInput, DescribeBuildInput, DescribeBuildOutput, DescribeQueueInput,
-        DescribeQueueOutput, ExplainAccessInput, ExplainAccessOutput, GetBuildArtifactInput, GetBuildJournalInput,
-        GetBuildLogInput, GetBuildLogOutput, LintBuildspecInput, LintBuildspecOutput, LookupEventsInput,
-        LookupEventsOutput, UploadSourceInput, UploadSourceOutput, VerifyAuditLogInput, VerifyAuditLogOutput,
+        BadgeInput, BadgeState, CountBuildLogInput, CountBuildLogOutput, DebugBuildInput, DescribeBuildInput,
+        DescribeBuildOutput, DescribeQueueInput, DescribeQueueOutput, ExplainAccessInput, ExplainAccessOutput,
+        GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput, GetBuildLogOutput, LintBuildspecInput,
+        LintBuildspecOutput, LookupEventsInput, LookupEventsOutput, SearchBuildLogInput, SearchBuildLogOutput,
+        UploadSourceInput, UploadSourceOutput, VerifyAuditLogInput, VerifyAuditLogOutput,
     },
 };
 
@@ -81,6 +82,20 @@ pub trait KilnService: Send + Sync + 'static {
         context: &Context,
         input: GetBuildLogInput,
     ) -> impl Future<Output = Result<GetBuildLogOutput, ApiError>> + Send;
+
+    /// Lines of a build's log that contain something.
+    fn search_build_log(
+        &self,
+        context: &Context,
+        input: SearchBuildLogInput,
+    ) -> impl Future<Output = Result<SearchBuildLogOutput, ApiError>> + Send;
+
+    /// How many lines of a build's log contain something.
+    fn count_build_log(
+        &self,
+        context: &Context,
+        input: CountBuildLogInput,
+    ) -> impl Future<Output = Result<CountBuildLogOutput, ApiError>> + Send;
 
     /// Checks a buildspec.
     fn lint_buildspec(

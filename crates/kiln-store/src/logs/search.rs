@@ -1,6 +1,6 @@
 //! Searches the lines of a log.
 //!
-//! There is no index of words: segments are decompressed by two threads at once and searched whole, which a gigabyte of log
+//! There is no index of words, which would cost more than it saves: segments are decompressed by two threads at once and searched whole, which a gigabyte of log
 //! allows in less than a second (`docs/benchmarks.md`). A line that several segments share
 //! is put together before it is searched.
 
@@ -249,11 +249,12 @@ impl LogReader {
                 return Ok((Some(next.lines_before), counted));
             }
         }
-        if scope.unfinished && !open.is_empty() {
-            let (number, end) = places.last().map_or((0, 0), |(_, header)| (header.end().2, header.end().3));
-            if let Some(line) = in_scope(take_line(&mut open, number, end), query, scope) {
-                see(line);
-            }
+        let (number, end) = places.last().map_or((0, 0), |(_, header)| (header.end().2, header.end().3));
+        if scope.unfinished
+            && !open.is_empty()
+            && let Some(line) = in_scope(take_line(&mut open, number, end), query, scope)
+        {
+            see(line);
         }
         Ok((None, counted))
     }
@@ -288,12 +289,11 @@ impl LogReader {
                 let mut last = scanned.tail;
                 last.join(&open);
                 let number = header.end().2;
-                if last.complete || (scope.unfinished && !last.is_empty()) {
-                    if let Some(line) = in_scope(take_line(&mut last, number, end), query, scope) {
-                        if let Some(next) = see(line) {
-                            return Ok(next);
-                        }
-                    }
+                if (last.complete || (scope.unfinished && !last.is_empty()))
+                    && let Some(line) = in_scope(take_line(&mut last, number, end), query, scope)
+                    && let Some(next) = see(line)
+                {
+                    return Ok(next);
                 }
                 for line in scanned.lines.into_iter().rev() {
                     if let Some(next) = see(line) {
@@ -309,11 +309,11 @@ impl LogReader {
                 return Ok(Some(header.lines_before));
             }
         }
-        if open.complete || (scope.unfinished && !open.is_empty()) {
-            let number = places.get(bottom).map_or(0, |(_, header)| header.lines_before);
-            if let Some(line) = in_scope(take_line(&mut open, number, end), query, scope) {
-                see(line);
-            }
+        let number = places.get(bottom).map_or(0, |(_, header)| header.lines_before);
+        if (open.complete || (scope.unfinished && !open.is_empty()))
+            && let Some(line) = in_scope(take_line(&mut open, number, end), query, scope)
+        {
+            see(line);
         }
         Ok(None)
     }
