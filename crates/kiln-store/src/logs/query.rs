@@ -243,9 +243,9 @@ mod tests {
         let places: Vec<&str> = ranges.iter().map(|range| &text[range.clone()]).collect();
         assert_eq!(places, ["error\x1b[0m: no", "error: no"]);
         let any_case = Query::text("STRASSE Ä", true).unwrap();
-        assert_eq!(any_case.ranges("strasse ä"), [0..10]);
+        assert_eq!(any_case.ranges("strasse ä"), std::slice::from_ref(&(0..10)));
         let pattern = Query::pattern("^[a-z]+ (?<n>\\d+)$", false).unwrap();
-        assert_eq!(pattern.ranges("line 12\r"), [0..7]);
+        assert_eq!(pattern.ranges("line 12\r"), std::slice::from_ref(&(0..7)));
         assert!(pattern.finds(b"line 12\r\n") && !pattern.finds(b"line 12 \r\n"));
         assert!(Query::pattern("x*", false).unwrap().ranges("aa").is_empty());
         assert_eq!(Query::text("a", false).unwrap().ranges(&"a".repeat(1000)).len(), 100);
