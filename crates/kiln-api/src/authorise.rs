@@ -1,6 +1,7 @@
 //! Whether a caller may do what they ask for: the one place that says so.
 
 mod asked;
+mod logs;
 mod secrets;
 
 use http::{HeaderName, header, request::Parts};
@@ -14,6 +15,7 @@ use kiln_model::{
 use crate::connection::Peer;
 
 pub(crate) use asked::{Needed, of_iam, of_json, of_kms, of_metrics};
+pub(crate) use logs::of_logs;
 pub(crate) use secrets::{of_parameters, of_secrets};
 
 /// What somebody wants to do.
@@ -146,8 +148,8 @@ fn principal(caller: Option<&Caller>) -> Principal {
 mod tests {
     use kiln_iam::policy::table::table;
     use kiln_model::operations::{
-        CLOUDWATCH_OPERATIONS, IAM_OPERATIONS, KILN_OPERATIONS, KMS_OPERATIONS, OPERATIONS, ResourceKind,
-        SECRETS_MANAGER_OPERATIONS, SSM_OPERATIONS, codebuild_operation,
+        CLOUDWATCH_OPERATIONS, IAM_OPERATIONS, KILN_OPERATIONS, KMS_OPERATIONS, LOGS_OPERATIONS, OPERATIONS,
+        ResourceKind, SECRETS_MANAGER_OPERATIONS, SSM_OPERATIONS, codebuild_operation,
     };
 
     use super::*;
@@ -163,6 +165,7 @@ mod tests {
             ("secretsmanager", SECRETS_MANAGER_OPERATIONS.as_slice()),
             ("ssm", SSM_OPERATIONS.as_slice()),
             ("cloudwatch", CLOUDWATCH_OPERATIONS.as_slice()),
+            ("logs", LOGS_OPERATIONS.as_slice()),
         ] {
             for operation in operations {
                 let row = table().operation(service, operation.name).expect(operation.name);
@@ -179,6 +182,8 @@ mod tests {
                     ResourceKind::Key => &["kms-key"],
                     ResourceKind::Secret => &["secretsmanager-secret"],
                     ResourceKind::Parameter => &["ssm-parameter"],
+                    ResourceKind::LogGroup => &["logs-log-group"],
+                    ResourceKind::LogStream => &["logs-log-stream"],
                     // Whose policies are simulated: an ARN says.
                     ResourceKind::Identity if operation.name.ends_with("PrincipalPolicy") => {
                         &["iam-group", "iam-role", "iam-user"]

@@ -3,6 +3,7 @@
 mod debug;
 #[macro_use]
 mod dispatch;
+mod logs;
 mod secrets;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use kiln_model::{
     kiln::*,
     kms::*,
     operations::{
-        OperationInfo, cloudwatch_operation, codebuild_operation, kiln_operation, kms_operation,
+        OperationInfo, cloudwatch_operation, codebuild_operation, kiln_operation, kms_operation, logs_operation,
         secrets_manager_operation, ssm_operation,
     },
     service::{self, CodeBuild, Context, KilnService, Kms},
@@ -26,7 +27,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::{
-    authorise::{Needed, of_iam, of_json, of_kms, of_metrics, of_parameters, of_secrets},
+    authorise::{Needed, of_iam, of_json, of_kms, of_logs, of_metrics, of_parameters, of_secrets},
     body::{Answer, Upload},
     cloudwatch::{self, Protocol},
     connection::pulse::Busy,
@@ -44,6 +45,8 @@ pub(crate) enum Operation {
     Kiln(&'static OperationInfo),
     /// An operation of the Key Management Service.
     Kms(&'static OperationInfo),
+    /// An operation of CloudWatch Logs.
+    Logs(&'static OperationInfo),
     /// An operation of Secrets Manager.
     SecretsManager(&'static OperationInfo),
     /// An operation of Parameter Store.
@@ -80,6 +83,7 @@ impl Operation {
         let found = match service {
             Service::CodeBuild => codebuild_operation(name).map(Self::CodeBuild),
             Service::Kms => kms_operation(name).map(Self::Kms),
+            Service::Logs => logs_operation(name).map(Self::Logs),
             Service::SecretsManager => secrets_manager_operation(name).map(Self::SecretsManager),
             Service::Ssm => ssm_operation(name).map(Self::Ssm),
             Service::CloudWatch(protocol) => cloudwatch_operation(name).map(|info| Self::CloudWatch(info, protocol)),
@@ -104,6 +108,7 @@ impl Operation {
             | Self::Iam(info)
             | Self::Kiln(info)
             | Self::Kms(info)
+            | Self::Logs(info)
             | Self::SecretsManager(info)
             | Self::Ssm(info)
             | Self::CloudWatch(info, _) => Some(info),
@@ -118,6 +123,7 @@ impl Operation {
             | Self::Iam(info)
             | Self::Kiln(info)
             | Self::Kms(info)
+            | Self::Logs(info)
             | Self::SecretsManager(info)
             | Self::Ssm(info)
             | Self::CloudWatch(info, _) => info.name,
@@ -147,6 +153,7 @@ impl Operation {
             Self::Kiln(info) => of_json("kiln", info.name, &input(), &home),
             Self::Iam(info) => of_iam(info.name, &query::form(parts, body)?, &context.caller, &home),
             Self::Kms(info) => of_kms(info, &input()),
+            Self::Logs(info) => of_logs(info, &input(), &home),
             Self::SecretsManager(info) => of_secrets(info.name, &input(), &home),
             Self::Ssm(info) => of_parameters(info.name, &input(), &home),
             Self::CloudWatch(info, _) => of_metrics(info, &input()),
@@ -162,7 +169,7 @@ impl Operation {
     /// Whether it may change something.
     pub(crate) fn changes(self) -> bool {
         // Clients that encrypt or decrypt the same twice within a second send the same signature.
-        const READING: [&str; 16] = [
+        const READING: [&str; 18] = [
             "List",
             "Get",
             "BatchGet",
@@ -179,6 +186,8 @@ impl Operation {
             "Verify",
             "Search",
             "Count",
+            "Filter",
+            "Test",
         ];
         self.info().is_some_and(|info| !READING.iter().any(|prefix| info.name.starts_with(prefix)))
     }
@@ -260,6 +269,10 @@ pub(crate) async fn call<S: service::Service>(
         (Operation::Kms(info), Content::Whole(body)) => {
             check_content_type(parts)?;
             kms(service.as_ref(), info, context, &body).await
+        }
+        (Operation::Logs(info), Content::Whole(body)) => {
+            check_content_type(parts)?;
+            logs::logs(service.as_ref(), info, context, &body).await
         }
         (Operation::SecretsManager(info), Content::Whole(body)) => {
             check_content_type(parts)?;

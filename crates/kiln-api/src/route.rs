@@ -3,7 +3,7 @@
 use http::{Method, Request, header};
 use kiln_iam::Style;
 use kiln_model::operations::{
-    CLOUDWATCH_TARGET, CODEBUILD_TARGET, KILN_TARGET, KMS_TARGET, SECRETS_MANAGER_TARGET, SSM_TARGET,
+    CLOUDWATCH_TARGET, CODEBUILD_TARGET, KILN_TARGET, KMS_TARGET, LOGS_TARGET, SECRETS_MANAGER_TARGET, SSM_TARGET,
 };
 
 use crate::cloudwatch::{self, Protocol};
@@ -17,6 +17,8 @@ pub(crate) enum Service {
     Kiln,
     /// Key Management Service, JSON 1.1.
     Kms,
+    /// CloudWatch Logs, JSON 1.1.
+    Logs,
     /// Secrets Manager, JSON 1.1.
     SecretsManager,
     /// Systems Manager, of which Parameter Store is there; JSON 1.1.
@@ -38,6 +40,7 @@ impl Service {
             Self::CodeBuild => "codebuild",
             Self::Kiln => "kiln",
             Self::Kms => "kms",
+            Self::Logs => "logs",
             Self::SecretsManager => "secretsmanager",
             Self::Ssm => "ssm",
             Self::Iam => "iam",
@@ -84,7 +87,12 @@ impl Route {
     pub(crate) fn style(&self) -> Style {
         match self {
             Self::Service(
-                Service::CodeBuild | Service::Kiln | Service::Kms | Service::SecretsManager | Service::Ssm,
+                Service::CodeBuild
+                | Service::Kiln
+                | Service::Kms
+                | Service::Logs
+                | Service::SecretsManager
+                | Service::Ssm,
             )
             | Self::Page(_) => Style::Json,
             Self::Service(Service::Iam | Service::Sts) => Style::Query,
@@ -104,6 +112,7 @@ pub(crate) fn find<B>(request: &Request<B>, bucket: Option<&str>) -> Route {
         Some(CODEBUILD_TARGET) => return Route::Service(Service::CodeBuild),
         Some(KILN_TARGET) => return Route::Service(Service::Kiln),
         Some(KMS_TARGET) => return Route::Service(Service::Kms),
+        Some(LOGS_TARGET) => return Route::Service(Service::Logs),
         Some(SECRETS_MANAGER_TARGET) => return Route::Service(Service::SecretsManager),
         Some(SSM_TARGET) => return Route::Service(Service::Ssm),
         Some(CLOUDWATCH_TARGET) => return Route::Service(Service::CloudWatch(Protocol::Json)),
@@ -117,6 +126,7 @@ pub(crate) fn find<B>(request: &Request<B>, bucket: Option<&str>) -> Route {
             "codebuild" => Route::Service(Service::CodeBuild),
             "kiln" => Route::Service(Service::Kiln),
             "kms" => Route::Service(Service::Kms),
+            "logs" => Route::Service(Service::Logs),
             "secretsmanager" => Route::Service(Service::SecretsManager),
             "ssm" => Route::Service(Service::Ssm),
             // Without a target, and not by its path.
@@ -204,7 +214,8 @@ mod tests {
             ("TrentService.ListKeys", Route::Service(Service::Kms)),
             ("secretsmanager.ListSecrets", Route::Service(Service::SecretsManager)),
             ("AmazonSSM.GetParameters", Route::Service(Service::Ssm)),
-            ("Logs_20140328.GetLogEvents", foreign("Logs_20140328", Style::Json)),
+            ("Logs_20140328.GetLogEvents", Route::Service(Service::Logs)),
+            ("AWSEvents.PutRule", foreign("AWSEvents", Style::Json)),
             ("nonsense", foreign("nonsense", Style::Json)),
         ] {
             assert_eq!(route("POST", "/", &[("x-amz-target", target)]), expected);
@@ -229,7 +240,8 @@ mod tests {
             ("s3express", foreign("s3express", Style::S3)),
             ("iam", Route::Service(Service::Iam)),
             ("sns", foreign("sns", Style::Query)),
-            ("logs", foreign("logs", Style::Json)),
+            ("logs", Route::Service(Service::Logs)),
+            ("events", foreign("events", Style::Json)),
         ] {
             assert_eq!(route("POST", "/", &[("authorization", &signed_for(service))]), expected);
             for slash in ["/", "%2F", "%2f"] {

@@ -2,16 +2,14 @@
 //! stored, logs that are written.
 
 use kiln_iam::policy::{Kind, ResourceRule};
-use kiln_model::{
-    ApiError, BuildStatus, PhaseContext, PhaseType, audit::Rulings, codebuild::LogsConfigStatusType, service::Context,
-};
+use kiln_model::{ApiError, BuildStatus, PhaseContext, PhaseType, audit::Rulings, service::Context};
 
 use crate::{
     core::Inner,
     document::Document,
     iam::{Asked, KeyValue},
     kms::{self, UsableKey, Use},
-    log_object, objects,
+    log_object, logs, objects,
     runners::Runners,
     supervise::Failure,
 };
@@ -119,15 +117,14 @@ fn refused(error: ApiError) -> Failure {
 }
 
 fn check_log_stream<R: Runners>(inner: &Inner<R>, document: &Document) -> Result<(), ApiError> {
-    let logs = document.build.logs.as_ref().and_then(|logs| logs.cloud_watch_logs.as_ref());
-    if logs.is_some_and(|logs| logs.status != LogsConfigStatusType::Enabled) {
+    if !logs::is_enabled(document) {
         return Ok(());
     }
     let home = &inner.config.home;
     let (group, stream) = (document.log_group(), document.log_stream());
     // Permissions are often for what is in a group, `…:log-group:NAME:*`, and mean the group as well.
     let arn = |stream: &str| home.log_stream_arn(&group, stream);
-    if !inner.logs.has_group(&group) {
+    if inner.look(|view| Ok(view.log_group(&group)?.is_none()))? {
         inner.may_do(document, "logs:CreateLogGroup", &arn(""))?;
     }
     inner.may_do(document, "logs:CreateLogStream", &arn(&stream))?;

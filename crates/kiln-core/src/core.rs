@@ -30,6 +30,7 @@ use crate::{
     job, kms,
     lifecycle::{Event, Millis, State},
     live::{Live, LiveBuilds},
+    logs as streams,
     objects::{self, Held},
     queue::{Queue, Waiting},
     records::{self, Refused},
@@ -314,6 +315,7 @@ impl<R: Runners> Inner<R> {
                 active.push(key.uuid);
             }
         }
+        streams::take_in(self)?;
         self.close_others(&active)?;
         self.clear_staging(&active);
         Ok(())

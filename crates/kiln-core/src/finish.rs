@@ -19,7 +19,7 @@ use crate::{
     keep,
     lifecycle::Event,
     live::{Live, Progress},
-    log_object, objects, records,
+    log_object, logs, objects, records,
     runners::Runners,
     supervise,
 };
@@ -122,6 +122,7 @@ fn commit_document<R: Runners>(
     let next_uuid = Uuid::new_v4().to_string();
     let samples: Arc<[ResourceSample]> = live.with(|known| known.timeline.samples.as_slice().into());
     let memory = inner.config.capacity.memory_bytes;
+    let closed = logs::closed(&inner.logs, &document);
     loop {
         let (document, objects, samples) = (document.clone(), objects.clone(), Arc::clone(&samples));
         let (next_uuid, at, boot) = (next_uuid.clone(), inner.now(), inner.clock.boot_time());
@@ -150,6 +151,7 @@ fn commit_document<R: Runners>(
                 replaced.extend(objects::put(tx, object)?);
             }
             records::store_end(tx, &mut record, &document, &samples, memory)?;
+            logs::close(tx, &document, closed)?;
             Ok((document, next, replaced))
         });
         match committed {

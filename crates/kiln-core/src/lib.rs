@@ -35,6 +35,7 @@ mod kms;
 pub mod lifecycle;
 mod live;
 mod log_object;
+mod logs;
 pub mod objects;
 mod page;
 mod places;

@@ -28,6 +28,7 @@ use crate::{
     crash, finish, identity,
     lifecycle::{self, Event},
     live::{Live, Progress},
+    logs,
     queue::Waiting,
     records,
     runners::Runners,
@@ -63,8 +64,18 @@ pub(crate) fn begin<R: Runners>(inner: &Arc<Inner<R>>, build: &Waiting) {
     // Before it is given: whoever stops a build that is running finds it here, and a stop is never lost.
     let live = Arc::new(Live::new(uuid, document));
     inner.live.insert(Arc::clone(&live));
-    let (id, at) = (build.uuid.clone(), inner.now());
-    match inner.metadata.write_blocking(move |tx| records::step(tx, &id, &Event::Given { at })) {
+    let permitted = behalf::check_start(inner, &live.document());
+    let (id, at, has_stream) = (build.uuid.clone(), inner.now(), permitted.is_ok());
+    let given = inner.metadata.write_blocking(move |tx| {
+        let given = records::step(tx, &id, &Event::Given { at })?;
+        if let Some((document, _)) = given.as_ref().filter(|_| has_stream)
+            && document.lifecycle.state == lifecycle::State::Running
+        {
+            logs::open(tx, document, at)?;
+        }
+        Ok(given)
+    });
+    match given {
         Ok(Some((document, _))) if document.lifecycle.state == lifecycle::State::Running => live.with(|known| {
             let stop_requested = known.document.lifecycle.stop_requested;
             known.document = document;
@@ -75,7 +86,7 @@ pub(crate) fn begin<R: Runners>(inner: &Arc<Inner<R>>, build: &Waiting) {
         Err(e) => return not_yet(e),
     }
     crash::point("build_given");
-    if let Err(Failure { phase, status, context }) = start(inner, &live) {
+    if let Err(Failure { phase, status, context }) = permitted.and_then(|()| start(inner, &live)) {
         tracing::warn!(build.uuid = %uuid, error = %context.message, "a build could not be started");
         inner.discard(uuid);
         finish::refuse(inner, &live, &Event::Refused { at: inner.now(), phase, status, context });
@@ -119,7 +130,6 @@ impl Failure {
 /// Puts the build's sources in place and starts its runner.
 fn start<R: Runners>(inner: &Arc<Inner<R>>, live: &Live) -> Result<(), Failure> {
     let document = live.document();
-    behalf::check_start(inner, &document)?;
     let staged = crate::sources::stage(inner, &document)?;
     let dir = inner.runners.dir(&live.uuid);
     let access = identity::new_access(&inner.config);

@@ -69,8 +69,10 @@ enumeration! {
         InvalidParameterCombination = "InvalidParameterCombinationException",
         /// Something in the request to CloudWatch is wrong.
         InvalidParameterValue = "InvalidParameterValueException",
-        /// Something in the request to Secrets Manager is wrong.
+        /// Something in the request to Secrets Manager or CloudWatch Logs is wrong.
         InvalidParameter = "InvalidParameterException",
+        /// What it is about does not allow it, or is not offered.
+        InvalidOperation = "InvalidOperationException",
         /// There are no policies of that type of parameters.
         InvalidPolicyType = "InvalidPolicyTypeException",
         /// The state of the secret does not allow it.
@@ -97,6 +99,8 @@ enumeration! {
         NotFound = "NotFoundException",
         /// A git provider refused.
         OAuthProvider = "OAuthProviderException",
+        /// Something else is being done with it; clients try again.
+        OperationAborted = "OperationAbortedException",
         /// There is such a parameter already.
         ParameterAlreadyExists = "ParameterAlreadyExists",
         /// There are too many parameters.
@@ -129,6 +133,8 @@ enumeration! {
         Throttling = "ThrottlingException",
         /// A parameter has too many tags.
         TooManyTags = "TooManyTagsError",
+        /// A log group has too many tags.
+        TooManyTagsException = "TooManyTagsException",
         /// A parameter was changed at the same moment.
         TooManyUpdates = "TooManyUpdates",
         /// There is no such operation.

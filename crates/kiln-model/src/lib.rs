@@ -41,6 +41,8 @@ pub mod kms;
 #[cfg(feature = "api")]
 pub mod location;
 #[cfg(feature = "api")]
+pub mod logs;
+#[cfg(feature = "api")]
 pub mod operations;
 #[cfg(feature = "api")]
 pub mod project;

@@ -18,6 +18,9 @@ pub const SSM_TARGET: &str = "AmazonSSM";
 /// Target prefix of CloudWatch, in the paths of its CBOR protocol as well.
 pub const CLOUDWATCH_TARGET: &str = "GraniteServiceVersion20100801";
 
+/// Target prefix of CloudWatch Logs.
+pub const LOGS_TARGET: &str = "Logs_20140328";
+
 /// What a permission of an operation is about (`api.md` 7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ResourceKind {
@@ -41,6 +44,10 @@ pub enum ResourceKind {
     Secret,
     /// A parameter of Parameter Store.
     Parameter,
+    /// A log group of CloudWatch Logs.
+    LogGroup,
+    /// A log stream.
+    LogStream,
 }
 
 /// An operation of one of the services.
@@ -347,6 +354,128 @@ pub const CLOUDWATCH_OPERATIONS: [OperationInfo; 4] = table! { "cloudwatch":
     PutMetricData Any implemented,
 };
 
+/// Every operation of CloudWatch Logs' API 2014-03-28, by name.
+pub const LOGS_OPERATIONS: [OperationInfo; 118] = table! { "logs":
+    AssociateKmsKey Any later,
+    AssociateSourceToS3TableIntegration Any later,
+    CancelExportTask Any later,
+    CancelImportTask Any later,
+    CreateDelivery Any later,
+    CreateExportTask Any later,
+    CreateImportTask Any later,
+    CreateLogAnomalyDetector Any later,
+    CreateLogGroup LogGroup implemented,
+    CreateLogStream LogStream implemented,
+    CreateLookupTable Any later,
+    CreateScheduledQuery Any later,
+    DeleteAccountPolicy Any later,
+    DeleteDataProtectionPolicy Any later,
+    DeleteDelivery Any later,
+    DeleteDeliveryDestination Any later,
+    DeleteDeliveryDestinationPolicy Any later,
+    DeleteDeliverySource Any later,
+    DeleteDestination Any later,
+    DeleteIndexPolicy Any later,
+    DeleteIntegration Any later,
+    DeleteLogAnomalyDetector Any later,
+    DeleteLogGroup LogGroup implemented,
+    DeleteLogStream LogStream implemented,
+    DeleteLookupTable Any later,
+    DeleteMetricFilter Any later,
+    DeleteQueryDefinition Any later,
+    DeleteResourcePolicy Any later,
+    DeleteRetentionPolicy LogGroup implemented,
+    DeleteScheduledQuery Any later,
+    DeleteSubscriptionFilter Any later,
+    DeleteSyslogConfiguration Any later,
+    DeleteTransformer Any later,
+    DescribeAccountPolicies Any later,
+    DescribeConfigurationTemplates Any later,
+    DescribeDeliveries Any later,
+    DescribeDeliveryDestinations Any later,
+    DescribeDeliverySources Any later,
+    DescribeDestinations Any later,
+    DescribeExportTasks Any later,
+    DescribeFieldIndexes Any later,
+    DescribeImportTaskBatches Any later,
+    DescribeImportTasks Any later,
+    DescribeIndexPolicies LogGroup implemented,
+    DescribeLogGroups LogGroup implemented,
+    DescribeLogStreams LogGroup implemented,
+    DescribeLookupTables Any later,
+    DescribeMetricFilters LogGroup implemented,
+    DescribeQueries Any later,
+    DescribeQueryDefinitions Any later,
+    DescribeResourcePolicies Any later,
+    DescribeSubscriptionFilters LogGroup implemented,
+    DisassociateKmsKey Any later,
+    DisassociateSourceFromS3TableIntegration Any later,
+    FilterLogEvents LogGroup implemented,
+    GetDataProtectionPolicy Any later,
+    GetDelivery Any later,
+    GetDeliveryDestination Any later,
+    GetDeliveryDestinationPolicy Any later,
+    GetDeliverySource Any later,
+    GetIntegration Any later,
+    GetLogAnomalyDetector Any later,
+    GetLogEvents LogStream implemented,
+    GetLogFields Any later,
+    GetLogGroupFields Any later,
+    GetLogObject Any later,
+    GetLogRecord Any later,
+    GetLookupTable Any later,
+    GetQueryResults Any later,
+    GetScheduledQuery Any later,
+    GetScheduledQueryHistory Any later,
+    GetStorageTierPolicy Any later,
+    GetTransformer Any later,
+    ListAggregateLogGroupSummaries Any later,
+    ListAnomalies Any later,
+    ListIntegrations Any later,
+    ListLogAnomalyDetectors Any later,
+    ListLogGroups Any later,
+    ListLogGroupsForQuery Any later,
+    ListScheduledQueries Any later,
+    ListSourcesForS3TableIntegration Any later,
+    ListSyslogConfigurations Any later,
+    ListTagsForResource LogGroup implemented,
+    ListTagsLogGroup LogGroup implemented,
+    PutAccountPolicy Any later,
+    PutBearerTokenAuthentication Any later,
+    PutDataProtectionPolicy Any later,
+    PutDeliveryDestination Any later,
+    PutDeliveryDestinationPolicy Any later,
+    PutDeliverySource Any later,
+    PutDestination Any later,
+    PutDestinationPolicy Any later,
+    PutIndexPolicy Any later,
+    PutIntegration Any later,
+    PutLogEvents LogStream later,
+    PutLogGroupDeletionProtection LogGroup implemented,
+    PutMetricFilter Any later,
+    PutQueryDefinition Any later,
+    PutResourcePolicy Any later,
+    PutRetentionPolicy LogGroup implemented,
+    PutStorageTierPolicy Any later,
+    PutSubscriptionFilter Any later,
+    PutSyslogConfiguration Any later,
+    PutTransformer Any later,
+    StartLiveTail LogGroup later,
+    StartQuery Any later,
+    StopQuery Any later,
+    TagLogGroup LogGroup implemented,
+    TagResource LogGroup implemented,
+    TestMetricFilter Any later,
+    TestTransformer Any later,
+    UntagLogGroup LogGroup implemented,
+    UntagResource LogGroup implemented,
+    UpdateAnomaly Any later,
+    UpdateDeliveryConfiguration Any later,
+    UpdateLogAnomalyDetector Any later,
+    UpdateLookupTable Any later,
+    UpdateScheduledQuery Any later,
+};
+
 /// The operation of CodeBuild with that name.
 #[must_use]
 pub fn codebuild_operation(name: &str) -> Option<&'static OperationInfo> {
@@ -381,6 +510,12 @@ pub fn ssm_operation(name: &str) -> Option<&'static OperationInfo> {
 #[must_use]
 pub fn cloudwatch_operation(name: &str) -> Option<&'static OperationInfo> {
     find(&CLOUDWATCH_OPERATIONS, name)
+}
+
+/// The operation of CloudWatch Logs with that name.
+#[must_use]
+pub fn logs_operation(name: &str) -> Option<&'static OperationInfo> {
+    find(&LOGS_OPERATIONS, name)
 }
 
 /// The operation of IAM with that name.
@@ -563,6 +698,38 @@ macro_rules! for_each_cloudwatch_operation {
     };
 }
 
+/// Calls a macro with every implemented operation of CloudWatch Logs that answers JSON: its name, the method of
+/// [`crate::service::Logs`], and the shapes of input and output in [`crate::logs`]. `StartLiveTail` answers events and is a
+/// method of the trait only.
+#[macro_export]
+macro_rules! for_each_logs_operation {
+    ($callback:ident) => {
+        $callback! {
+            CreateLogGroup create_log_group CreateLogGroupRequest Empty,
+            CreateLogStream create_log_stream CreateLogStreamRequest Empty,
+            DeleteLogGroup delete_log_group DeleteLogGroupRequest Empty,
+            DeleteLogStream delete_log_stream DeleteLogStreamRequest Empty,
+            DeleteRetentionPolicy delete_retention_policy DeleteRetentionPolicyRequest Empty,
+            DescribeIndexPolicies describe_index_policies DescribeIndexPoliciesRequest DescribeIndexPoliciesResponse,
+            DescribeLogGroups describe_log_groups DescribeLogGroupsRequest DescribeLogGroupsResponse,
+            DescribeLogStreams describe_log_streams DescribeLogStreamsRequest DescribeLogStreamsResponse,
+            DescribeMetricFilters describe_metric_filters DescribeMetricFiltersRequest DescribeMetricFiltersResponse,
+            DescribeSubscriptionFilters describe_subscription_filters
+                DescribeSubscriptionFiltersRequest DescribeSubscriptionFiltersResponse,
+            FilterLogEvents filter_log_events FilterLogEventsRequest FilterLogEventsResponse,
+            GetLogEvents get_log_events GetLogEventsRequest GetLogEventsResponse,
+            ListTagsForResource list_tags_for_resource ListTagsForResourceRequest ListTagsForResourceResponse,
+            ListTagsLogGroup list_tags_log_group ListTagsLogGroupRequest ListTagsLogGroupResponse,
+            PutLogGroupDeletionProtection put_log_group_deletion_protection PutLogGroupDeletionProtectionRequest Empty,
+            PutRetentionPolicy put_retention_policy PutRetentionPolicyRequest Empty,
+            TagLogGroup tag_log_group TagLogGroupRequest Empty,
+            TagResource tag_resource TagResourceRequest Empty,
+            UntagLogGroup untag_log_group UntagLogGroupRequest Empty,
+            UntagResource untag_resource UntagResourceRequest Empty,
+        }
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -577,6 +744,7 @@ mod tests {
             SECRETS_MANAGER_OPERATIONS.as_slice(),
             SSM_OPERATIONS.as_slice(),
             CLOUDWATCH_OPERATIONS.as_slice(),
+            LOGS_OPERATIONS.as_slice(),
         ] {
             assert!(table.is_sorted_by(|a, b| a.name < b.name));
         }
@@ -608,5 +776,8 @@ mod tests {
         assert_eq!(listed, SSM_OPERATIONS.map(|o| o.name));
         let listed: Vec<_> = for_each_cloudwatch_operation!(names).into_iter().collect();
         assert_eq!(listed, CLOUDWATCH_OPERATIONS.map(|o| o.name));
+        let listed: Vec<_> = for_each_logs_operation!(names).into_iter().collect();
+        let implemented: Vec<_> = LOGS_OPERATIONS.iter().filter(|o| o.implemented).map(|o| o.name).collect();
+        assert_eq!(listed, implemented);
     }
 }

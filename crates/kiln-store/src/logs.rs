@@ -69,10 +69,20 @@ impl Logs {
         self.root.join(directory_name(group)).join(directory_name(stream))
     }
 
-    /// Whether there is a stream in the group.
-    #[must_use]
-    pub fn has_group(&self, group: &str) -> bool {
-        self.root.join(directory_name(group)).is_dir()
+    /// Every stream that there is, in no order.
+    ///
+    /// # Errors
+    /// When the directories cannot be read.
+    pub fn stored(&self) -> Result<Vec<Stored>, LogError> {
+        let mut found = Vec::new();
+        for group in subdirectories(&self.root)? {
+            for directory in subdirectories(&group)? {
+                let name = |path: &Path| original_name(path.file_name()?.to_str()?);
+                let names = name(&group).zip(name(&directory));
+                found.push(Stored { directory, names });
+            }
+        }
+        Ok(found)
     }
 
     /// Opens a stream for writing; see [`LogWriter::open`].
@@ -118,6 +128,48 @@ fn size(directory: &Path) -> io::Result<u64> {
         bytes += entry?.metadata()?.len();
     }
     Ok(bytes)
+}
+
+/// A stream that is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its directory.
+    pub directory: PathBuf,
+    /// Names of its group and its own, where the directories say them: names that are too long were cut.
+    pub names: Option<(String, String)>,
+}
+
+fn subdirectories(path: &Path) -> Result<Vec<PathBuf>, LogError> {
+    let failed = |e| error::io("read", path, e);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_type().map_err(failed)?.is_dir() {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+/// The text that a directory's name is made from; `None` for one that was cut, or that is no name of ours.
+fn original_name(directory: &str) -> Option<String> {
+    if directory == "%" {
+        return Some(String::new());
+    }
+    let mut bytes = Vec::with_capacity(directory.len());
+    let mut rest = directory.as_bytes();
+    while let Some((&byte, behind)) = rest.split_first() {
+        rest = behind;
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let (code, behind) = rest.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok()?);
+        rest = behind;
+    }
+    let text = String::from_utf8(bytes).ok()?;
+    (directory_name(&text) == directory).then_some(text)
 }
 
 /// Name of a directory for any text: letters, digits and `._-` stand for themselves, other bytes are `%XX`; a dot at the

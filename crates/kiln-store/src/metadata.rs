@@ -23,6 +23,7 @@ mod error;
 mod iam;
 mod kms;
 mod listing;
+mod log_groups;
 mod metrics;
 mod objects;
 mod open;
@@ -52,9 +53,10 @@ pub use self::{
     records::{
         AccessKeyRecord, ActiveBuilds, BucketRecord, BucketUsage, BuildKey, BuildRecord, BuildState, IamKind, IamLink,
         IamRecord, KeyVersionRecord, KeyVersionState, KmsAliasRecord, KmsGrantRecord, KmsKeyRecord, KmsKeyState,
-        ListedVersionRecord, Listing, MetricBlockRecord, MetricKey, MetricRecord, ObjectRecord, Order, ParameterRecord,
-        ParameterVersionRecord, PartRecord, ProjectKey, ProjectRecord, ProjectSort, SecretRecord, SecretVersionRecord,
-        SourceCredentialRecord, TokenRecord, UploadRecord,
+        ListedVersionRecord, Listing, LogGroupRecord, LogStreamRecord, LogStreamSort, MetricBlockRecord, MetricKey,
+        MetricRecord, ObjectRecord, Order, ParameterRecord, ParameterVersionRecord, PartRecord, ProjectKey,
+        ProjectRecord, ProjectSort, SecretRecord, SecretVersionRecord, SourceCredentialRecord, TokenRecord,
+        UploadRecord,
     },
     view::{Tx, View},
 };

@@ -1,6 +1,6 @@
 //! What of a request's parameters is kept: not what is secret, and not more than a reader can use.
 //!
-//! Hidden is what AWS's models call sensitive, by name; values of environment variables, which people use for secrets
+//! Hidden is what AWS's models call sensitive, by name; what is written into logs; values of environment variables, which people use for secrets
 //! whatever their type is; and what is as good as a credential while it lasts.
 
 use serde_json::{Map, Value};
@@ -9,11 +9,13 @@ use serde_json::{Map, Value};
 const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 
 /// Members whose values are never kept, in any service, in lower case.
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 24] = [
     "authorization",
     "clientsecret",
     "granttoken",
     "granttokens",
+    "logeventmessages",
+    "logevents",
     "newpassword",
     "oldpassword",
     "password",
@@ -149,6 +151,7 @@ mod tests {
         for (service, input) in [
             ("secretsmanager", json!({ "Name": "n", "SecretString": "canary" })),
             ("secretsmanager", json!({ "Name": "n", "SecretBinary": "canary", "Description": "d" })),
+            ("logs", json!({ "logGroupName": "n", "logEvents": [{ "timestamp": 1, "message": "canary" }] })),
             ("ssm", json!({ "Name": "n", "Value": "canary", "Type": "SecureString" })),
             ("kms", json!({ "KeyId": "n", "Plaintext": "canary", "GrantTokens": ["canary"] })),
             ("codebuild", json!({ "token": "canary", "serverType": "n", "username": "u" })),

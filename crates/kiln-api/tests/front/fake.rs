@@ -146,6 +146,26 @@ mod secrets_manager {
     for_each_secrets_manager_operation!(methods);
 }
 
+/// CloudWatch Logs, likewise.
+mod logs {
+    use kiln_model::{
+        ApiError, for_each_logs_operation,
+        logs::*,
+        service::{Context, Logs},
+    };
+
+    macro_rules! methods {
+        ($($name:ident $method:ident $input:ident $output:ident,)+) => {
+            impl Logs for super::Fake {
+                $(async fn $method(&self, _: &Context, input: $input) -> Result<$output, ApiError> {
+                    self.call(stringify!($name), input).await.map(|()| $output::default())
+                })+
+            }
+        };
+    }
+    for_each_logs_operation!(methods);
+}
+
 /// Parameter Store, likewise.
 mod ssm {
     use kiln_model::{

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     core::{Core, Inner},
+    logs,
     records::refuse,
     runners::Runners,
     secretsmanager, ssm,
@@ -255,6 +256,9 @@ impl<R: Runners> Inner<R> {
         }
         if let Some(parameter) = text.strip_prefix(&home.arn("ssm", "parameter/")) {
             return ssm::resource(view, parameter, found);
+        }
+        if let Some(group) = text.strip_prefix(&home.arn("logs", "log-group:")) {
+            return logs::resource(view, group, found);
         }
         if let Some(project) = home.local("project", text) {
             found.policy = view.resource_policy(text)?.map(|policy| (Kind::Project, policy));

@@ -7,6 +7,7 @@ mod fake;
 mod identities;
 mod key_access;
 mod keys;
+mod logs;
 mod metrics;
 mod objects;
 mod parameters;

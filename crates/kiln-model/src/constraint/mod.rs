@@ -1,7 +1,7 @@
 //! Constraints of inputs, as the service model states them (`api.md` 2.2): which members are required, lengths,
 //! patterns, ranges, enumerations, counts.
 //!
-//! [`shapes`], [`cloudwatch`], [`kms`], [`secretsmanager`] and [`ssm`] write them down as data, so that a test compares them with the
+//! [`shapes`], [`cloudwatch`], [`kms`], [`logs`], [`secretsmanager`] and [`ssm`] write them down as data, so that a test compares them with the
 //! published models.
 
 /// States the constraints of an input of a service that answers `ValidationException`.
@@ -17,6 +17,7 @@ macro_rules! validated {
 
 mod cloudwatch;
 mod kms;
+mod logs;
 mod pattern;
 mod secretsmanager;
 mod shapes;
@@ -98,6 +99,17 @@ pub enum Rule {
         /// What each fulfils.
         item: &'static Rule,
     },
+    /// An object with so many members of any names.
+    Map {
+        /// Fewest members.
+        min: usize,
+        /// Most members.
+        max: usize,
+        /// What each name fulfils: a rule for texts.
+        key: &'static Rule,
+        /// What each value fulfils: a rule for texts.
+        value: &'static Rule,
+    },
     /// An object.
     Structure(&'static Structure),
 }
@@ -174,6 +186,25 @@ fn check_rule(rule: &Rule, value: &Value, path: &str, violations: &mut Vec<Viola
                 check_rule(item, value, &format!("{path}.{}.member", index + 1), violations);
             }
         }
+        (Rule::Map { min, max, key, value: of_values }, Value::Object(members)) => {
+            let mut sentences: Vec<String> = length_violation(members.len(), *min, *max).into_iter().collect();
+            for (name, value) in members {
+                let value = value.as_str().unwrap_or_default();
+                for (what, rule, text) in [("keys", key, name.as_str()), ("value", of_values, value)] {
+                    let found = sentences_of(rule, text);
+                    if !found.is_empty() {
+                        sentences.push(format!("Map {what} must satisfy constraint: [{}]", found.join(", ")));
+                    }
+                }
+                if !sentences.is_empty() {
+                    break;
+                }
+            }
+            violations.extend(sentences.into_iter().map(|sentence| Violation {
+                text: format!("Value at '{path}' failed to satisfy constraint: {sentence}"),
+                whole: false,
+            }));
+        }
         (Rule::Text { min, max, pattern }, Value::String(text)) => {
             check_text(text, (*min, *max), *pattern, path, violations);
         }
@@ -232,14 +263,19 @@ fn check_text(
         }
         return;
     }
-    let length = text.chars().count();
-    if let Some(sentence) = length_violation(length, min, max) {
+    for sentence in sentences_of(&Rule::Text { min, max, pattern }, text) {
         violations.push(violation(Some(text), path, &sentence));
     }
-    if let Some(pattern) = pattern.filter(|pattern| !pattern.matches(text)) {
-        let sentence = format!("Member must satisfy regular expression pattern: {}", pattern.as_str());
-        violations.push(violation(Some(text), path, &sentence));
-    }
+}
+
+/// What is wrong with a text; nothing where the rule is not one for texts.
+fn sentences_of(rule: &Rule, text: &str) -> Vec<String> {
+    let Rule::Text { min, max, pattern } = rule else { return Vec::new() };
+    let length = length_violation(text.chars().count(), *min, *max);
+    let form = pattern
+        .filter(|pattern| !pattern.matches(text))
+        .map(|pattern| format!("Member must satisfy regular expression pattern: {}", pattern.as_str()));
+    length.into_iter().chain(form).collect()
 }
 
 fn length_violation(length: usize, min: usize, max: usize) -> Option<String> {

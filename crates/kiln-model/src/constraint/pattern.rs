@@ -37,6 +37,22 @@ pub enum Pattern {
     SystemsTag,
     /// What is compared in a condition of a list of parameters.
     ParameterFilter,
+    /// Names of log groups.
+    LogGroupName,
+    /// Parts of names of log groups, which may be empty.
+    LogGroupNamePart,
+    /// Names or ARNs of log groups.
+    LogGroupIdentifier,
+    /// Names of log streams, and of filters.
+    LogStreamName,
+    /// Keys of tags of log groups.
+    LogTagKey,
+    /// ARNs of log groups.
+    LogResourceArn,
+    /// Names and namespaces of metrics, as filters of logs name them.
+    MetricName,
+    /// Ids of accounts.
+    AccountId,
 }
 
 impl Pattern {
@@ -61,6 +77,14 @@ impl Pattern {
             Self::ParameterKey => "^([a-zA-Z0-9:/_-]+)$",
             Self::SystemsTag => r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$",
             Self::ParameterFilter => "^(tag:.+|Name|Type|KeyId|Path|Label|Tier|DataType)$",
+            Self::LogGroupName => r"[\.\-_/#A-Za-z0-9]+",
+            Self::LogGroupNamePart => r"[\.\-_/#A-Za-z0-9]*",
+            Self::LogGroupIdentifier => r"[\w#+=/:,.@-]*",
+            Self::LogStreamName => "[^:*]*",
+            Self::LogTagKey => r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]+)$",
+            Self::LogResourceArn => r"[\w+=/:,.@-]*",
+            Self::MetricName => "[^:*$]*",
+            Self::AccountId => r"^\d{12}$",
         }
     }
 
@@ -71,7 +95,7 @@ impl Pattern {
         match self {
             Self::ProjectName => crate::arn::is_project_name(text),
             // `is_alphabetic` also takes the vowel signs that Indic scripts write their words with.
-            Self::Tag | Self::SystemsTag => {
+            Self::Tag | Self::SystemsTag | Self::LogTagKey => {
                 text.chars().all(|c| c.is_alphabetic() || c.is_numeric() || is_separator(c) || "_.:/=@+-".contains(c))
             }
             Self::KmsName | Self::ParameterKey => only(":/_-"),
@@ -88,6 +112,12 @@ impl Pattern {
             Self::SecretFilter => only(" :_@/+=.-!"),
             Self::RotationToken => only("-"),
             Self::PolicyName => only("-_"),
+            Self::LogGroupName | Self::LogGroupNamePart => only(".-_/#"),
+            Self::LogGroupIdentifier => only("_#+=/:,.@-"),
+            Self::LogResourceArn => only("_+=/:,.@-"),
+            Self::LogStreamName => !text.contains([':', '*']),
+            Self::MetricName => !text.contains([':', '*', '$']),
+            Self::AccountId => text.bytes().all(|byte| byte.is_ascii_digit()),
             Self::ParameterFilter => match text.strip_prefix("tag:") {
                 Some(name) => !name.is_empty() && !name.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']),
                 None => ["Name", "Type", "KeyId", "Path", "Label", "Tier", "DataType"].contains(&text),

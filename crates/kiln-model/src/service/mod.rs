@@ -9,6 +9,7 @@ mod codebuild;
 mod iam;
 mod kiln;
 mod kms;
+mod logs;
 mod s3;
 mod secrets_manager;
 mod ssm;
@@ -24,6 +25,7 @@ pub use self::{
     iam::Iam,
     kiln::{ArtifactContent, DebugConnection, KilnService},
     kms::Kms,
+    logs::Logs,
     s3::Objects,
     secrets_manager::SecretsManager,
     ssm::Ssm,
@@ -94,11 +96,11 @@ pub trait ByteSink: Send + 'static {
 
 /// Everything that a front end needs of the service.
 pub trait Service:
-    CloudWatch + CodeBuild + Iam + KilnService + Kms + Objects + RunningBuilds + SecretsManager + Ssm
+    CloudWatch + CodeBuild + Iam + KilnService + Kms + Logs + Objects + RunningBuilds + SecretsManager + Ssm
 {
 }
 
-impl<S: CloudWatch + CodeBuild + Iam + KilnService + Kms + Objects + RunningBuilds + SecretsManager + Ssm> Service
-    for S
+impl<S: CloudWatch + CodeBuild + Iam + KilnService + Kms + Logs + Objects + RunningBuilds + SecretsManager + Ssm>
+    Service for S
 {
 }

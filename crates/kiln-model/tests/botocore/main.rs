@@ -6,6 +6,7 @@
 mod cloudwatch;
 mod codebuild;
 mod kms;
+mod logs;
 mod model;
 mod samples;
 mod secrets;

@@ -8,7 +8,7 @@ use serde::{Deserialize, de};
 use serde_json::{Value, json};
 
 use crate::samples::{
-    PARAMETER_FILTER, REGION, SERVICE_PRINCIPAL, SOURCE_ARN, members, places, sample, shape, smallest, text,
+    ACCOUNT, PARAMETER_FILTER, REGION, SERVICE_PRINCIPAL, SOURCE_ARN, members, places, sample, shape, smallest, text,
 };
 
 pub(crate) fn names(list: &Value) -> BTreeSet<&str> {
@@ -129,12 +129,13 @@ fn boundaries(model: &Value, name: &str, item: &Value) -> Vec<(Value, bool)> {
             let pattern = shape["pattern"].as_str();
             // Names are ASCII; policies and markers Latin-1, which has an ä.
             let ascii = pattern.is_some_and(|pattern| !pattern.contains("u00FF") && !pattern.contains(r"\p{L}"));
-            let ascii = ascii && ![Some(SOURCE_ARN), Some(PARAMETER_FILTER)].contains(&pattern);
+            let ascii = ascii
+                && ![Some(SOURCE_ARN), Some(PARAMETER_FILTER), Some("[^:*]*"), Some("[^:*$]*")].contains(&pattern);
             if let Some(max) = shape["max"].as_u64() {
                 let max = usize::try_from(max).unwrap();
                 values.extend([(text(max, "a"), true), (text(max + 1, "a"), false)]);
                 // Lengths are counted in characters.
-                if pattern != Some(REGION) {
+                if ![Some(REGION), Some(ACCOUNT)].contains(&pattern) {
                     values.push((text(max, "ä"), !ascii));
                 }
             }
@@ -178,6 +179,15 @@ fn boundaries(model: &Value, name: &str, item: &Value) -> Vec<(Value, bool)> {
                     &["arn:aws-cn:s3::000000000000:a"],
                     &["arn:aws:s3::00000000000:abc", "arn:aws:s3::000000000000:", "arn:azure:s3::000000000000:a"],
                 ),
+                Some(r"[\.\-_/#A-Za-z0-9]+" | r"[\.\-_/#A-Za-z0-9]*") => {
+                    (&["/aws/codebuild/a-b_C.9#"], &["a b", "a:b", "a*", "é", "a\n"])
+                }
+                Some(r"[\w#+=/:,.@-]*") => (&["arn:aws:logs:us-east-1:0:log-group:/a#b"], &["a*", "a b", "é"]),
+                Some(r"[\w+=/:,.@-]*") => (&["arn:aws:logs:us-east-1:0:log-group:/a_b"], &["a#b", "a*", "é"]),
+                Some("[^:*]*") => (&["2026/11/26/[$LATEST] é", "a\nb"], &["a:b", "a*"]),
+                Some("[^:*$]*") => (&["a b é"], &["a:b", "a*", "$a"]),
+                Some(r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]+)$") => (&["a b", "Größe"], &["a!", "a\n", "a;b"]),
+                Some(ACCOUNT) => (&["000000000000"], &["aaaaaaaaaaaa", "00000000000a"]),
                 Some(other) => panic!("{name} has the pattern {other}"),
             };
             values.extend(good.iter().map(|value| (json!(value), true)));
@@ -207,6 +217,18 @@ fn boundaries(model: &Value, name: &str, item: &Value) -> Vec<(Value, bool)> {
             if let Some(max) = shape["max"].as_u64() {
                 let max = usize::try_from(max).unwrap();
                 values.extend([(list(max), true), (list(max + 1), false)]);
+            }
+        }
+        "map" => {
+            let value = item.as_object().unwrap().values().next().unwrap();
+            let map = |length: usize| (1..=length).map(|n| (format!("k{n}"), value.clone())).collect::<Value>();
+            let min = smallest(shape);
+            if min > 0 {
+                values.push((map(min - 1), false));
+            }
+            if let Some(max) = shape["max"].as_u64() {
+                let max = usize::try_from(max).unwrap();
+                values.extend([(map(max), true), (map(max + 1), false)]);
             }
         }
         _ => {}

@@ -54,7 +54,8 @@ pub(crate) fn sample(model: &Value, name: &str) -> Value {
             None => json!(text(shape, smallest(shape).max(1), "a")),
         },
         "blob" => json!(BASE64.encode("a")),
-        "map" => json!({ "a": "b" }),
+        // As many members as there must be: a, aa, …
+        "map" => (1..=smallest(shape).max(1)).map(|n| ("a".repeat(n), json!("b"))).collect(),
         "integer" | "long" => json!(shape["min"].as_i64().unwrap_or(0).max(1)),
         "double" => json!(1.5),
         "boolean" => json!(true),
@@ -73,6 +74,9 @@ pub(crate) fn smallest(shape: &Value) -> usize {
 
 /// A text of about that length, longer where the form of the shape begins with more.
 pub(crate) fn text(shape: &Value, length: usize, letter: &str) -> String {
+    if shape["pattern"] == ACCOUNT {
+        return "1".repeat(length);
+    }
     if shape["pattern"] == REGION {
         return format!("{}-1", "a".repeat(length.saturating_sub(2).max(1)));
     }
@@ -87,6 +91,7 @@ pub(crate) fn text(shape: &Value, length: usize, letter: &str) -> String {
 }
 
 pub(crate) const SOURCE_ARN: &str = r"^arn:aws[a-z0-9-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:.+$";
+pub(crate) const ACCOUNT: &str = r"^\d{12}$";
 pub(crate) const REGION: &str = r"^([a-z]+-)+\d+$";
 pub(crate) const PARAMETER_FILTER: &str = "^(tag:.+|Name|Type|KeyId|Path|Label|Tier|DataType)$";
 pub(crate) const SERVICE_PRINCIPAL: &str = r"^([A-Za-z0-9\-]+)\.([A-Za-z0-9\-]+)(\.[A-Za-z0-9\-]+)+$";

@@ -1,4 +1,4 @@
-//! What the tests of Secrets Manager, Parameter Store and CloudWatch have in common.
+//! What the tests of Secrets Manager, Parameter Store, CloudWatch and CloudWatch Logs have in common.
 
 use std::collections::BTreeSet;
 
@@ -41,7 +41,13 @@ pub(crate) fn check_errors(model: &Value, implemented: &[OperationInfo], codes: 
 
 /// Declares the comparisons with the model of a service in the module where it stands.
 macro_rules! compared {
-    ($service:literal $operations:ident structures { $($structure:ident)* } enumerations { $($enumeration:ident)* }
+    ($service:literal $operations:ident structures $structures:tt enumerations $enumerations:tt
+        at_least $required:literal required $bounds:literal bounds) => {
+        compared! { $service $operations violated Validation structures $structures enumerations $enumerations
+            at_least $required required $bounds bounds }
+    };
+    ($service:literal $operations:ident violated $violated:ident
+        structures { $($structure:ident)* } enumerations { $($enumeration:ident)* }
         at_least $required:literal required $bounds:literal bounds) => {
         fn model() -> Option<&'static Value> {
             samples::model($service)
@@ -114,14 +120,14 @@ macro_rules! compared {
         #[test]
         fn required_members_are_those_of_the_model() {
             let Some(model) = model() else { return };
-            let checked = check_required(model, &inputs(), ErrorCode::Validation);
+            let checked = check_required(model, &inputs(), ErrorCode::$violated);
             assert!(checked >= $required, "only {checked} members were checked");
         }
 
         #[test]
         fn constraints_hold_exactly_up_to_their_bounds() {
             let Some(model) = model() else { return };
-            let checked = check_bounds(model, &inputs(), ErrorCode::Validation);
+            let checked = check_bounds(model, &inputs(), ErrorCode::$violated);
             assert!(checked >= $bounds, "only {checked} values were checked");
         }
 

@@ -300,3 +300,38 @@ fn any_text_is_a_name() {
     }
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn names_are_found_again_in_directories() {
+    let dir = tempfile::tempdir().unwrap();
+    let logs = Logs::open(dir.path()).unwrap();
+    let long = "x".repeat(300);
+    for (group, stream) in
+        [("/aws/codebuild/demo", "a/b"), (".g%2F", "%"), ("ä", "s"), ("/aws/codebuild/demo", "..."), (&long, "s")]
+    {
+        logs.writer(group, stream).unwrap();
+    }
+    std::fs::create_dir(dir.path().join("%zz")).unwrap();
+    std::fs::create_dir(dir.path().join("%zz").join("not ours")).unwrap();
+    let mut found: Vec<_> = logs.stored().unwrap().into_iter().map(|stored| stored.names).collect();
+    found.sort();
+    let name = |group: &str, stream: &str| Some((group.to_owned(), stream.to_owned()));
+    let expected = [
+        None,
+        None,
+        name(".g%2F", "%"),
+        name("/aws/codebuild/demo", "..."),
+        name("/aws/codebuild/demo", "a/b"),
+        name("ä", "s"),
+    ];
+    assert_eq!(found, expected);
+}
+
+proptest! {
+    #[test]
+    fn directory_names_say_what_they_are_made_from(text in "\\PC{0,80}") {
+        let directory = directory_name(&text);
+        let cut = directory.contains("%%");
+        prop_assert_eq!(original_name(&directory), (!cut).then_some(text));
+    }
+}

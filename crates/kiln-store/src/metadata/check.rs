@@ -1,6 +1,8 @@
 //! Reads everything and tells what is damaged.
 
-use super::{access, builds, iam, kms, metrics, objects, parameters, projects, secrets, uploads, view::View};
+use super::{
+    access, builds, iam, kms, log_groups, metrics, objects, parameters, projects, secrets, uploads, view::View,
+};
 use crate::StoreError;
 
 /// Problems of the file's structure that are listed, at most.
@@ -33,5 +35,6 @@ pub(super) fn check(view: &View<'_>) -> Result<Vec<String>, StoreError> {
     secrets::check(view, &mut found)?;
     parameters::check(view, &mut found)?;
     metrics::check(view, &mut found)?;
+    log_groups::check(view, &mut found)?;
     Ok(found)
 }

@@ -590,3 +590,54 @@ pub struct MetricBlockRecord {
     /// The points, in their owner's form.
     pub data: Vec<u8>,
 }
+
+/// A log group of CloudWatch Logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogGroupRecord {
+    /// Its name.
+    pub name: String,
+    /// Creation.
+    pub created_ms: i64,
+    /// Bytes that its streams take; the store keeps it right.
+    pub stored: i64,
+    /// Everything else.
+    pub doc: String,
+}
+
+/// A log stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogStreamRecord {
+    /// Its group.
+    pub group: String,
+    /// Its name.
+    pub name: String,
+    /// Creation.
+    pub created_ms: i64,
+    /// Uuid of the build whose log it is; `None`: its events are put.
+    pub build: Option<String>,
+    /// The build runs: what stands here about events is not known yet.
+    pub open: bool,
+    /// Events.
+    pub events: i64,
+    /// Time of the earliest event; of the creation while there is none.
+    pub first_ms: i64,
+    /// Time of the latest event; of the creation while there is none.
+    pub last_ms: i64,
+    /// When an event came in last; creation while there is none.
+    pub ingested_ms: i64,
+    /// Bytes that it takes. Of a stream whose events are put: how much of its file counts.
+    pub stored: i64,
+}
+
+/// Orders of lists of log streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogStreamSort {
+    /// By name.
+    Name,
+    /// By name, the last one first.
+    NameDescending,
+    /// By the time of the latest event.
+    LastEvent,
+    /// By the time of the latest event, the newest first.
+    LastEventDescending,
+}

@@ -1,0 +1,389 @@
+//! Log groups and streams, and the logs of builds in them.
+
+use std::time::Duration;
+
+use kiln_core::Core;
+use kiln_model::{
+    ApiError, BuildStatus, ErrorCode,
+    codebuild::{CloudWatchLogsConfig, LogsConfig, LogsConfigStatusType},
+    kiln::GetBuildLogInput,
+    logs::*,
+    service::{CodeBuild as _, KilnService as _, Logs},
+};
+use kiln_runner::job::Control;
+
+use crate::{
+    fake::FakeRunners,
+    place::{Place, context},
+};
+
+const GROUP: &str = "/aws/codebuild/demo";
+
+#[track_caller]
+fn refused<T: std::fmt::Debug>(result: Result<T, ApiError>, code: ErrorCode, text: &str) {
+    let error = result.unwrap_err();
+    assert_eq!(error.code, code, "{error}");
+    assert!(error.message.contains(text), "{error}");
+}
+
+fn uuid(id: &str) -> &str {
+    id.split(':').next_back().unwrap()
+}
+
+async fn create(core: &Core<FakeRunners>, name: &str) -> Result<Empty, ApiError> {
+    core.create_log_group(&context(), CreateLogGroupRequest { log_group_name: name.to_owned(), ..Default::default() })
+        .await
+}
+
+async fn groups(core: &Core<FakeRunners>, input: DescribeLogGroupsRequest) -> Vec<LogGroup> {
+    core.describe_log_groups(&context(), input).await.unwrap().log_groups.unwrap()
+}
+
+async fn streams(core: &Core<FakeRunners>, group: &str) -> Result<Vec<LogStream>, ApiError> {
+    let input = DescribeLogStreamsRequest { log_group_name: Some(group.to_owned()), ..Default::default() };
+    core.describe_log_streams(&context(), input).await.map(|answer| answer.log_streams.unwrap())
+}
+
+fn get(stream: &str) -> GetLogEventsRequest {
+    GetLogEventsRequest {
+        log_group_name: Some(GROUP.to_owned()),
+        log_stream_name: stream.to_owned(),
+        start_from_head: Some(true),
+        ..Default::default()
+    }
+}
+
+async fn page(core: &Core<FakeRunners>, input: &GetLogEventsRequest) -> GetLogEventsResponse {
+    core.get_log_events(&context(), input.clone()).await.unwrap()
+}
+
+fn text(events: &[OutputLogEvent]) -> String {
+    events.iter().map(|event| event.message.as_deref().unwrap()).collect()
+}
+
+/// All of a stream, from page to page in one direction.
+async fn all(core: &Core<FakeRunners>, stream: &str, limit: Option<i32>, from_head: bool) -> String {
+    let mut input = GetLogEventsRequest { limit, start_from_head: Some(from_head), ..get(stream) };
+    let mut whole = String::new();
+    loop {
+        let answer = page(core, &input).await;
+        let (found, token) = (
+            text(&answer.events.unwrap()),
+            match from_head {
+                true => answer.next_forward_token,
+                false => answer.next_backward_token,
+            },
+        );
+        whole = if from_head { whole + &found } else { found + &whole };
+        if token == input.next_token {
+            return whole;
+        }
+        input.next_token = token;
+    }
+}
+
+async fn found(core: &Core<FakeRunners>, input: FilterLogEventsRequest) -> Vec<FilteredLogEvent> {
+    let (mut input, mut events) = (input, Vec::new());
+    loop {
+        let answer = core.filter_log_events(&context(), input.clone()).await.unwrap();
+        let page = answer.events.unwrap();
+        assert!(input.limit.is_none_or(|limit| page.len() <= usize::try_from(limit).unwrap()));
+        events.extend(page);
+        if answer.next_token.is_none() {
+            return events;
+        }
+        input.next_token = answer.next_token;
+    }
+}
+
+#[tokio::test]
+async fn a_builds_log_is_a_stream() {
+    let place = Place::new();
+    let core = place.serve();
+    place.project(&core, "demo", "lines 25").await;
+    let build = place.start(&core, "demo").await;
+    place.end(&core, &build.id).await;
+    let group = groups(&core, DescribeLogGroupsRequest::default()).await.remove(0);
+    let head = "arn:aws:logs:us-east-1:000000000000:log-group:/aws/codebuild/demo";
+    assert_eq!(group.log_group_name.as_deref(), Some(GROUP));
+    assert_eq!(group.arn, Some(format!("{head}:*")));
+    assert_eq!(group.log_group_arn.as_deref(), Some(head));
+    assert!(group.stored_bytes > Some(0) && group.retention_in_days.is_none());
+    let stream = streams(&core, GROUP).await.unwrap().remove(0);
+    assert_eq!(stream.log_stream_name.as_deref(), Some(uuid(&build.id)));
+    assert_eq!(stream.arn, Some(format!("{head}:log-stream:{}", uuid(&build.id))));
+    // A record each millisecond.
+    assert_eq!(stream.last_event_timestamp, stream.first_event_timestamp.map(|first| first + 24));
+
+    let lines: String = (0..25).map(|n| format!("line {n}\n")).collect();
+    for limit in [None, Some(1), Some(7), Some(25), Some(26)] {
+        for from_head in [true, false] {
+            assert_eq!(all(&core, uuid(&build.id), limit, from_head).await, lines, "{limit:?} {from_head}");
+        }
+    }
+    let first = stream.first_event_timestamp.unwrap();
+    let part = GetLogEventsRequest { start_time: Some(first + 3), end_time: Some(first + 5), ..get(uuid(&build.id)) };
+    assert_eq!(text(&page(&core, &part).await.events.unwrap()), "line 3\nline 4\n");
+    // Without a word on the direction the end comes first.
+    let tail = GetLogEventsRequest { limit: Some(2), start_from_head: None, ..get(uuid(&build.id)) };
+    let tail = page(&core, &tail).await;
+    assert_eq!(text(tail.events.as_ref().unwrap()), "line 23\nline 24\n");
+    let on = GetLogEventsRequest { next_token: tail.next_forward_token.clone(), ..get(uuid(&build.id)) };
+    let on = page(&core, &on).await;
+    assert_eq!((on.events, on.next_forward_token), (Some(Vec::new()), tail.next_forward_token));
+    place.checked(core);
+}
+
+#[tokio::test]
+async fn events_of_several_streams_come_in_one_order() {
+    let place = Place::new();
+    let core = place.serve();
+    place.project(&core, "demo", "lines 30").await;
+    let mut builds = Vec::new();
+    for _ in 0..3 {
+        builds.push(place.start(&core, "demo").await.id);
+    }
+    for id in &builds {
+        place.end(&core, id).await;
+    }
+    place.advance(Duration::from_secs(60));
+    let late = place.start(&core, "demo").await.id;
+    place.end(&core, &late).await;
+    let ask = FilterLogEventsRequest { log_group_name: Some(GROUP.to_owned()), ..Default::default() };
+    let whole = found(&core, ask.clone()).await;
+    assert_eq!(whole.len(), 120);
+    assert!(whole.is_sorted_by_key(|event| event.timestamp));
+    let mut ids: Vec<_> = whole.iter().map(|event| event.event_id.clone().unwrap()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 120);
+    for limit in [1, 7, 40] {
+        assert_eq!(found(&core, FilterLogEventsRequest { limit: Some(limit), ..ask.clone() }).await, whole, "{limit}");
+    }
+    let names = Some(vec![uuid(&late).to_owned(), uuid(&builds[0]).to_owned()]);
+    let two = found(&core, FilterLogEventsRequest { log_stream_names: names, limit: Some(7), ..ask.clone() }).await;
+    assert_eq!((two.len(), two[59].log_stream_name.as_deref()), (60, Some(uuid(&late))));
+    let prefix = Some(uuid(&builds[1])[..12].to_owned());
+    let one = found(&core, FilterLogEventsRequest { log_stream_name_prefix: prefix, ..ask.clone() }).await;
+    assert_eq!(one.len(), 30);
+    let from = whole[90].timestamp;
+    assert_eq!(found(&core, FilterLogEventsRequest { start_time: from, ..ask.clone() }).await, whole[90..]);
+    assert_eq!(found(&core, FilterLogEventsRequest { end_time: from, ..ask.clone() }).await, whole[..90]);
+
+    let ask = |names: &[&str], prefix: Option<&str>| FilterLogEventsRequest {
+        log_stream_names: Some(names.iter().map(|name| (*name).to_owned()).collect()),
+        log_stream_name_prefix: prefix.map(str::to_owned),
+        ..ask.clone()
+    };
+    let refuse = |input| core.filter_log_events(&context(), input);
+    let none = context();
+    refused(refuse(ask(&["x"], None)).await, ErrorCode::ResourceNotFound, "The specified log stream does not exist.");
+    refused(refuse(ask(&["x"], Some("x"))).await, ErrorCode::InvalidParameter, "mutually exclusive");
+    let token = FilterLogEventsRequest {
+        log_group_name: Some(GROUP.to_owned()),
+        next_token: Some("x".to_owned()),
+        ..Default::default()
+    };
+    refused(core.filter_log_events(&none, token).await, ErrorCode::InvalidParameter, "nextToken");
+    place.checked(core);
+}
+
+#[tokio::test]
+async fn a_running_builds_log_grows() {
+    let place = Place::new();
+    let core = place.serve();
+    place.project(&core, "demo", "lines 5\nwait\nlines 5").await;
+    let build = place.start(&core, "demo").await;
+    place.begun(&core, &build.id).await;
+    let mut input = get(uuid(&build.id));
+    let first = loop {
+        // What came is written once a second.
+        place.advance(Duration::from_secs(1));
+        let answer = page(&core, &input).await;
+        if answer.events.as_ref().unwrap().len() == 5 {
+            break answer;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    input.next_token = first.next_forward_token.clone();
+    let nothing = page(&core, &input).await;
+    assert_eq!((nothing.events, nothing.next_forward_token), (Some(Vec::new()), first.next_forward_token));
+    let running = streams(&core, GROUP).await.unwrap().remove(0);
+    assert!(running.first_event_timestamp.is_some() && running.last_event_timestamp.is_some());
+
+    let stream =
+        DeleteLogStreamRequest { log_group_name: GROUP.to_owned(), log_stream_name: uuid(&build.id).to_owned() };
+    let group = DeleteLogGroupRequest { log_group_name: GROUP.to_owned() };
+    let aborted = ErrorCode::OperationAborted;
+    refused(core.delete_log_stream(&context(), stream.clone()).await, aborted, "try again");
+    refused(core.delete_log_group(&context(), group.clone()).await, aborted, "try again");
+
+    place.world.tell(uuid(&build.id), Control::Kill);
+    assert_eq!(place.end(&core, &build.id).await.build_status, Some(BuildStatus::Succeeded));
+    assert_eq!(text(&page(&core, &input).await.events.unwrap()), "line 0\nline 1\nline 2\nline 3\nline 4\n");
+    let before = groups(&core, DescribeLogGroupsRequest::default()).await.remove(0).stored_bytes;
+    assert!(before > Some(0));
+    core.delete_log_stream(&context(), stream.clone()).await.unwrap();
+    refused(
+        core.delete_log_stream(&context(), stream).await,
+        ErrorCode::ResourceNotFound,
+        "log stream does not exist.",
+    );
+    assert_eq!(groups(&core, DescribeLogGroupsRequest::default()).await.remove(0).stored_bytes, Some(0));
+    let kiln = GetBuildLogInput { id: build.id.clone(), ..Default::default() };
+    assert!(core.get_build_log(&context(), kiln).await.unwrap().lines.is_empty(), "it is one log");
+    core.delete_log_group(&context(), group.clone()).await.unwrap();
+    refused(core.delete_log_group(&context(), group).await, ErrorCode::ResourceNotFound, "log group does not exist.");
+    place.checked(core);
+}
+
+#[tokio::test]
+async fn logs_go_where_the_project_says() {
+    let place = Place::new();
+    let core = place.serve();
+    for (name, status) in [("on", LogsConfigStatusType::Enabled), ("off", LogsConfigStatusType::Disabled)] {
+        let logs = CloudWatchLogsConfig {
+            status,
+            group_name: Some("my/group".to_owned()),
+            stream_name: Some("pre/fix".to_owned()),
+        };
+        let mut input = Place::input(name, "lines 2");
+        input.logs_config = Some(LogsConfig { cloud_watch_logs: Some(logs), s3_logs: None });
+        core.create_project(&context(), input).await.unwrap();
+    }
+    let off = place.start(&core, "off").await;
+    place.end(&core, &off.id).await;
+    assert_eq!(groups(&core, DescribeLogGroupsRequest::default()).await, []);
+    let kiln = GetBuildLogInput { id: off.id, ..Default::default() };
+    assert_eq!(core.get_build_log(&context(), kiln).await.unwrap().lines.len(), 2);
+    let on = place.start(&core, "on").await;
+    place.end(&core, &on.id).await;
+    let names: Vec<_> = streams(&core, "my/group").await.unwrap().into_iter().map(|s| s.log_stream_name).collect();
+    assert_eq!(names, [Some(format!("pre/fix/{}", uuid(&on.id)))]);
+    // A build that never got a runner has none.
+    place.checked(core);
+}
+
+#[tokio::test]
+async fn groups_and_streams_are_made_listed_and_deleted() {
+    let place = Place::new();
+    let core = place.serve();
+    for n in 0..60 {
+        create(&core, &format!("g/{n:02}")).await.unwrap();
+    }
+    refused(create(&core, "g/00").await, ErrorCode::ResourceAlreadyExists, "The specified log group already exists");
+    let input = DescribeLogGroupsRequest { log_group_name_prefix: Some("g/".to_owned()), ..Default::default() };
+    let first = core.describe_log_groups(&context(), input.clone()).await.unwrap();
+    assert_eq!(first.log_groups.unwrap().len(), 50);
+    let rest = groups(&core, DescribeLogGroupsRequest { next_token: first.next_token.clone(), ..input.clone() }).await;
+    assert_eq!((rest.len(), rest[9].log_group_name.as_deref()), (10, Some("g/59")));
+    let other = DescribeLogGroupsRequest { next_token: first.next_token, ..Default::default() };
+    let other = core.describe_log_groups(&context(), other).await;
+    refused(other, ErrorCode::InvalidParameter, "nextToken");
+    let pattern = DescribeLogGroupsRequest { log_group_name_pattern: Some("/5".to_owned()), ..Default::default() };
+    let found = groups(&core, pattern.clone()).await;
+    assert_eq!((found.len(), &found[0].stored_bytes), (10, &None));
+    let both = DescribeLogGroupsRequest { log_group_name_prefix: Some("g".to_owned()), ..pattern };
+    refused(core.describe_log_groups(&context(), both).await, ErrorCode::InvalidParameter, "mutually exclusive");
+
+    let stream =
+        |name: &str| CreateLogStreamRequest { log_group_name: "g/00".to_owned(), log_stream_name: name.to_owned() };
+    for name in ["b", "a", "c"] {
+        core.create_log_stream(&context(), stream(name)).await.unwrap();
+    }
+    let twice = core.create_log_stream(&context(), stream("a")).await;
+    refused(twice, ErrorCode::ResourceAlreadyExists, "The specified log stream already exists");
+    let nowhere = CreateLogStreamRequest { log_group_name: "x".to_owned(), ..stream("a") };
+    let nowhere = core.create_log_stream(&context(), nowhere).await;
+    refused(nowhere, ErrorCode::ResourceNotFound, "The specified log group does not exist.");
+    let listed: Vec<_> =
+        streams(&core, "g/00").await.unwrap().into_iter().map(|s| s.log_stream_name.unwrap()).collect();
+    assert_eq!(listed, ["a", "b", "c"]);
+    refused(streams(&core, "x").await, ErrorCode::ResourceNotFound, "log group");
+    let ordered = DescribeLogStreamsRequest {
+        log_group_identifier: Some("arn:aws:logs:us-east-1:000000000000:log-group:g/00:*".to_owned()),
+        log_stream_name_prefix: Some("a".to_owned()),
+        order_by: Some(OrderBy::LastEventTime),
+        ..Default::default()
+    };
+    refused(core.describe_log_streams(&context(), ordered).await, ErrorCode::InvalidParameter, "LastEventTime");
+    core.delete_log_group(&context(), DeleteLogGroupRequest { log_group_name: "g/00".to_owned() }).await.unwrap();
+    create(&core, "g/00").await.unwrap();
+    assert_eq!(streams(&core, "g/00").await.unwrap(), []);
+    place.checked(core);
+}
+
+#[tokio::test]
+async fn retention_tags_and_protection() {
+    let place = Place::new();
+    let core = place.serve();
+    let tags = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let group = CreateLogGroupRequest {
+        log_group_name: "g".to_owned(),
+        tags: Some(tags(&[("a", "1"), ("b", "2")])),
+        deletion_protection_enabled: Some(true),
+        ..Default::default()
+    };
+    core.create_log_group(&context(), group).await.unwrap();
+    let retain = |days| PutRetentionPolicyRequest { log_group_name: "g".to_owned(), retention_in_days: days };
+    core.put_retention_policy(&context(), retain(14)).await.unwrap();
+    let wrong = core.put_retention_policy(&context(), retain(2)).await;
+    refused(wrong, ErrorCode::InvalidParameter, "Value '2' at 'retentionInDays'");
+    assert_eq!(groups(&core, DescribeLogGroupsRequest::default()).await[0].retention_in_days, Some(14));
+    let forever = DeleteRetentionPolicyRequest { log_group_name: "g".to_owned() };
+    core.delete_retention_policy(&context(), forever).await.unwrap();
+    assert_eq!(groups(&core, DescribeLogGroupsRequest::default()).await[0].retention_in_days, None);
+
+    let arn = "arn:aws:logs:us-east-1:000000000000:log-group:g".to_owned();
+    let more = TagResourceRequest { resource_arn: arn.clone(), tags: tags(&[("b", "3"), ("c", "4")]) };
+    core.tag_resource(&context(), more).await.unwrap();
+    let less = UntagLogGroupRequest { log_group_name: "g".to_owned(), tags: vec!["a".to_owned(), "x".to_owned()] };
+    core.untag_log_group(&context(), less).await.unwrap();
+    let list = ListTagsForResourceRequest { resource_arn: arn.clone() };
+    let listed = core.list_tags_for_resource(&context(), list).await.unwrap().tags;
+    assert_eq!(listed, Some(tags(&[("b", "3"), ("c", "4")])));
+    let older = ListTagsLogGroupRequest { log_group_name: "g".to_owned() };
+    assert_eq!(core.list_tags_log_group(&context(), older).await.unwrap().tags, listed);
+    let many = (0..49).map(|n| (format!("k{n}"), String::new())).collect();
+    let many = core.tag_resource(&context(), TagResourceRequest { resource_arn: arn, tags: many }).await;
+    refused(many, ErrorCode::TooManyTagsException, "50 tags");
+
+    let delete = || DeleteLogGroupRequest { log_group_name: "g".to_owned() };
+    refused(core.delete_log_group(&context(), delete()).await, ErrorCode::Validation, "protected");
+    let open = PutLogGroupDeletionProtectionRequest {
+        log_group_identifier: "g".to_owned(),
+        deletion_protection_enabled: false,
+    };
+    core.put_log_group_deletion_protection(&context(), open).await.unwrap();
+    core.delete_log_group(&context(), delete()).await.unwrap();
+    place.checked(core);
+}
+
+/// Logs that were written before there were rows for them, by builds whose records are gone.
+#[tokio::test]
+async fn what_builds_logged_before_is_there() {
+    use kiln_store::logs::Logs as Stored;
+    use kiln_wire::journal::{Encoder, file_header};
+
+    let place = Place::new();
+    let logs = Stored::open(&place.data().join("logs")).unwrap();
+    for (group, stream) in [(GROUP, "8f3a/x y"), ("other", "s")] {
+        let (mut encoder, mut bytes) = (Encoder::new(), file_header().to_vec());
+        encoder.output(1_700_000_000_123_000_000, 1, b"one\ntwo", &mut bytes).unwrap();
+        let mut writer = logs.writer(group, stream).unwrap();
+        writer.append(&bytes).unwrap();
+        writer.finish().unwrap();
+    }
+    let core = place.serve();
+    assert_eq!(groups(&core, DescribeLogGroupsRequest::default()).await.len(), 2);
+    let stream = streams(&core, GROUP).await.unwrap().remove(0);
+    assert_eq!(stream.log_stream_name.as_deref(), Some("8f3a/x y"));
+    assert_eq!(stream.first_event_timestamp, Some(1_700_000_000_123));
+    assert_eq!(all(&core, "8f3a/x y", None, true).await, "one\ntwo");
+    core.delete_log_group(&context(), DeleteLogGroupRequest { log_group_name: "other".to_owned() }).await.unwrap();
+    core.stop();
+    drop(core);
+    let core = place.serve();
+    assert_eq!(groups(&core, DescribeLogGroupsRequest::default()).await.len(), 1, "taken in once");
+    place.checked(core);
+}
