@@ -255,18 +255,17 @@ impl<'a> Merge<'a> {
                 self.later = page.into();
             }
             let turn = self.heads.peek().map(|Reverse((key, _))| key.ms);
-            while let Some(first) = self.later.front() {
-                if first.first_ms >= self.asked.end {
-                    self.looked_up = None;
-                    return Ok(());
-                }
-                if turn.is_some_and(|turn| first.first_ms > turn) {
-                    return Ok(());
-                }
-                let Some(stream) = self.later.pop_front() else { break };
+            let Some(first) = self.later.front() else { continue };
+            if first.first_ms >= self.asked.end {
+                self.looked_up = None;
+                return Ok(());
+            }
+            if turn.is_some_and(|turn| first.first_ms > turn) {
+                return Ok(());
+            }
+            // The next one's turn may be earlier now.
+            if let Some(stream) = self.later.pop_front() {
                 self.begin_stream(stream)?;
-                // The next one's turn may be earlier now.
-                break;
             }
         }
         Ok(())

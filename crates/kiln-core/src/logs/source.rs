@@ -155,6 +155,10 @@ fn lines_forward(log: &LogReader, open: bool, from: Place, end_ms: Millis, room:
             }
             number = line.number + 1;
             let event = event(line);
+            // The last line, which lacks its newline, has no time that could be looked up.
+            if event.place.ms < from.ms {
+                continue;
+            }
             bytes += event.size();
             if event.place.ms >= end_ms || (bytes > room.bytes && !events.is_empty()) {
                 return Ok(events);
@@ -195,6 +199,9 @@ fn lines_backward(
                     break;
                 }
                 let event = event(line);
+                if event.place.ms < start_ms {
+                    continue;
+                }
                 bytes += event.size();
                 events.push_back(event);
                 while events.len() > room.events || (bytes > room.bytes && events.len() > 1) {

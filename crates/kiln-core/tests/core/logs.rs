@@ -175,8 +175,8 @@ async fn events_of_several_streams_come_in_one_order() {
         log_stream_name_prefix: prefix.map(str::to_owned),
         ..ask.clone()
     };
-    let refuse = |input| core.filter_log_events(&context(), input);
-    let none = context();
+    let who = context();
+    let refuse = |input| core.filter_log_events(&who, input);
     refused(refuse(ask(&["x"], None)).await, ErrorCode::ResourceNotFound, "The specified log stream does not exist.");
     refused(refuse(ask(&["x"], Some("x"))).await, ErrorCode::InvalidParameter, "mutually exclusive");
     let token = FilterLogEventsRequest {
@@ -184,7 +184,7 @@ async fn events_of_several_streams_come_in_one_order() {
         next_token: Some("x".to_owned()),
         ..Default::default()
     };
-    refused(core.filter_log_events(&none, token).await, ErrorCode::InvalidParameter, "nextToken");
+    refused(refuse(token).await, ErrorCode::InvalidParameter, "nextToken");
     place.checked(core);
 }
 

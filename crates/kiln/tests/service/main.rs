@@ -19,6 +19,7 @@ mod identity;
 mod journeys;
 mod keys;
 mod load;
+mod logs;
 mod malformed;
 mod metrics;
 mod objects;
