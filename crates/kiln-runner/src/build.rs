@@ -239,7 +239,9 @@ impl Build<'_> {
                     fault(halt.to_string())
                 }
             }
-            Halt::Protocol(_) | Halt::Journal(_) | Halt::Socket(_) | Halt::Sink(_) => fault(halt.to_string()),
+            Halt::Protocol(_) | Halt::Journal(_) | Halt::Socket(_) | Halt::Sink(_) | Halt::Host(_) => {
+                fault(halt.to_string())
+            }
         }
     }
 

@@ -127,7 +127,7 @@ impl Build<'_> {
             }
             match raw.entry(&entry.into(), &mut Cursor::new(copy)) {
                 Ok(()) | Err(DirectoryError::Content { .. }) => Ok(true),
-                Err(e) => Err(e.to_string()),
+                Err(e) => Err(e.into()),
             }
         });
         match received {
@@ -135,8 +135,10 @@ impl Build<'_> {
             Err(Halt::Sink(message)) => return Ok(Err(message)),
             Err(halt) => return Err(halt),
         }
-        if let Err(e) = raw.finish() {
-            return Ok(Err(e.to_string()));
+        match raw.finish().map_err(Halt::from) {
+            Ok(_) => {}
+            Err(Halt::Sink(message)) => return Ok(Err(message)),
+            Err(halt) => return Err(halt),
         }
         if let Some(problem) = problem {
             return Ok(Err(problem));

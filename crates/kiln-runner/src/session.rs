@@ -24,8 +24,10 @@ use rustix::{
 
 use crate::{
     clock::Clock,
+    directory::DirectoryError,
     job::Control,
     journal::{Journal, WriteError},
+    zip::ZipError,
 };
 
 /// Between TERM and KILL when a build is stopped or out of time (`security.md` 4.3).
@@ -66,6 +68,35 @@ pub(crate) enum Halt {
     /// The store of artifacts, reports or cache failed.
     #[error("{0}")]
     Sink(String),
+    /// The host has no room for what the build made, or its disk fails: no fault of the build's.
+    #[error("{0}")]
+    Host(String),
+}
+
+impl Halt {
+    /// The store refused what the build made. That the host's disk is full or fails is no fault of the build's.
+    fn unstored(message: String, cause: Option<&io::Error>) -> Self {
+        use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        let is_the_hosts = |e: &io::Error| {
+            matches!(e.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
+                || Errno::from_io_error(e) == Some(Errno::IO)
+        };
+        if cause.is_some_and(is_the_hosts) { Self::Host(message) } else { Self::Sink(message) }
+    }
+}
+
+impl From<ZipError> for Halt {
+    fn from(error: ZipError) -> Self {
+        let cause = if let ZipError::Write { source, .. } = &error { Some(source) } else { None };
+        Self::unstored(error.to_string(), cause)
+    }
+}
+
+impl From<DirectoryError> for Halt {
+    fn from(error: DirectoryError) -> Self {
+        let cause = if let DirectoryError::Write { source, .. } = &error { Some(source) } else { None };
+        Self::unstored(error.to_string(), cause)
+    }
 }
 
 fn describe_exit(exit: &Exit) -> String {

@@ -52,6 +52,14 @@ impl Transfer for Collect {
     }
 }
 
+/// What a phase comes to whose artifact is not stored: failed, or at its end where that is the host's fault.
+fn not_stored(halt: Halt) -> PhaseResult {
+    match halt {
+        Halt::Sink(message) => Ok(Some(Failure::new("CLIENT_ERROR", message))),
+        halt => Err(halt),
+    }
+}
+
 impl Build<'_> {
     pub(crate) fn upload(&mut self) -> PhaseResult {
         let artifacts = self.artifacts()?;
@@ -174,23 +182,21 @@ impl Build<'_> {
             None => ZipTimes::Files,
         };
         let options = ZipOptions { times, ..ZipOptions::default() };
-        let written =
-            ZipWriter::create(place.target, options).map_err(|e| Halt::Sink(e.to_string())).and_then(|mut zip| {
-                let mut problem = None;
-                self.receive(found, |entry, stream| match zip.entry(&entry.into(), stream) {
-                    Ok(()) => Ok(true),
-                    Err(e @ ZipError::Content { .. }) => {
-                        problem = Some(e.to_string());
-                        Ok(false)
-                    }
-                    Err(e) => Err(e.to_string()),
-                })?;
-                Ok((zip, problem))
-            });
+        let written = ZipWriter::create(place.target, options).map_err(Halt::from).and_then(|mut zip| {
+            let mut problem = None;
+            self.receive(found, |entry, stream| match zip.entry(&entry.into(), stream) {
+                Ok(()) => Ok(true),
+                Err(e @ ZipError::Content { .. }) => {
+                    problem = Some(e.to_string());
+                    Ok(false)
+                }
+                Err(e) => Err(e.into()),
+            })?;
+            Ok((zip, problem))
+        });
         let (zip, problem) = match written {
             Ok(written) => written,
-            Err(Halt::Sink(message)) => return Ok(Some(Failure::new("CLIENT_ERROR", message))),
-            Err(halt) => return Err(halt),
+            Err(halt) => return not_stored(halt),
         };
         if let Some(message) = problem {
             return Ok(Some(Failure::new("CLIENT_ERROR", message)));
@@ -213,14 +219,14 @@ impl Build<'_> {
                 }))?;
                 Ok(None)
             }
-            Err(e) => Ok(Some(Failure::new("CLIENT_ERROR", e.to_string()))),
+            Err(e) => not_stored(e.into()),
         }
     }
 
     fn write_directory(&mut self, place: Place<'_>, found: &Found) -> PhaseResult {
         let mut writer = match DirectoryWriter::create(place.target, OutputLimits::default()) {
             Ok(writer) => writer,
-            Err(e) => return Ok(Some(Failure::new("CLIENT_ERROR", e.to_string()))),
+            Err(e) => return not_stored(e.into()),
         };
         let mut problem = None;
         let received = self.receive(found, |entry, stream| match writer.entry(&entry.into(), stream) {
@@ -229,12 +235,10 @@ impl Build<'_> {
                 problem = Some(e.to_string());
                 Ok(false)
             }
-            Err(e) => Err(e.to_string()),
+            Err(e) => Err(e.into()),
         });
-        match received {
-            Ok(()) => {}
-            Err(Halt::Sink(message)) => return Ok(Some(Failure::new("CLIENT_ERROR", message))),
-            Err(halt) => return Err(halt),
+        if let Err(halt) = received {
+            return not_stored(halt);
         }
         if let Some(message) = problem {
             return Ok(Some(Failure::new("CLIENT_ERROR", message)));
@@ -257,7 +261,7 @@ impl Build<'_> {
                 }))?;
                 Ok(None)
             }
-            Err(e) => Ok(Some(Failure::new("CLIENT_ERROR", e.to_string()))),
+            Err(e) => not_stored(e.into()),
         }
     }
 
@@ -266,7 +270,7 @@ impl Build<'_> {
     pub(crate) fn receive(
         &mut self,
         found: &Found,
-        mut each: impl FnMut(&Entry, &mut FileStream<'_>) -> Result<bool, String>,
+        mut each: impl FnMut(&Entry, &mut FileStream<'_>) -> Result<bool, Halt>,
     ) -> Result<(), Halt> {
         let count = u32::try_from(found.entries.len()).unwrap_or(u32::MAX);
         let mut stream = self.session.send_files(vec![(0, count)])?;
@@ -280,7 +284,7 @@ impl Build<'_> {
             if wanted && problem.is_none() {
                 match each(&entry, &mut stream) {
                     Ok(go_on) => wanted = go_on,
-                    Err(message) => problem = Some(message),
+                    Err(halt) => problem = Some(halt),
                 }
                 if let Some(halt) = stream.take_halt() {
                     return Err(halt);
@@ -290,7 +294,7 @@ impl Build<'_> {
         if listed.next().is_some() && wanted && problem.is_none() {
             return Err(Halt::Protocol("files of the list were not sent".to_owned()));
         }
-        problem.map_or(Ok(()), |message| Err(Halt::Sink(message)))
+        problem.map_or(Ok(()), Err)
     }
 
     /// Expands texts in the state that the last command left.
@@ -423,7 +427,35 @@ fn target_path(root: &Path, name: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
+
+    #[test]
+    fn a_full_or_failing_disk_of_the_host_is_no_failure_of_the_build() {
+        let target = || PathBuf::from("/out/a.zip");
+        let zip =
+            |code| not_stored(ZipError::Write { target: target(), source: io::Error::from_raw_os_error(code) }.into());
+        let tree = |code| {
+            not_stored(DirectoryError::Write { target: target(), source: io::Error::from_raw_os_error(code) }.into())
+        };
+        // ENOSPC, EDQUOT, EROFS, EIO
+        for code in [28, 122, 30, 5] {
+            for result in [zip(code), tree(code)] {
+                let Err(Halt::Host(message)) = result else { panic!("{code}: {result:?}") };
+                assert!(message.contains("/out/a.zip") && message.contains("os error"), "{message}");
+            }
+        }
+        // ENAMETOOLONG, EACCES: of the names and places that the user chose.
+        for code in [36, 13] {
+            for result in [zip(code), tree(code)] {
+                let failure = result.unwrap().unwrap();
+                assert_eq!(failure.context.status_code, "CLIENT_ERROR");
+            }
+        }
+        let limit = not_stored(ZipError::Limit { limit: 1, what: "entries" }.into()).unwrap();
+        assert!(limit.unwrap().context.message.contains("larger than allowed"));
+    }
 
     #[test]
     fn artifact_names_stay_below_their_directory() {
