@@ -39,7 +39,9 @@ pub(crate) fn check(
         (Some(coding), None) if is_s3 && coding.as_bytes().eq_ignore_ascii_case(b"chunked") => true,
         _ => return refuse("send the body with the header Content-Length, not with Transfer-Encoding"),
     };
-    if parts.headers.contains_key(header::CONTENT_ENCODING) && !is_s3 {
+    // Clients of CloudWatch compress large bodies; it unpacks them itself.
+    let may_be_encoded = is_s3 || matches!(service, Some(Service::CloudWatch(_)));
+    if parts.headers.contains_key(header::CONTENT_ENCODING) && !may_be_encoded {
         return refuse("send the body as it is, without Content-Encoding");
     }
     let bucket = check_host(parts, peer, domains)?;

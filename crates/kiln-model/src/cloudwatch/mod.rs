@@ -11,7 +11,7 @@ pub use data::{
     GetMetricDataInput, GetMetricDataOutput, LabelOptions, MessageData, MetricDataQuery, MetricDataResult, MetricStat,
     ScanBy, StatusCode,
 };
-pub use put::{EntityMetricData, MetricDatum, PutMetricDataInput, PutMetricDataOutput, StatisticSet};
+pub use put::{Entity, EntityMetricData, MetricDatum, PutMetricDataInput, PutMetricDataOutput, StatisticSet};
 pub use statistics::{
     Datapoint, DimensionFilter, GetMetricStatisticsInput, GetMetricStatisticsOutput, ListMetricsInput,
     ListMetricsOutput, RecentlyActive, Statistic,

@@ -1,5 +1,7 @@
 //! Putting values of metrics.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Dimension, StandardUnit};
@@ -26,9 +28,24 @@ pub struct PutMetricDataInput {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct EntityMetricData {
+    /// What they belong to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<Entity>,
     /// The values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric_data: Option<Vec<MetricDatum>>,
+}
+
+/// What values belong to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Entity {
+    /// What tells it from others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_attributes: Option<BTreeMap<String, String>>,
+    /// What else is known of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<BTreeMap<String, String>>,
 }
 
 /// They are stored.

@@ -1,8 +1,8 @@
 //! The constraints of CloudWatch's shapes.
 
 use super::{
-    Rule, Structure,
-    shapes::{list, one_of, optional, required, text},
+    Pattern, Rule, Structure,
+    shapes::{formed, list, one_of, optional, required, text},
 };
 use crate::cloudwatch::{
     GetMetricDataInput, GetMetricStatisticsInput, ListMetricsInput, PutMetricDataInput, RecentlyActive, ScanBy,
@@ -10,6 +10,7 @@ use crate::cloudwatch::{
 };
 
 const NAME: Rule = text(1, 255);
+const NAMESPACE: Rule = formed(1, 255, Pattern::MetricNamespace);
 const UNIT: Rule = one_of(StandardUnit::NAMES);
 const PERIOD: Rule = Rule::Number { min: 1, max: i64::MAX };
 const DIMENSIONS: Rule = list(
@@ -47,7 +48,7 @@ const DATA: Rule = list(
 );
 
 validated! { PutMetricDataInput:
-    required("Namespace", NAME),
+    required("Namespace", NAMESPACE),
     optional("MetricData", DATA),
     optional(
         "EntityMetricData",
@@ -60,7 +61,7 @@ validated! { PutMetricDataInput:
 }
 
 validated! { GetMetricStatisticsInput:
-    required("Namespace", NAME),
+    required("Namespace", NAMESPACE),
     required("MetricName", NAME),
     optional("Dimensions", DIMENSIONS),
     required("StartTime", Rule::Any),
@@ -91,7 +92,7 @@ validated! { GetMetricDataInput:
                                     Rule::Structure(&Structure {
                                         name: "Metric",
                                         members: &[
-                                            optional("Namespace", NAME),
+                                            optional("Namespace", NAMESPACE),
                                             optional("MetricName", NAME),
                                             optional("Dimensions", DIMENSIONS),
                                         ],
@@ -116,7 +117,7 @@ validated! { GetMetricDataInput:
 }
 
 validated! { ListMetricsInput:
-    optional("Namespace", NAME),
+    optional("Namespace", NAMESPACE),
     optional("MetricName", NAME),
     optional(
         "Dimensions",

@@ -53,6 +53,8 @@ pub enum Pattern {
     MetricName,
     /// Ids of accounts.
     AccountId,
+    /// Namespaces of metrics.
+    MetricNamespace,
 }
 
 impl Pattern {
@@ -76,6 +78,7 @@ impl Pattern {
             Self::PolicyName => r"[0-9A-Za-z\-\_]+",
             Self::ParameterKey => "^([a-zA-Z0-9:/_-]+)$",
             Self::SystemsTag => r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$",
+            Self::MetricNamespace => "[^:].*",
             Self::ParameterFilter => "^(tag:.+|Name|Type|KeyId|Path|Label|Tier|DataType)$",
             Self::LogGroupName => r"[\.\-_/#A-Za-z0-9]+",
             Self::LogGroupNamePart => r"[\.\-_/#A-Za-z0-9]*",
@@ -118,13 +121,17 @@ impl Pattern {
             Self::LogStreamName => !text.contains([':', '*']),
             Self::MetricName => !text.contains([':', '*', '$']),
             Self::AccountId => text.bytes().all(|byte| byte.is_ascii_digit()),
+            Self::MetricNamespace => !text.starts_with(':') && !text.contains(LINE_ENDS),
             Self::ParameterFilter => match text.strip_prefix("tag:") {
-                Some(name) => !name.is_empty() && !name.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']),
+                Some(name) => !name.is_empty() && !name.contains(LINE_ENDS),
                 None => ["Name", "Type", "KeyId", "Path", "Label", "Tier", "DataType"].contains(&text),
             },
         }
     }
 }
+
+/// What `.` is not.
+const LINE_ENDS: [char; 5] = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
 
 /// `\p{Z}`: spaces and separators, but not control characters such as tab and line feed.
 fn is_separator(c: char) -> bool {

@@ -17,12 +17,9 @@ use crate::{
     secrets::{Shape, answer, check_errors, compared, operations_of},
 };
 
-/// What values belong to is not kept.
-fn never_answered(name: &str) -> &'static [&'static str] {
-    match name {
-        "EntityMetricData" => &["Entity"],
-        _ => &[],
-    }
+/// Every member is there.
+fn never_answered(_: &str) -> &'static [&'static str] {
+    &[]
 }
 
 fn is_of_others(_: &str) -> bool {
@@ -33,7 +30,7 @@ for_each_cloudwatch_operation!(operations_of);
 
 compared! { "cloudwatch" CLOUDWATCH_OPERATIONS
     structures {
-        Datapoint Dimension DimensionFilter EntityMetricData LabelOptions MessageData Metric MetricDataQuery
+        Datapoint Dimension DimensionFilter Entity EntityMetricData LabelOptions MessageData Metric MetricDataQuery
         MetricDataResult MetricDatum MetricStat StatisticSet
     }
     enumerations { RecentlyActive ScanBy StandardUnit Statistic StatusCode }

@@ -11,6 +11,9 @@ use crate::samples::{
     ACCOUNT, PARAMETER_FILTER, REGION, SERVICE_PRINCIPAL, SOURCE_ARN, members, places, sample, shape, smallest, text,
 };
 
+/// Of namespaces of metrics.
+const NAMESPACE: &str = "[^:].*";
+
 pub(crate) fn names(list: &Value) -> BTreeSet<&str> {
     list.as_array().into_iter().flatten().map(|name| name.as_str().unwrap()).collect()
 }
@@ -129,8 +132,8 @@ fn boundaries(model: &Value, name: &str, item: &Value) -> Vec<(Value, bool)> {
             let pattern = shape["pattern"].as_str();
             // Names are ASCII; policies and markers Latin-1, which has an ä.
             let ascii = pattern.is_some_and(|pattern| !pattern.contains("u00FF") && !pattern.contains(r"\p{L}"));
-            let ascii = ascii
-                && ![Some(SOURCE_ARN), Some(PARAMETER_FILTER), Some("[^:*]*"), Some("[^:*$]*")].contains(&pattern);
+            let of_any = [SOURCE_ARN, PARAMETER_FILTER, NAMESPACE, "[^:*]*", "[^:*$]*"];
+            let ascii = ascii && pattern.is_some_and(|pattern| !of_any.contains(&pattern));
             if let Some(max) = shape["max"].as_u64() {
                 let max = usize::try_from(max).unwrap();
                 values.extend([(text(max, "a"), true), (text(max + 1, "a"), false)]);
@@ -167,6 +170,7 @@ fn boundaries(model: &Value, name: &str, item: &Value) -> Vec<(Value, bool)> {
                     (&["0123456789-0123456789-0123456789-abcD"], &["0123456789_0123456789-0123456789-abcd"])
                 }
                 Some(r"[0-9A-Za-z\-\_]+") => (&["a-b_C9"], &["a b", "a.b", "é"]),
+                Some(NAMESPACE) => (&["AWS/CodeBuild", "a:b", "é"], &[":a", "a\n"]),
                 Some(PARAMETER_FILTER) => (
                     &["Name", "Tier", "tag:a b", "tag:ä"],
                     &["name", "Nam", "Names", "tag:", "Value", "tag:a\n", "DataType "],
