@@ -17,6 +17,18 @@ const NAMESPACE: &str = "http://monitoring.amazonaws.com/doc/2010-08-01/";
 /// Names within each other, at most.
 const DEEPEST: usize = 12;
 
+/// Members that are lists.
+const LISTS: [&str; 8] = [
+    "Counts",
+    "Dimensions",
+    "EntityMetricData",
+    "ExtendedStatistics",
+    "MetricData",
+    "MetricDataQueries",
+    "Statistics",
+    "Values",
+];
+
 /// What stands at a place of the form.
 #[derive(Default)]
 struct Node {
@@ -83,6 +95,8 @@ fn short(name: &str) -> String {
 fn leaf(text: String, name: &str, of: &str) -> Value {
     let number = |text: &str| text.parse().ok().and_then(Number::from_f64).map(Value::Number);
     let typed = match name {
+        // So a list without items is written.
+        _ if text.is_empty() && LISTS.contains(&name) => Some(Value::Array(Vec::new())),
         "StorageResolution" | "Period" | "MaxDatapoints" => text.parse::<i64>().ok().map(Value::from),
         // Of a dimension the value is a text.
         "Value" if of == "Dimensions" => None,
@@ -181,6 +195,7 @@ mod tests {
         });
         assert_eq!(read(text), Ok(expected));
         assert_eq!(read("Values.member.11=11&Values.member.2=2"), Ok(json!({ "Values": [2.0, 11.0] })));
+        assert_eq!(read("Dimensions=&Unit=&Value="), Ok(json!({ "Dimensions": [], "Unit": "", "Value": "" })));
         assert_eq!(read("ReturnData=true&StartTime=5"), Ok(json!({ "ReturnData": true, "StartTime": 5.0 })));
         // Decoding says what is wrong with them.
         assert_eq!(read("Value=x&Period=1.5&Sum=NaN"), Ok(json!({ "Value": "x", "Period": "1.5", "Sum": "NaN" })));
