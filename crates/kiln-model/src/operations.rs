@@ -217,7 +217,7 @@ pub const KMS_OPERATIONS: [OperationInfo; 56] = table! { "kms":
 };
 
 /// The operations of IAM's API 2010-05-08 that are offered, by name.
-pub const IAM_OPERATIONS: [OperationInfo; 73] = table! { "iam":
+pub const IAM_OPERATIONS: [OperationInfo; 78] = table! { "iam":
     AddUserToGroup Identity implemented,
     AttachGroupPolicy Identity implemented,
     AttachRolePolicy Identity implemented,
@@ -227,6 +227,7 @@ pub const IAM_OPERATIONS: [OperationInfo; 73] = table! { "iam":
     CreatePolicy Identity implemented,
     CreatePolicyVersion Identity implemented,
     CreateRole Identity implemented,
+    CreateServiceSpecificCredential Identity implemented,
     CreateUser Identity implemented,
     DeleteAccessKey Identity implemented,
     DeleteGroup Identity implemented,
@@ -236,6 +237,7 @@ pub const IAM_OPERATIONS: [OperationInfo; 73] = table! { "iam":
     DeleteRole Identity implemented,
     DeleteRolePermissionsBoundary Identity implemented,
     DeleteRolePolicy Identity implemented,
+    DeleteServiceSpecificCredential Identity implemented,
     DeleteUser Identity implemented,
     DeleteUserPermissionsBoundary Identity implemented,
     DeleteUserPolicy Identity implemented,
@@ -267,6 +269,7 @@ pub const IAM_OPERATIONS: [OperationInfo; 73] = table! { "iam":
     ListRolePolicies Identity implemented,
     ListRoleTags Identity implemented,
     ListRoles Any implemented,
+    ListServiceSpecificCredentials Identity implemented,
     ListUserPolicies Identity implemented,
     ListUserTags Identity implemented,
     ListUsers Any implemented,
@@ -276,6 +279,7 @@ pub const IAM_OPERATIONS: [OperationInfo; 73] = table! { "iam":
     PutUserPermissionsBoundary Identity implemented,
     PutUserPolicy Identity implemented,
     RemoveUserFromGroup Identity implemented,
+    ResetServiceSpecificCredential Identity implemented,
     SetDefaultPolicyVersion Identity implemented,
     SimulateCustomPolicy Any implemented,
     SimulatePrincipalPolicy Identity implemented,
@@ -290,6 +294,7 @@ pub const IAM_OPERATIONS: [OperationInfo; 73] = table! { "iam":
     UpdateGroup Identity implemented,
     UpdateRole Identity implemented,
     UpdateRoleDescription Identity implemented,
+    UpdateServiceSpecificCredential Identity implemented,
     UpdateUser Identity implemented,
 };
 

@@ -35,6 +35,7 @@ mod rowsum;
 mod schema;
 mod secrets;
 mod sequence;
+mod service_credentials;
 mod snapshot;
 mod uploads;
 mod view;
@@ -55,8 +56,8 @@ pub use self::{
         IamRecord, KeyVersionRecord, KeyVersionState, KmsAliasRecord, KmsGrantRecord, KmsKeyRecord, KmsKeyState,
         ListedVersionRecord, Listing, LogGroupRecord, LogStreamRecord, LogStreamSort, MetricBlockRecord, MetricKey,
         MetricRecord, ObjectRecord, Order, ParameterRecord, ParameterVersionRecord, PartRecord, ProjectKey,
-        ProjectRecord, ProjectSort, SecretRecord, SecretVersionRecord, SourceCredentialRecord, TokenRecord,
-        UploadRecord,
+        ProjectRecord, ProjectSort, SecretRecord, SecretVersionRecord, ServiceCredentialRecord, SourceCredentialRecord,
+        TokenRecord, UploadRecord,
     },
     view::{Tx, View},
 };

@@ -57,6 +57,10 @@ pub(crate) fn of_iam(operation: &str, form: &Form, caller: &Caller, home: &Home)
         Some(_) if matches!(operation, "SimulatePrincipalPolicy" | "GetContextKeysForPrincipalPolicy") => {
             form.get("PolicySourceArn").map(str::to_owned)
         }
+        // Whoever may ask for all users' may not do so because they may ask for their own.
+        Some("iam-user") if operation == "ListServiceSpecificCredentials" && form.get("AllUsers") == Some("true") => {
+            None
+        }
         // Who names nobody means themselves.
         Some("iam-user") => {
             named("user", "UserName").or_else(|| caller.arn.contains(":user/").then(|| caller.arn.clone()))

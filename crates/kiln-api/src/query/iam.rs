@@ -116,20 +116,45 @@ pub(crate) fn request(operation: &str, form: &Form) -> Result<Request, IamError>
         "UpdateAccessKey" => Request::UpdateAccessKey {
             user: form.optional("UserName"),
             id: name("AccessKeyId")?,
-            is_active: match form.get("Status") {
-                Some("Active") => true,
-                Some("Inactive") => false,
-                _ => {
-                    return Err(IamError::validation(
-                        "status",
-                        "Member must satisfy enum value set: [Active, Inactive]",
-                    ));
-                }
-            },
+            is_active: is_active(form)?,
         },
         "DeleteAccessKey" => Request::DeleteAccessKey { user: form.optional("UserName"), id: name("AccessKeyId")? },
+
+        "CreateServiceSpecificCredential" => Request::CreateServiceSpecificCredential {
+            user: name("UserName")?,
+            service: name("ServiceName")?,
+            days: form.number("CredentialAgeDays")?,
+        },
+        "ListServiceSpecificCredentials" => Request::ListServiceSpecificCredentials {
+            user: form.optional("UserName"),
+            service: form.optional("ServiceName"),
+            of_all_users: form.flag("AllUsers")?,
+            page: form.page()?,
+        },
+        "UpdateServiceSpecificCredential" => Request::UpdateServiceSpecificCredential {
+            user: form.optional("UserName"),
+            id: name("ServiceSpecificCredentialId")?,
+            is_active: is_active(form)?,
+        },
+        "DeleteServiceSpecificCredential" => Request::DeleteServiceSpecificCredential {
+            user: form.optional("UserName"),
+            id: name("ServiceSpecificCredentialId")?,
+        },
+        "ResetServiceSpecificCredential" => Request::ResetServiceSpecificCredential {
+            user: form.optional("UserName"),
+            id: name("ServiceSpecificCredentialId")?,
+        },
         other => return of_owner(other, form),
     })
+}
+
+/// `Status` of a key or another credential.
+fn is_active(form: &Form) -> Result<bool, IamError> {
+    match form.get("Status") {
+        Some("Active") => Ok(true),
+        Some("Inactive") => Ok(false),
+        _ => Err(IamError::validation("status", "Member must satisfy enum value set: [Active, Inactive]")),
+    }
 }
 
 /// Operations that users, groups and roles have alike: `PutUserPolicy`, `PutGroupPolicy`, …
@@ -183,7 +208,7 @@ mod tests {
     /// A form with every parameter that any operation needs.
     const ALL: &str = "UserName=u&GroupName=g&RoleName=r&AssumeRolePolicyDocument=t&PolicyDocument=d&PolicyName=p\
                        &PolicyArn=a&VersionId=v1&Description=x&PermissionsBoundary=b&AccessKeyId=k&Status=Inactive\
-                       &PolicySourceArn=a&PolicyInputList.member.1=p&ActionNames.member.1=s3:GetObject";
+                       &ServiceName=s&ServiceSpecificCredentialId=c&PolicySourceArn=a&PolicyInputList.member.1=p&ActionNames.member.1=s3:GetObject";
 
     #[test]
     fn every_operation_of_the_table_is_read() {

@@ -1,7 +1,9 @@
 //! Answers of IAM.
 
 use http::Response;
-use kiln_model::iam::{AccessKey, Answer as Iam, Group, Listed, Policy, PolicyVersion, Role, Tag, User};
+use kiln_model::iam::{
+    AccessKey, Answer as Iam, Group, Listed, Policy, PolicyVersion, Role, ServiceCredential, Tag, User,
+};
 
 use super::{simulation, xml::Xml};
 use crate::body::Answer;
@@ -58,6 +60,11 @@ pub(crate) fn answer(operation: &str, answer: &Iam, request_id: &str) -> Respons
             key(xml, &new.key);
             xml.text("SecretAccessKey", new.secret.expose());
         }),
+        Iam::NewServiceCredential(new) => xml.within("ServiceSpecificCredential", |xml| {
+            credential(xml, &new.credential);
+            xml.text("ServicePassword", new.password.expose());
+        }),
+        Iam::ServiceCredentials(list) => listed(&mut xml, "ServiceSpecificCredentials", list, credential),
         Iam::Evaluations(list) => listed(&mut xml, "EvaluationResults", list, simulation::evaluation),
         Iam::ContextKeys(names) => xml.texts("ContextKeyNames", names),
         Iam::AccessKeys(list) => listed(&mut xml, "AccessKeyMetadata", list, key),
@@ -153,6 +160,19 @@ fn version(xml: &mut Xml, version: &PolicyVersion) {
 fn key(xml: &mut Xml, key: &AccessKey) {
     xml.text("UserName", &key.user);
     xml.text("AccessKeyId", &key.id);
-    xml.text("Status", if key.is_active { "Active" } else { "Inactive" });
+    status(xml, key.is_active);
     xml.time("CreateDate", key.created);
+}
+
+fn credential(xml: &mut Xml, credential: &ServiceCredential) {
+    xml.text("UserName", &credential.user);
+    xml.text("ServiceSpecificCredentialId", &credential.id);
+    xml.text("ServiceName", &credential.service);
+    xml.text("ServiceUserName", &credential.user_name);
+    status(xml, credential.is_active);
+    xml.time("CreateDate", credential.created);
+}
+
+fn status(xml: &mut Xml, is_active: bool) {
+    xml.text("Status", if is_active { "Active" } else { "Inactive" });
 }

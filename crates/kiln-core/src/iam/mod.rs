@@ -14,6 +14,7 @@ mod managed;
 mod policies;
 mod rights;
 mod roles;
+mod service_credentials;
 mod service_role;
 mod sessions;
 mod simulate;
@@ -23,6 +24,7 @@ mod users;
 pub use access::{Asked, KeyValue};
 pub use credentials::Credential;
 pub use explain::explained;
+pub use service_credentials::CODECOMMIT;
 pub use service_role::default_service_role;
 
 pub(crate) use access::{Resource, surroundings};
@@ -175,6 +177,22 @@ impl<R: Runners> Iam for Core<R> {
             Request::ListAccessKeys { user, page } => keys::list(inner, context, user, &page),
             Request::UpdateAccessKey { user, id, is_active } => keys::update(inner, context, user, id, is_active).await,
             Request::DeleteAccessKey { user, id } => keys::delete(inner, context, user, id).await,
+
+            Request::CreateServiceSpecificCredential { user, service, days } => {
+                service_credentials::create(inner, user, service, days).await
+            }
+            Request::ListServiceSpecificCredentials { user, service, of_all_users, page } => {
+                service_credentials::list(inner, context, user, service.as_deref(), of_all_users, &page)
+            }
+            Request::UpdateServiceSpecificCredential { user, id, is_active } => {
+                service_credentials::update(inner, context, user, id, is_active).await
+            }
+            Request::DeleteServiceSpecificCredential { user, id } => {
+                service_credentials::delete(inner, context, user, id).await
+            }
+            Request::ResetServiceSpecificCredential { user, id } => {
+                service_credentials::reset(inner, context, user, id).await
+            }
         }
     }
 

@@ -207,6 +207,9 @@ pub(super) async fn delete<R: Runners>(inner: &Inner<R>, name: String) -> Result
             if !tx.access_keys_of(&find::arn(&home, &record))?.is_empty() {
                 return Err(conflict("delete access keys"));
             }
+            if !tx.service_credentials(Some(&record.id))?.is_empty() {
+                return Err(conflict("delete service specific credentials"));
+            }
             if !tx.iam_links_of(IamLink::Group, &record.id)?.is_empty() {
                 return Err(conflict("remove users from group"));
             }

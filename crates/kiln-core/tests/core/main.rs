@@ -16,5 +16,6 @@ mod projects;
 mod restart;
 mod roles;
 mod secrets;
+mod service_credentials;
 mod simulation;
 mod time;

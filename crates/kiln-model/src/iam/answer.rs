@@ -144,6 +144,32 @@ pub struct NewAccessKey {
     pub secret: Secret,
 }
 
+/// A credential of a user for one service, without its password.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceCredential {
+    /// Whose.
+    pub user: String,
+    /// `ACCA…`.
+    pub id: String,
+    /// E.g. `codecommit.amazonaws.com`.
+    pub service: String,
+    /// What is given with the password, e.g. `alice-at-000000000000`.
+    pub user_name: String,
+    /// Whether it may be used.
+    pub is_active: bool,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// A credential whose password was just made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewServiceCredential {
+    /// What stays readable.
+    pub credential: ServiceCredential,
+    /// Shown this once.
+    pub password: Secret,
+}
+
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listed<T> {
@@ -203,6 +229,10 @@ pub enum Answer {
     NewAccessKey(NewAccessKey),
     /// Access keys of a user.
     AccessKeys(Listed<AccessKey>),
+    /// A credential for a service with a new password.
+    NewServiceCredential(NewServiceCredential),
+    /// Credentials for services.
+    ServiceCredentials(Listed<ServiceCredential>),
     /// What would be decided.
     Evaluations(Listed<Evaluation>),
     /// Names of condition keys.

@@ -19,6 +19,8 @@ pub enum IamCode {
     ValidationError,
     /// A parameter makes no sense here.
     InvalidInput,
+    /// A service does not have it.
+    NotSupportedService,
     /// What AWS keeps for itself cannot be changed.
     UnmodifiableEntity,
     /// The policies of a session are too long together.
@@ -39,6 +41,7 @@ impl IamCode {
             Self::LimitExceeded => "LimitExceeded",
             Self::ValidationError => "ValidationError",
             Self::InvalidInput => "InvalidInput",
+            Self::NotSupportedService => "NotSupportedService",
             Self::UnmodifiableEntity => "UnmodifiableEntity",
             Self::PackedPolicyTooLarge => "PackedPolicyTooLarge",
             Self::AccessDenied => "AccessDenied",
@@ -50,7 +53,7 @@ impl IamCode {
     pub fn http_status(self) -> u16 {
         match self {
             Self::EntityAlreadyExists | Self::DeleteConflict | Self::LimitExceeded => 409,
-            Self::NoSuchEntity => 404,
+            Self::NoSuchEntity | Self::NotSupportedService => 404,
             Self::AccessDenied => 403,
             _ => 400,
         }

@@ -10,7 +10,8 @@ mod simulation;
 
 pub use crate::Secret;
 pub use answer::{
-    AccessKey, Answer, Attached, Credentials, Entities, Group, Listed, NewAccessKey, Policy, PolicyVersion, Role, User,
+    AccessKey, Answer, Attached, Credentials, Entities, Group, Listed, NewAccessKey, NewServiceCredential, Policy,
+    PolicyVersion, Role, ServiceCredential, User,
 };
 pub use error::{IamCode, IamError};
 pub use name::{check_description, check_name, check_path, check_policy_name, check_session_name, check_tags};

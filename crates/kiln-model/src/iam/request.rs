@@ -261,6 +261,32 @@ pub enum Request {
         user: Option<String>,
         id: String,
     },
+
+    CreateServiceSpecificCredential {
+        user: String,
+        service: String,
+        days: Option<i64>,
+    },
+    /// Without a user: the caller.
+    ListServiceSpecificCredentials {
+        user: Option<String>,
+        service: Option<String>,
+        of_all_users: bool,
+        page: Page,
+    },
+    UpdateServiceSpecificCredential {
+        user: Option<String>,
+        id: String,
+        is_active: bool,
+    },
+    DeleteServiceSpecificCredential {
+        user: Option<String>,
+        id: String,
+    },
+    ResetServiceSpecificCredential {
+        user: Option<String>,
+        id: String,
+    },
 }
 
 /// `AssumeRole`.

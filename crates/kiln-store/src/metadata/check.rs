@@ -1,7 +1,8 @@
 //! Reads everything and tells what is damaged.
 
 use super::{
-    access, builds, iam, kms, log_groups, metrics, objects, parameters, projects, secrets, uploads, view::View,
+    access, builds, iam, kms, log_groups, metrics, objects, parameters, projects, secrets, service_credentials,
+    uploads, view::View,
 };
 use crate::StoreError;
 
@@ -36,5 +37,6 @@ pub(super) fn check(view: &View<'_>) -> Result<Vec<String>, StoreError> {
     parameters::check(view, &mut found)?;
     metrics::check(view, &mut found)?;
     log_groups::check(view, &mut found)?;
+    service_credentials::check(view, &mut found)?;
     Ok(found)
 }

@@ -171,6 +171,25 @@ pub struct AccessKeyRecord {
     pub doc: String,
 }
 
+/// A credential that a user has for one service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceCredentialRecord {
+    /// `ACCA…`.
+    pub id: String,
+    /// Id of the user.
+    pub user_id: String,
+    /// E.g. `codecommit.amazonaws.com`.
+    pub service: String,
+    /// What is given with the password; a service has each once.
+    pub user_name: String,
+    /// What the password is checked with, sealed.
+    pub verifier: Vec<u8>,
+    /// Creation.
+    pub created_ms: i64,
+    /// Everything else.
+    pub doc: String,
+}
+
 /// Whether a version of a key may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyVersionState {

@@ -12,7 +12,9 @@ use crate::{
 fn users_and_sessions_may_what_their_policies_say() {
     let Some(python) = client("python") else { return };
     let mut server = Server::start();
-    run(command(&server, &python.join("bin/python")).arg(script("access.py")));
+    let passwords = run(command(&server, &python.join("bin/python")).arg(script("access.py")));
+    assert_eq!(passwords.lines().count(), 3, "{passwords}");
+    passwords.lines().for_each(|password| server.secret(password));
     server.check(&[]);
 }
 

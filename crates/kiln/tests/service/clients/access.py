@@ -186,6 +186,70 @@ s3.put_bucket_policy(Bucket="shared", Policy=policy(nobody))
 refused("AccessDenied", s3.get_object, Bucket="shared", Key="alice/a")
 s3.delete_bucket_policy(Bucket="shared")
 
+# Credentials for git: the password is shown when it is made, and never again. The passwords go to standard output, for whom
+# looks that they are nowhere else.
+CODECOMMIT = "codecommit.amazonaws.com"
+iam.put_user_policy(
+    UserName="alice",
+    PolicyName="git",
+    PolicyDocument=policy(allow("iam:*ServiceSpecificCredential*", "arn:aws:iam::000000000000:user/team/${aws:username}")),
+)
+mine = alice("iam")
+git = mine.create_service_specific_credential(UserName="alice", ServiceName=CODECOMMIT)["ServiceSpecificCredential"]
+print(git["ServicePassword"])
+assert (git["UserName"], git["ServiceUserName"], git["Status"]) == ("alice", "alice-at-000000000000", "Active"), git
+assert len(git["ServicePassword"]) == 44 and git["ServiceSpecificCredentialId"].startswith("ACCA"), git
+listed = mine.list_service_specific_credentials(ServiceName=CODECOMMIT)["ServiceSpecificCredentials"]
+assert listed == [{name: value for name, value in git.items() if name != "ServicePassword"}], listed
+refused("AccessDenied", mine.list_service_specific_credentials, AllUsers=True)
+assert len(iam.list_service_specific_credentials(AllUsers=True)["ServiceSpecificCredentials"]) == 1
+refused("AccessDenied", mine.create_service_specific_credential, UserName="bob", ServiceName=CODECOMMIT)
+for service, code in (("cassandra.amazonaws.com", "NotSupportedService"), ("example.com", "NoSuchEntity")):
+    refused(code, iam.create_service_specific_credential, UserName="alice", ServiceName=service)
+second = mine.create_service_specific_credential(UserName="alice", ServiceName=CODECOMMIT)["ServiceSpecificCredential"]
+print(second["ServicePassword"])
+refused("LimitExceeded", mine.create_service_specific_credential, UserName="alice", ServiceName=CODECOMMIT)
+which = {"ServiceSpecificCredentialId": git["ServiceSpecificCredentialId"]}
+mine.update_service_specific_credential(Status="Inactive", **which)
+reset = mine.reset_service_specific_credential(**which)["ServiceSpecificCredential"]
+print(reset["ServicePassword"])
+assert reset["Status"] == "Inactive" and reset["ServicePassword"] != git["ServicePassword"], reset
+refused("DeleteConflict", iam.delete_user, UserName="alice")
+for one in (git, second):
+    mine.delete_service_specific_credential(ServiceSpecificCredentialId=one["ServiceSpecificCredentialId"])
+refused("NoSuchEntity", mine.delete_service_specific_credential, "No such credential", **which)
+iam.delete_user_policy(UserName="alice", PolicyName="git")
+
+# By the tags that an object has, or is given.
+iam.put_user_policy(
+    UserName="alice",
+    PolicyName="tags",
+    PolicyDocument=policy(
+        allow("s3:GetObject*", "arn:aws:s3:::shared/*", Condition={"StringEquals": {"s3:ExistingObjectTag/team": "blue"}}),
+        allow(
+            ["s3:PutObject", "s3:PutObjectTagging"],
+            "arn:aws:s3:::shared/*",
+            Condition={
+                "StringEquals": {"s3:RequestObjectTag/team": "${aws:PrincipalTag/team}"},
+                "ForAllValues:StringEquals": {"s3:RequestObjectTagKeys": ["team", "stage"]},
+            },
+        ),
+    ),
+)
+hers = alice("s3")
+hers.put_object(Bucket="shared", Key="tagged", Body=b"1", Tagging="team=blue&stage=test")
+assert hers.get_object(Bucket="shared", Key="tagged")["Body"].read() == b"1"
+for tagging in ("team=green", "team=blue&other=x", "stage=test"):
+    refused("AccessDenied", hers.put_object, Bucket="shared", Key="tagged", Body=b"2", Tagging=tagging)
+refused("AccessDenied", hers.put_object, Bucket="shared", Key="tagged", Body=b"2")
+tags = lambda **all: {"TagSet": [{"Key": key, "Value": value} for key, value in all.items()]}
+refused("AccessDenied", hers.put_object_tagging, Bucket="shared", Key="tagged", Tagging=tags(team="green"))
+hers.put_object_tagging(Bucket="shared", Key="tagged", Tagging=tags(team="blue"))
+refused("AccessDenied", hers.get_object, "s3:GetObject on resource", Bucket="shared", Key="alice/a")
+s3.put_object_tagging(Bucket="shared", Key="tagged", Tagging=tags(team="green"))
+refused("AccessDenied", hers.get_object, Bucket="shared", Key="tagged")
+iam.delete_user_policy(UserName="alice", PolicyName="tags")
+
 # A key that is switched off or deleted is worth nothing from then on.
 iam.update_access_key(UserName="alice", AccessKeyId=key["AccessKeyId"], Status="Inactive")
 refused("UnrecognizedClientException", builds.list_projects)

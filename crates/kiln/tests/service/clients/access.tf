@@ -97,6 +97,16 @@ resource "aws_iam_user_policy" "alice" {
   policy = jsonencode({ Version = "2012-10-17", Statement = [{ Effect = "Allow", Action = "codebuild:*", Resource = "*" }] })
 }
 
+resource "aws_iam_user" "git" {
+  name = "git"
+}
+
+resource "aws_iam_service_specific_credential" "git" {
+  service_name = "codecommit.amazonaws.com"
+  user_name    = aws_iam_user.git.name
+  status       = var.changed ? "Inactive" : "Active"
+}
+
 resource "aws_iam_group" "developers" {
   name = "developers"
 }
