@@ -24,7 +24,19 @@ pub(crate) enum Behalf<'a> {
 }
 
 impl Behalf<'_> {
-    /// Whether an object may be read or stored, or a bucket be listed: `key` is then the prefix.
+    /// In whose name S3 asks KMS for the key of an object that is read; `None`: whoever asks was asked already.
+    ///
+    /// # Errors
+    /// When the build's role cannot be assumed.
+    pub(crate) fn decrypts_as<R: Runners>(self, inner: &Inner<R>) -> Result<Option<Context>, ApiError> {
+        match self {
+            Self::Build(document) => as_context(inner, document).map(Some),
+            Self::Caller => Ok(None),
+        }
+    }
+
+    /// Whether an object may be read, in its newest version or another, or stored; or a bucket be listed: `key` is then
+    /// the prefix.
     ///
     /// # Errors
     /// `AccessDeniedException`, as the build would get it from the API.
@@ -34,12 +46,14 @@ impl Behalf<'_> {
         action: &'static str,
         bucket: &str,
         key: &str,
+        version: Option<&str>,
     ) -> Result<(), ApiError> {
         let Self::Build(document) = self else { return Ok(()) };
         let home = &inner.config.home;
         let mut arn = format!("arn:{}:s3:::{bucket}", home.partition());
         // As over the API: nothing of it leaves the machine in the clear.
         let mut keys = vec![KeyValue::one("aws:SecureTransport", "true")];
+        keys.extend(version.map(|version| KeyValue::one("s3:VersionId", version)));
         if action == LIST {
             keys.push(KeyValue::one("s3:prefix", key));
         } else {
@@ -76,15 +90,20 @@ pub(crate) const LIST: &str = "s3:ListBucket";
 /// # Errors
 /// `AccessDeniedException`, as the build would get it from the API.
 pub(crate) fn check_key<R: Runners>(inner: &Inner<R>, document: &Document, key: &UsableKey) -> Result<(), ApiError> {
-    let context = Context {
+    let context = as_context(inner, document)?;
+    kms::permit_arn(inner, &context, &key.arn, Use { via: Some("s3"), ..Use::of("GenerateDataKey") })
+}
+
+/// A build, by its role, as if it asked over the API.
+fn as_context<R: Runners>(inner: &Inner<R>, document: &Document) -> Result<Context, ApiError> {
+    Ok(Context {
         caller: inner.as_caller(document)?.0,
         region: inner.config.home.region.clone(),
         request_id: String::new(),
         // As over the API: nothing of it leaves the machine in the clear.
         surroundings: [("aws:SecureTransport", "true".to_owned())].into(),
         rulings: Rulings::default(),
-    };
-    kms::permit_arn(inner, &context, &key.arn, Use { via: Some("s3"), ..Use::of("GenerateDataKey") })
+    })
 }
 
 /// Refuses a build whose role cannot be assumed, or does not let its logs be written (`buildspec.md` 6).
@@ -101,7 +120,7 @@ pub(crate) fn check_start<R: Runners>(inner: &Inner<R>, document: &Document) -> 
     };
     check_log_stream(inner, document).map_err(|e| no_logs("create Amazon CloudWatch Logs log streams", e))?;
     if let Some((bucket, key)) = log_object::location(document) {
-        let stored = Behalf::Build(document).check(inner, PUT, &bucket, &key);
+        let stored = Behalf::Build(document).check(inner, PUT, &bucket, &key, None);
         stored.map_err(|e| no_logs("store its Amazon S3 logs", e))?;
     }
     Ok(())

@@ -6,7 +6,10 @@ use std::{
     io::{self, Read},
 };
 
-use kiln_model::{ApiError, ErrorCode, s3::S3Error};
+use kiln_model::{
+    ApiError, ErrorCode,
+    s3::{S3Code, S3Error},
+};
 use kiln_store::{
     metadata::ObjectRecord,
     remote::{Attributes, RemoteError},
@@ -83,12 +86,18 @@ pub(crate) fn open<R: Runners>(
     key: &str,
     version: Option<&str>,
 ) -> Result<Opened, PlaceError> {
-    behalf.check(inner, if version.is_some() { behalf::GET_VERSION } else { behalf::GET }, bucket, key)?;
+    behalf.check(inner, if version.is_some() { behalf::GET_VERSION } else { behalf::GET }, bucket, key, version)?;
     if let Some(remote) = inner.external.bucket(bucket) {
         let object = remote?.open(key, version)?;
         return Ok(Opened { size: object.size(), content: Box::new(object.stream()) });
     }
-    let (size, reader) = objects::open_version(inner, bucket, key, version)?;
+    let by = behalf.decrypts_as(inner)?;
+    // Without the key the role has no right to the object, whichever of the two it is that does not allow it.
+    let denied = |error: S3Error| match error.code {
+        S3Code::AccessDenied => PlaceError::Denied(error.message),
+        _ => PlaceError::Own(error),
+    };
+    let (size, reader) = objects::open_version(inner, bucket, key, version, by.as_ref()).map_err(denied)?;
     Ok(Opened { size, content: Box::new(reader) })
 }
 
@@ -107,7 +116,7 @@ pub(crate) fn each<R: Runners>(
     prefix: &str,
     mut see: impl FnMut(Member) -> Result<(), PlaceError>,
 ) -> Result<(), PlaceError> {
-    behalf.check(inner, behalf::LIST, bucket, prefix)?;
+    behalf.check(inner, behalf::LIST, bucket, prefix, None)?;
     if let Some(remote) = inner.external.bucket(bucket) {
         let mut found = Vec::new();
         remote?.each(prefix, |object| found.push(Member { key: object.key, created_ms: object.modified_ms }))?;
@@ -146,7 +155,7 @@ pub(crate) fn store<R: Runners>(
     key: &str,
     file: &File,
 ) -> Result<Option<ObjectRecord>, PlaceError> {
-    target.behalf.check(inner, behalf::PUT, target.bucket, key)?;
+    target.behalf.check(inner, behalf::PUT, target.bucket, key, None)?;
     if let Some(remote) = inner.external.bucket_with_key(target.bucket, target.external_key) {
         let metadata = target.metadata.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         remote?.put(key, file, &Attributes { content_type: None, metadata })?;

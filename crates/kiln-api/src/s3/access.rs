@@ -2,7 +2,10 @@
 
 use http::HeaderMap;
 use kiln_iam::sigv4::query_pairs;
+use kiln_model::s3::{S3Error, Tag};
 use s3s::path::S3Path;
+
+use super::convert;
 
 /// A permission that a request needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,13 +18,22 @@ pub(super) struct Need<'a> {
     pub(super) key: Option<&'a str>,
     /// Condition keys of this permission.
     pub(super) keys: Vec<(&'static str, String)>,
+    /// Tags that the request gives the object.
+    pub(super) tags: Vec<Tag>,
 }
 
 impl<'a> Need<'a> {
     /// Permission for an action on an object.
     pub(super) fn object(action: &'a str, bucket: &'a str, key: &'a str, version_id: Option<&str>) -> Self {
         let keys = version_id.map(|version| vec![("s3:VersionId", version.to_owned())]).unwrap_or_default();
-        Self { action, bucket: Some(bucket), key: Some(key), keys }
+        Self { action, bucket: Some(bucket), key: Some(key), keys, tags: Vec::new() }
+    }
+
+    /// Condition keys whose names the request says.
+    pub(super) fn tag_keys(&self) -> Vec<(String, String)> {
+        let value = |tag: &Tag| (format!("s3:RequestObjectTag/{}", tag.key), tag.value.clone());
+        let name = |tag: &Tag| ("s3:RequestObjectTagKeys".to_owned(), tag.key.clone());
+        self.tags.iter().flat_map(|tag| [value(tag), name(tag)]).collect()
     }
 
     /// The resource's ARN.
@@ -39,17 +51,19 @@ impl<'a> Need<'a> {
     }
 }
 
-/// The permissions that an operation needs before its input is decoded. Those of a copy's source and of each of many
-/// objects that are deleted are asked for by the operation itself.
+/// The permissions that an operation needs before its input is decoded. Those of a copy's source, of each of many
+/// objects that are deleted, and of tags that are in the body are asked for by the operation itself.
+///
+/// # Errors
+/// Tags in the head that cannot be read.
 pub(super) fn needs<'a>(
     operation: &'a str,
     path: &'a S3Path,
     query: Option<&str>,
     headers: &HeaderMap,
-) -> Vec<Need<'a>> {
-    // It is asked for each of the objects.
-    if operation == "DeleteObjects" {
-        return Vec::new();
+) -> Result<Vec<Need<'a>>, S3Error> {
+    if matches!(operation, "DeleteObjects" | "PutObjectTagging") {
+        return Ok(Vec::new());
     }
     let query = Query(query_pairs(query));
     let version_id = query.get("versionId");
@@ -76,13 +90,12 @@ pub(super) fn needs<'a>(
     ] {
         keys.extend(header(from).map(|value| (name, value)));
     }
-    let mut needs = vec![Need { action: action(operation, version_id.is_some()), bucket, key, keys }];
-    if matches!(operation, "PutObject" | "CopyObject" | "CreateMultipartUpload")
-        && headers.contains_key("x-amz-tagging")
-    {
-        needs.push(Need { action: "s3:PutObjectTagging", ..needs[0].clone() });
-    }
-    needs
+    let is_tagged = matches!(operation, "PutObject" | "CopyObject" | "CreateMultipartUpload")
+        && headers.contains_key(convert::TAGGING);
+    let tags = if is_tagged { convert::tags(convert::text(headers, convert::TAGGING)?)? } else { Vec::new() };
+    let own = Need { action: action(operation, version_id.is_some()), bucket, key, keys, tags };
+    let tagging = is_tagged.then(|| Need { action: "s3:PutObjectTagging", ..own.clone() });
+    Ok([own].into_iter().chain(tagging).collect())
 }
 
 /// The decoded pairs of a query.
@@ -193,16 +206,29 @@ mod tests {
         let path = S3Path::object("b", "a/k");
         let mut headers = HeaderMap::new();
         let actions = |operation: &str, query: Option<&str>, headers: &HeaderMap| -> Vec<String> {
-            needs(operation, &path, query, headers).iter().map(|need| need.action.to_owned()).collect()
+            needs(operation, &path, query, headers).unwrap().iter().map(|need| need.action.to_owned()).collect()
         };
         assert_eq!(actions("GetObject", None, &headers), ["s3:GetObject"]);
         assert_eq!(actions("HeadObject", Some("versionId=3"), &headers), ["s3:GetObjectVersion"]);
         headers.insert("x-amz-tagging", http::HeaderValue::from_static("a=b"));
         assert_eq!(actions("PutObject", None, &headers), ["s3:PutObject", "s3:PutObjectTagging"]);
         assert_eq!(actions("DeleteObjects", None, &headers), Vec::<String>::new());
+        headers.insert("x-amz-tagging", http::HeaderValue::from_static("team=a+b&Stage=x%2Fy"));
+        for need in needs("PutObject", &path, None, &headers).unwrap() {
+            let tags = [
+                ("RequestObjectTag/team", "a b"),
+                ("RequestObjectTagKeys", "team"),
+                ("RequestObjectTag/Stage", "x/y"),
+                ("RequestObjectTagKeys", "Stage"),
+            ];
+            assert_eq!(need.tag_keys(), tags.map(|(name, value)| (format!("s3:{name}"), value.to_owned())));
+        }
+        assert!(needs("GetObject", &path, None, &headers).unwrap()[0].tags.is_empty());
+        headers.insert("x-amz-tagging", http::HeaderValue::from_static("a=%ff"));
+        assert!(needs("PutObject", &path, None, &headers).is_err());
 
         let bucket = S3Path::bucket("b");
-        let need = &needs("ListObjectsV2", &bucket, Some("list-type=2&prefix=a%2F"), &headers)[0];
+        let need = &needs("ListObjectsV2", &bucket, Some("list-type=2&prefix=a%2F"), &headers).unwrap()[0];
         assert_eq!((need.action, need.arn().as_deref()), ("s3:ListBucket", Some("arn:aws:s3:::b")));
         assert!(need.keys.contains(&("s3:prefix", "a/".to_owned())));
     }

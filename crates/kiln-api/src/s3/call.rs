@@ -129,7 +129,7 @@ impl<S: Service, K: Keys, A: Authorizer> Call<S, K, A> {
         }
         let policy = settings.policy;
         let keys: Vec<_> = self.keys.iter().chain(&need.keys).cloned().collect();
-        let resource = need.arn();
+        let (resource, tags) = (need.arn(), need.tag_keys());
         let question = Question {
             action: need.action,
             resource: resource.as_deref(),
@@ -137,7 +137,7 @@ impl<S: Service, K: Keys, A: Authorizer> Call<S, K, A> {
             account: &self.context.caller.account,
             is_management: need.is_management(),
             keys: &keys,
-            input: &[],
+            input: &tags,
         };
         let caller = (!self.is_anonymous).then_some(&self.context.caller);
         let denied = |error: ApiError| S3Error::new(S3Code::AccessDenied, error.message);
@@ -173,6 +173,7 @@ impl<S: Service, K: Keys, A: Authorizer> S3Access for Gate<S, K, A> {
         let call = &self.0;
         call.trail.named(request.s3_op().name());
         let needs = needs(request.s3_op().name(), request.s3_path(), call.query.as_deref(), &call.headers);
+        let needs = needs.map_err(|error| call.refuse(error))?;
         for need in needs {
             call.permit(&need).await.map_err(|error| call.refuse(error))?;
         }

@@ -248,7 +248,10 @@ pub(super) fn encryption(headers: &HeaderMap) -> Result<EncryptionRequest, S3Err
     }
 }
 
-/// `x-amz-tagging`: a query.
+/// The header with tags of a new object.
+pub(super) const TAGGING: &str = "x-amz-tagging";
+
+/// [`TAGGING`]: a query.
 pub(super) fn tags(query: Option<&str>) -> Result<Vec<Tag>, S3Error> {
     let plain = |bytes: Vec<u8>| {
         // Forms write a blank as a plus sign, and so do SDKs in this header; a real one is escaped.

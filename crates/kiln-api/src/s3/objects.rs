@@ -16,9 +16,9 @@ use super::{
     access::Need,
     call::{Call, with_header},
     convert::{
-        check_acl, condition, content_encoding, count, encryption, etag, kind_of, limit, metadata, part_number,
-        put_checksum, put_checksum_and_kind, put_encryption, range, signed, tags, tags_in, tags_out, text, time_of,
-        timestamp, wanted_algorithm,
+        TAGGING, check_acl, condition, content_encoding, count, encryption, etag, kind_of, limit, metadata,
+        part_number, put_checksum, put_checksum_and_kind, put_encryption, range, signed, tags, tags_in, tags_out, text,
+        time_of, timestamp, wanted_algorithm,
     },
 };
 use crate::{authenticate::Keys, authorise::Authorizer, body::Answer};
@@ -35,7 +35,7 @@ pub(super) fn new_object(headers: &HeaderMap, user_metadata: Option<dto::Metadat
         return Err(S3Error::not_implemented("S3's object lock"));
     }
     let get = |name: &str| text(headers, name).map(|text| text.map(str::to_owned));
-    let tags = tags(text(headers, "x-amz-tagging")?)?;
+    let tags = tags(text(headers, TAGGING)?)?;
     check_tags(&tags, OBJECT_TAGS)?;
     Ok(NewObject {
         headers: ContentHeaders {
@@ -470,6 +470,12 @@ pub(super) async fn set_tagging<S: Service, K: Keys, A: Authorizer>(
 ) -> Answered<dto::PutObjectTaggingOutput> {
     let tags = tags_in(input.tagging.tag_set);
     check_tags(&tags, OBJECT_TAGS)?;
+    let (action, version_id) = match &input.version_id {
+        None => ("s3:PutObjectTagging", None),
+        Some(version) => ("s3:PutObjectVersionTagging", Some(version.as_str())),
+    };
+    let need = Need::object(action, &input.bucket, &input.key, version_id);
+    call.permit(&Need { tags: tags.clone(), ..need }).await?;
     let object = ObjectRef { bucket: input.bucket, key: input.key, version_id: input.version_id };
     let version_id = call.service().set_object_tags(&call.context, object, tags).await?;
     Ok(S3Response::new(dto::PutObjectTaggingOutput { version_id }))

@@ -1,8 +1,13 @@
 //! Who may do what: the policies of a caller, and the decision with them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{Arc, LazyLock},
+};
 
-use kiln_iam::policy::{self, Decision, Kind, Layer, Policies, Policy, Principal, Reason, ResourceRule, evaluate};
+use kiln_iam::policy::{
+    self, Decision, Kind, Layer, Policies, Policy, Principal, Reason, ResourceRule, evaluate, table::table,
+};
 use kiln_model::{
     ApiError,
     audit::{Ruling, Rulings},
@@ -18,7 +23,7 @@ use super::{
 };
 use crate::{
     core::{Core, Inner},
-    logs,
+    logs, objects,
     records::refuse,
     runners::Runners,
     secretsmanager, ssm,
@@ -91,6 +96,9 @@ impl Decided {
         if self.decision.is_allowed() { Ok(()) } else { Err(ApiError::access_denied(self.denial)) }
     }
 }
+
+/// What the names of condition keys begin with that say which tags an object has.
+const EXISTING: &str = "s3:ExistingObjectTag/";
 
 /// What a grant stands for.
 const EVERYTHING: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
@@ -208,6 +216,9 @@ impl<R: Runners> Inner<R> {
                     context.set(&format!("{own}/{}", tag.0), tag.1.clone());
                 }
             }
+            for tag in tags_of_object(view, asked)? {
+                context.set(&format!("{EXISTING}{}", tag.key), tag.value);
+            }
             // Or nobody could repair a secret whose policy denies everybody.
             let is_repair = matches!(rights.principal, Principal::Root { .. })
                 && asked.action.starts_with("secretsmanager:")
@@ -277,6 +288,19 @@ impl<R: Runners> Inner<R> {
         }
         Ok(found)
     }
+}
+
+/// The tags that an object has, for the actions whose conditions may look at them.
+fn tags_of_object(view: &View<'_>, asked: &Asked<'_>) -> Result<Vec<kiln_model::s3::Tag>, StoreError> {
+    static ACTIONS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+        let permissions = table().operations().flat_map(|(_, _, operation)| &operation.permissions);
+        let looks = permissions.filter(|permission| permission.keys.iter().any(|key| key.starts_with(EXISTING)));
+        looks.map(|permission| permission.action).collect()
+    });
+    let object = asked.resource.and_then(|arn| arn.splitn(6, ':').nth(5)?.split_once('/'));
+    let Some((bucket, key)) = object.filter(|_| ACTIONS.contains(asked.action)) else { return Ok(Vec::new()) };
+    let version = asked.keys.iter().find(|key| key.name == "s3:VersionId").and_then(|key| key.values.first());
+    objects::existing_tags(view, bucket, key, version.map(String::as_str))
 }
 
 fn ruling(asked: &Asked<'_>, resource: Option<&str>, allowed: bool, reason: &str) -> Ruling {

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, io::Read, sync::Arc};
 use kiln_model::{
     ApiError,
     s3::{BucketSettings, CopySource, EncryptionRequest, ObjectRef, ReadConditions, S3Error, WriteConditions},
-    service::ByteSource,
+    service::{ByteSource, Context},
 };
 use kiln_store::{StoreError, Tx, metadata::ObjectRecord};
 
@@ -38,16 +38,18 @@ pub(crate) fn store_file<R: Runners>(
     Ok(record(bucket, key, received.keep(), doc, inner.now()))
 }
 
-/// Size and bytes of an object that a build reads.
+/// Size and bytes of an object that a build reads. `by`: who has to be allowed to use the key that it is sealed with.
 pub(crate) fn open_version<R: Runners>(
     inner: &Inner<R>,
     bucket: &str,
     key: &str,
     version: Option<&str>,
+    by: Option<&Context>,
 ) -> Result<(u64, ObjectReader), S3Error> {
     let object =
         ObjectRef { bucket: bucket.to_owned(), key: key.to_owned(), version_id: version.map(ToOwned::to_owned) };
     let opened = open_source(inner, &CopySource { object, conditions: ReadConditions::default() }, None)?;
+    by.map(|by| opened.permit(inner, by)).transpose()?;
     Ok((opened.object.size.unsigned_abs(), opened.reader))
 }
 

@@ -30,6 +30,7 @@ pub(crate) use self::{
     expiry::sweep,
     held::Held,
     remove::give_up,
+    tags::existing as existing_tags,
 };
 
 use std::fmt::Write as _;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kiln_model::s3::{OBJECT_TAGS, ObjectRef, S3Error, Tag, check_tags};
-use kiln_store::metadata::ObjectRecord;
+use kiln_store::{StoreError, View, metadata::ObjectRecord};
 
 use super::{
     commit::{object_doc, settings, shown_version},
@@ -12,6 +12,20 @@ use super::{
     read::find,
 };
 use crate::{core::Inner, runners::Runners};
+
+/// The tags of an object as conditions of policies see them; none where there is no such object or version.
+pub(crate) fn existing(
+    view: &View<'_>,
+    bucket: &str,
+    key: &str,
+    version: Option<&str>,
+) -> Result<Vec<Tag>, StoreError> {
+    let found = match version {
+        None => view.object(bucket, key)?,
+        Some(version) => view.object_version(bucket, key, version)?,
+    };
+    found.filter(|object| !object.is_delete_marker()).map_or(Ok(Vec::new()), |object| Ok(object_doc(&object)?.tags))
+}
 
 pub(super) fn get<R: Runners>(inner: &Inner<R>, wanted: &ObjectRef) -> Result<(Vec<Tag>, Option<String>), S3Error> {
     look(&inner.metadata, |view| {

@@ -125,6 +125,34 @@ fn caches_are_objects_of_their_bucket() {
     assert!(log.iter().any(refused), "{log:#?}");
     assert!(found(&client, "plain", "-").0.starts_with("plain-"), "what was not stored is not found");
 
+    // One that is sealed with a key that the role may not use: it is told as well, and found when the role may.
+    let sealing = aws.run(&["kms", "create-key", "--query", "KeyMetadata.Arn", "--output", "text"]);
+    let sealing = sealing.trim();
+    let mut input = cached("sealed", "caches", "");
+    input["cache"]["location"] = json!("caches/sealed");
+    input["encryptionKey"] = json!(sealing);
+    client.retried("CreateProject", &input);
+    assert_eq!(found(&client, "sealed", "-").0, "nothing");
+    let role =
+        |name: &str| json!({ "name": "sealed", "serviceRole": format!("arn:aws:iam::000000000000:role/{name}") });
+    let allow = |actions: Value| {
+        let statement = json!({ "Effect": "Allow", "Action": actions, "Resource": "*" });
+        let policy = json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string();
+        let names = ["--role-name", "reader", "--policy-name", "p", "--policy-document", &policy];
+        aws.run(&[["iam", "put-role-policy"].as_slice(), &names].concat());
+    };
+    allow(json!(["logs:*", "s3:*", "kms:GenerateDataKey*"]));
+    client.retried("UpdateProject", &role("reader"));
+    let (then, log) = found(&client, "sealed", "-");
+    assert_eq!(then, "nothing", "{log:#?}");
+    let refused = |line: &String| {
+        line.contains("Unable to download cache: AccessDenied: ")
+            && line.contains(&format!("kms:Decrypt on resource: {sealing}"))
+    };
+    assert!(log.iter().any(refused), "{log:#?}");
+    allow(json!(["logs:*", "s3:*", "kms:GenerateDataKey*", "kms:Decrypt"]));
+    assert_eq!(found(&client, "sealed", "-").0, "sealed-2");
+
     // Its own cache is another one once the project's is invalidated.
     client.retried("InvalidateProjectCache", &json!({ "projectName": "plain" }));
     assert_eq!(found(&client, "plain", "-").0, "nothing");

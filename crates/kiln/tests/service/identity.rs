@@ -365,6 +365,25 @@ fn what_the_service_does_for_a_build_is_what_its_role_allows() {
     let (record, _) = build(json!([get, put, use_key]), with_key);
     assert_eq!(record["buildStatus"], "SUCCEEDED", "{record}");
 
+    // So it is with what was sealed with such a key: sources, as files and folders.
+    let seal = ["--sse", "aws:kms", "--sse-kms-key-id", key];
+    let sealed = ["s3", "cp", "--quiet", zip.to_str().unwrap(), "s3://bucket/in/sealed/f.zip"];
+    aws.run(&[sealed.as_slice(), &seal].concat());
+    let decrypt = json!({ "Effect": "Allow", "Action": "kms:Decrypt", "Resource": key, "Condition": {
+        "StringEquals": { "kms:EncryptionContext:aws:s3:arn": "arn:aws:s3:::bucket/in/sealed/f.zip" } } });
+    for source in ["bucket/in/sealed/f.zip", "bucket/in/sealed/"] {
+        let overrides = json!({ "sourceLocationOverride": source });
+        let (record, user) = build(json!([get, put, list, use_key]), overrides.clone());
+        let expected = format!(
+            "AccessDenied: {user} is not authorized to perform: kms:Decrypt on resource: {key} because no identity-based \
+             policy allows the kms:Decrypt action status code: 403 for primary source and source version \
+             arn:aws:s3:::{source}"
+        );
+        assert_eq!(failure(&record), ("DOWNLOAD_SOURCE".to_owned(), "CLIENT_ERROR".to_owned(), expected));
+        let (record, _) = build(json!([get, put, list, decrypt]), overrides);
+        assert_eq!(record["buildStatus"], "SUCCEEDED", "{record}");
+    }
+
     // Logs: without them there is nothing to begin with.
     let no_logs = json!({ "Effect": "Deny", "Action": "logs:PutLogEvents", "Resource": "*" });
     let (record, user) = build(json!([get, put, no_logs]), json!({}));
