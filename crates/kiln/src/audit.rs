@@ -16,7 +16,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     app::App,
-    client::{Client, Operation},
+    client::{Client, Operation, access::Listen},
     exit::{self, usage},
     terminal::{table::aligned, text},
 };
@@ -82,6 +82,9 @@ struct ShowArgs {
     /// Print the records as JSON, one a line (docs/audit.md)
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    listen: Listen,
 }
 
 #[derive(Debug, Args)]
@@ -89,6 +92,9 @@ struct VerifyArgs {
     /// An end of the log that this command printed before: the log must still have that record
     #[arg(long, value_name = "NUMBER:CHAIN")]
     expect: Option<String>,
+
+    #[command(flatten)]
+    listen: Listen,
 }
 
 /// Runs `kiln audit …`.
@@ -122,7 +128,7 @@ fn show(args: &ShowArgs, app: &App) -> anyhow::Result<ExitCode> {
         read_only: args.changes.then_some(false),
         ..LookupEventsInput::default()
     };
-    let client = Client::new(app)?;
+    let client = Client::at(app, &args.listen)?;
     let mut left = if args.limit == 0 { u64::MAX } else { args.limit };
     let mut rows = vec![["TIME", "WHO", "FROM", "CALL", "RESOURCE", "RESULT"].map(str::to_owned)];
     let mut out = std::io::stdout().lock();
@@ -206,7 +212,7 @@ fn verify(args: &VerifyArgs, app: &App) -> anyhow::Result<ExitCode> {
         Some(found) => found,
         None => {
             let input = VerifyAuditLogInput { expected: args.expect.clone() };
-            Client::new(app)?.call(Operation::Kiln("VerifyAuditLog"), &input)?
+            Client::at(app, &args.listen)?.call(Operation::Kiln("VerifyAuditLog"), &input)?
         }
     };
     let VerifyAuditLogOutput { records, first, last, end, problem } = found;

@@ -42,7 +42,7 @@ use crate::app::App;
 pub(crate) mod access;
 mod trust;
 
-use access::Access;
+use access::{Access, Listen};
 
 /// Longest answer of an operation that answers JSON.
 const MAX_ANSWER: usize = 64 << 20;
@@ -132,7 +132,15 @@ impl Client {
     /// # Errors
     /// When none is known, or its certificate's authorities cannot be read.
     pub(crate) fn new(app: &App) -> anyhow::Result<Self> {
-        let access = Access::find(app)?;
+        Self::at(app, &Listen::default())
+    }
+
+    /// The same, where `--listen` says.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; what is said is no address.
+    pub(crate) fn at(app: &App, listen: &Listen) -> anyhow::Result<Self> {
+        let access = listen.of(Access::find(app)?)?;
         let tls = if access.endpoint.tls { Some(trust::connector(app)?) } else { None };
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)

@@ -7,9 +7,9 @@ use clap::Args;
 
 use crate::{
     app::App,
-    client::access::{Access, PROFILE, header, profile_files},
+    client::access::{Access, Listen, PROFILE, header, profile_files},
     exit::usage,
-    papers, serve,
+    papers,
     terminal::{output::print, text},
     tls,
 };
@@ -17,9 +17,8 @@ use crate::{
 /// What `kiln env` and `kiln configure` are told.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigureArgs {
-    /// Address and port of the service [default: where it listened last]
-    #[arg(long, value_name = "ADDRESS")]
-    listen: Option<String>,
+    #[command(flatten)]
+    listen: Listen,
 }
 
 /// The service of the data directory, and the authority of its certificate.
@@ -32,10 +31,7 @@ fn access(args: &ConfigureArgs, app: &App) -> anyhow::Result<Access> {
             app.command
         ),
     };
-    let Some(listen) = &args.listen else { return Ok(access) };
-    let listen = serve::config::address(listen).map_err(|e| crate::exit::UsageError(format!("--listen: {e}")))?;
-    let url = serve::url(listen, access.endpoint.tls);
-    Ok(Access { endpoint: crate::client::access::Endpoint::parse(&url)?, ..access })
+    args.listen.of(access)
 }
 
 /// Prints the variables, for `eval "$(kiln env)"`.

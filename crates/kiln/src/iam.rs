@@ -13,7 +13,7 @@ use kiln_model::kiln::{ExplainAccessInput, ExplainAccessOutput, KeyValues};
 
 use crate::{
     app::App,
-    client::{Client, Operation},
+    client::{Client, Operation, access::Listen},
     exit::{self, usage},
     terminal::{table::aligned, text},
 };
@@ -58,6 +58,9 @@ struct SimulateArgs {
     /// Print the answer as JSON (docs/kiln-api.md, ExplainAccess)
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    listen: Listen,
 }
 
 /// Runs `kiln iam …`.
@@ -72,7 +75,7 @@ pub(crate) fn run(args: &IamArgs, app: &App) -> anyhow::Result<ExitCode> {
                 resource: args.resource.clone(),
                 context,
             };
-            Client::new(app)?.call(Operation::Kiln("ExplainAccess"), &input)?
+            Client::at(app, &args.listen)?.call(Operation::Kiln("ExplainAccess"), &input)?
         }
         None => of_files(args, &context)?,
     };

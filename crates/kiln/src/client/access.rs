@@ -3,15 +3,19 @@
 use std::{fs, path::Path};
 
 use anyhow::Context as _;
+use clap::Args;
 use kiln_iam::sigv4::{Credentials, SecretKey};
 use zeroize::Zeroizing;
 
 use crate::{
     app::App,
     environment::Aws,
-    exit::usage,
+    exit::{UsageError, usage},
     papers::{self, Server},
-    serve::{config::LISTEN, url},
+    serve::{
+        config::{LISTEN, address},
+        url,
+    },
 };
 
 /// Profile of the AWS CLI that `kiln configure` makes.
@@ -57,6 +61,26 @@ impl Endpoint {
 
     pub(crate) fn url(&self) -> String {
         format!("{}://{}", if self.tls { "https" } else { "http" }, self.authority())
+    }
+}
+
+/// Where the service is said to be: an option that commands of the service share.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Listen {
+    /// Address and port of the service [default: where it listened last]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+}
+
+impl Listen {
+    /// A service that was found, at that address if one was said.
+    ///
+    /// # Errors
+    /// It is no address.
+    pub(crate) fn of(&self, access: Access) -> anyhow::Result<Access> {
+        let Some(listen) = &self.listen else { return Ok(access) };
+        let listen = address(listen).map_err(|e| UsageError(format!("--listen: {e}")))?;
+        Ok(Access { endpoint: Endpoint::parse(&url(listen, access.endpoint.tls))?, ..access })
     }
 }
 
