@@ -1,13 +1,44 @@
 //! The audit log of a live server: what is in it after a crash, and how tampering is found.
 
-use std::{fs, thread};
+use std::{
+    fs,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+};
 
 use serde_json::{Value, json};
 
 use crate::{
     client::{Client, Fault},
-    server::{Server, wait_for},
+    disks::SmallDisk,
+    server::{Server, not_root, wait_for},
 };
+
+/// The directory of a log on a file system of its own.
+struct Apart {
+    directory: PathBuf,
+    disk: SmallDisk,
+}
+
+impl Apart {
+    fn new(data: &Path) -> Self {
+        let (disk, directory) = (SmallDisk::new(16, 16 << 10), data.join("audit"));
+        for path in [&disk.data(), &directory] {
+            fs::DirBuilder::new().mode(0o700).create(path).unwrap();
+        }
+        let mounted = Command::new("mount").arg("--bind").args([&disk.data(), &directory]).status().unwrap();
+        assert!(mounted.success());
+        Self { directory, disk }
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        Command::new("umount").arg("-l").arg(&self.directory).status().ok();
+    }
+}
 
 /// All records, the newest first.
 fn events(client: &Client, filter: Value) -> Vec<Value> {
@@ -81,6 +112,68 @@ fn no_acknowledged_change_is_missing_after_a_crash() {
     }
     let opened = events(&server.client(), json!({ "eventName": "AuditLogOpened" }));
     assert_eq!(opened[0]["serviceEventDetails"], json!({ "before": "interrupted", "damage": null }));
+    server.check(&[]);
+}
+
+#[test]
+fn nothing_is_changed_while_the_log_has_no_room() {
+    if not_root() {
+        return;
+    }
+    let data = tempfile::tempdir().unwrap();
+    let apart = Apart::new(data.path());
+    let mut server = Server::prepare(data.path(), &[]);
+    server.run();
+    let client = server.client();
+    client.project("before", &["true"]);
+    let keys = client.kms("ListKeys", &json!({})).unwrap();
+    apart.disk.fill();
+
+    let input = |name: &str| crate::client::project(name, "version: 0.2\nphases: {}");
+    let is_clear = |fault: &Fault| match fault {
+        Fault::Refused { status, code, message } => {
+            assert_eq!((*status, code.as_str()), (400, "ThrottlingException"), "{message}");
+            assert!(message.contains("audit") && message.contains("space"), "{message}");
+        }
+        Fault::Lost(e) => panic!("the server is gone: {e}\n{}", server.log()),
+    };
+    // The last block of the file has room for some records. Then nothing begins that could not be kept, in any service;
+    // and what reads is answered.
+    let names: Vec<String> = (0..60).map(|n| format!("p{n}")).collect();
+    let mut acknowledged = vec!["before".to_owned()];
+    for name in &names {
+        match client.call("CreateProject", &input(name)) {
+            Ok(_) => acknowledged.push(name.clone()),
+            Err(fault) => is_clear(&fault),
+        }
+        assert_eq!(client.call("ListProjects", &json!({})).unwrap()["projects"][0], "before");
+    }
+    let never = &names[40..];
+    assert!(!acknowledged.iter().any(|name| never.contains(name)), "there is no room: {acknowledged:?}");
+    is_clear(&client.kms("CreateKey", &json!({})).unwrap_err());
+    assert_eq!(client.kms("ListKeys", &json!({})).unwrap(), keys);
+    let output = server.kiln(&["audit", "--event", "CreateProject"]).output().unwrap();
+    assert!(output.status.success(), "what is there can be read: {output:?}");
+
+    apart.disk.free();
+    wait_for("a change to be accepted", || client.call("CreateProject", &input("after")).ok());
+    acknowledged.push("after".to_owned());
+    let lost = wait_for("the gap to be told of", || events(&client, json!({ "eventName": "AuditRecordsLost" })).pop());
+    assert!(lost["serviceEventDetails"]["records"].as_u64().unwrap() >= 10, "{lost}");
+    let found = client.retried("ListProjects", &json!({}));
+    let names: Vec<&str> = found["projects"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(names.contains(&"after") && !never.iter().any(|name| names.contains(&name.as_str())), "{names:?}");
+    // What was acknowledged is recorded.
+    let made = events(&client, json!({ "eventName": "CreateProject", "refused": false }));
+    for name in acknowledged {
+        assert!(made.iter().any(|event| event["requestParameters"]["name"] == json!(name)), "{name}");
+    }
+    let (status, said) = verify(&server, &[]);
+    assert_eq!(status, 0, "{said}");
+    server.stop();
+    let (status, said) = verify(&server, &[]);
+    assert_eq!(status, 0, "{said}");
+    server.run();
     server.check(&[]);
 }
 

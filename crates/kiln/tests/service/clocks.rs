@@ -28,17 +28,39 @@ fn libfaketime() -> Option<PathBuf> {
     found
 }
 
-/// What the server takes the time to be.
-struct Time {
+/// What a process takes the time to be.
+pub(crate) struct Time {
+    library: PathBuf,
     dir: TempDir,
 }
 
 impl Time {
+    /// That of this machine; `None` where none can be set.
+    pub(crate) fn new() -> Option<Self> {
+        let time = Self { library: libfaketime()?, dir: TempDir::new().unwrap() };
+        time.set(0);
+        Some(time)
+    }
+
     fn file(&self) -> PathBuf {
         self.dir.path().join("clock")
     }
 
-    fn set(&self, ahead: i64) {
+    /// What a process needs in its environment to have this time.
+    pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
+        let text = |path: PathBuf| path.to_str().unwrap().to_owned();
+        vec![
+            ("LD_PRELOAD", text(self.library.clone())),
+            ("FAKETIME_TIMESTAMP_FILE", text(self.file())),
+            ("FAKETIME_NO_CACHE", "1".to_owned()),
+            // As on a machine whose clock is set: the monotonic one goes on.
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+            ("DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ]
+    }
+
+    /// Seconds by which it is ahead of this machine's.
+    pub(crate) fn set(&self, ahead: i64) {
         let new = self.dir.path().join("new");
         fs::write(&new, format!("{ahead:+}\n")).unwrap();
         fs::rename(new, self.file()).unwrap();
@@ -84,20 +106,11 @@ fn assert_goes_forward(build: &Value) {
 
 #[test]
 fn a_clock_that_is_set_moves_nothing_but_the_time_of_day() {
-    let (false, Some(library)) = (not_root(), libfaketime()) else { return };
-    let time = Time { dir: TempDir::new().unwrap() };
-    time.set(0);
-    let file = time.file();
-    let mut server = Server::with(&[
-        ("KILN_CAPACITY_MAX_BUILDS", "1"),
-        ("KILN_NETWORK_MODE", "none"),
-        ("LD_PRELOAD", library.to_str().unwrap()),
-        ("FAKETIME_TIMESTAMP_FILE", file.to_str().unwrap()),
-        ("FAKETIME_NO_CACHE", "1"),
-        // As on a machine whose clock is set: the monotonic one goes on.
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-        ("DONT_FAKE_MONOTONIC", "1"),
-    ]);
+    let (false, Some(time)) = (not_root(), Time::new()) else { return };
+    let variables = time.variables();
+    let mut all = vec![("KILN_CAPACITY_MAX_BUILDS", "1"), ("KILN_NETWORK_MODE", "none")];
+    all.extend(variables.iter().map(|(name, value)| (*name, value.as_str())));
+    let mut server = Server::with(&all);
     let here = server.client();
     here.project("clock", &["echo begun; sleep ${LONG:-0}"]);
     let long = json!({

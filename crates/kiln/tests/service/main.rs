@@ -24,6 +24,7 @@ mod malformed;
 mod metrics;
 mod objects;
 mod places;
+mod refusals;
 mod secrets;
 mod server;
 mod terraform;
