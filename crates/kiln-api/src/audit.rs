@@ -148,6 +148,14 @@ impl Trail {
         self.facts().error = Some(CallError { code, message, status });
     }
 
+    /// What it asks for, as far as that is known, and the code of an error that was written already: service, operation,
+    /// code. `None` for pages.
+    pub(crate) fn told(&self) -> Option<(String, Option<String>, Option<String>)> {
+        let facts = self.facts();
+        let code = facts.error.as_ref().map(|error| error.code.clone());
+        (!facts.is_over).then(|| (facts.service.clone(), facts.operation.clone(), code))
+    }
+
     /// Hands the record over, and gives the answer back.
     pub(crate) async fn end(
         &self,

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use kiln_iam::sigv4::sha256;
 use kiln_model::Timestamp;
 
 use crate::connection::tls::Tls;
@@ -34,6 +35,10 @@ pub struct Config {
     pub readiness: Readiness,
     /// The time.
     pub clock: Clock,
+    /// Who may read `/-/metrics`.
+    pub scraping: Scraping,
+    /// What the process and the machine come to; reads it anew each time.
+    pub machine: Option<Arc<dyn Fn() -> MachineFigures + Send + Sync>>,
 }
 
 impl Config {
@@ -48,8 +53,68 @@ impl Config {
             limits: Limits::default(),
             readiness: Readiness::default(),
             clock,
+            scraping: Scraping::default(),
+            machine: None,
         }
     }
+}
+
+/// Who may read `/-/metrics`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Scraping {
+    /// Whoever is on this machine, and in no build.
+    #[default]
+    ThisMachine,
+    /// Whoever has a token, from wherever.
+    Token(ScrapeToken),
+    /// Anybody.
+    Anybody,
+}
+
+/// A token of those who read `/-/metrics`. Its hash alone is kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ScrapeToken([u8; 32]);
+
+impl From<&str> for ScrapeToken {
+    fn from(token: &str) -> Self {
+        Self(sha256(token.as_bytes()))
+    }
+}
+
+impl fmt::Debug for ScrapeToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ScrapeToken")
+    }
+}
+
+impl ScrapeToken {
+    /// Whether a text is the token. How long that takes tells nothing of it: hashes are compared.
+    pub(crate) fn is(&self, given: &str) -> bool {
+        *self == Self::from(given)
+    }
+}
+
+/// What the server's process and its machine come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct MachineFigures {
+    /// Processor time of the process, seconds.
+    pub cpu_seconds: f64,
+    /// Memory that it has in use, bytes.
+    pub resident_bytes: f64,
+    /// Its address space, bytes.
+    pub virtual_bytes: f64,
+    /// Files that it has open.
+    pub open_files: f64,
+    /// Files that it may have open.
+    pub most_files: f64,
+    /// When it started, seconds since the epoch.
+    pub started: f64,
+    /// Size of the database with its log, bytes.
+    pub database_bytes: f64,
+    /// Size of the file system of the data directory, bytes.
+    pub disk_bytes: f64,
+    /// What is free there, bytes.
+    pub disk_free_bytes: f64,
 }
 
 /// What the server can bear. Whoever asks for more gets a typed error, or is cut.

@@ -21,6 +21,7 @@ mod audit;
 mod authenticate;
 mod authorise;
 mod body;
+mod calls;
 mod cloudwatch;
 mod config;
 mod connection;
@@ -40,6 +41,6 @@ pub mod server;
 
 pub use authenticate::{Keys, KnownKey};
 pub use authorise::{Authorizer, BucketPolicies, Question};
-pub use config::{Clock, Config, Limits, Readiness, State};
+pub use config::{Clock, Config, Limits, MachineFigures, Readiness, ScrapeToken, Scraping, State};
 pub use connection::tls::{Tls, TlsError};
 pub use server::{Api, Listener, serve};

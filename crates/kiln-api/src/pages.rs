@@ -1,6 +1,7 @@
 //! What is served to anybody: what this is, how it is, badges. No other site may read or frame it.
 
 mod badge;
+mod metrics;
 
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use kiln_model::{kiln::BadgeInput, service::KilnService};
@@ -8,9 +9,11 @@ use serde_json::json;
 
 use crate::{
     body::Answer,
-    config::{Readiness, State},
+    config::{Scraping, State},
+    connection::Peer,
     form,
     route::Page,
+    server::Server,
 };
 
 const INDEX: &str = "<!doctype html>
@@ -26,11 +29,11 @@ endpoint:</p>
 ";
 
 /// Answers a request for a page.
-pub(crate) async fn answer(
+pub(crate) async fn answer<S: KilnService, K, A>(
     page: Page,
     parts: &Parts,
-    readiness: &Readiness,
-    service: &impl KilnService,
+    peer: &Peer,
+    server: &Server<S, K, A>,
 ) -> Response<Answer> {
     let mut response = if matches!(parts.method, Method::GET | Method::HEAD) {
         match page {
@@ -40,8 +43,9 @@ pub(crate) async fn answer(
                 response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/-/"));
                 response
             }
-            Page::Health => health(readiness.get()),
-            Page::Badge => badge(parts, service).await,
+            Page::Health => health(server.config.readiness.get()),
+            Page::Metrics => metrics(parts, peer, server),
+            Page::Badge => badge(parts, server.service.as_ref()).await,
             Page::Nothing => status(StatusCode::NOT_FOUND),
         }
     } else {
@@ -80,6 +84,31 @@ fn health(state: State) -> Response<Answer> {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// The figures, for those who may read them. Others are told what to do.
+fn metrics<S: KilnService, K, A>(parts: &Parts, peer: &Peer, server: &Server<S, K, A>) -> Response<Answer> {
+    let Server { config, calls, service, .. } = server;
+    if !metrics::is_let_in(peer, &parts.headers, &config.scraping) {
+        let has_token = matches!(config.scraping, Scraping::Token(_));
+        let mut response = status(if has_token { StatusCode::UNAUTHORIZED } else { StatusCode::FORBIDDEN });
+        if has_token {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        } else {
+            *response.body_mut() = Answer::whole(
+                "Forbidden: metrics are for this machine alone; set metrics.token or metrics.public in the configuration of \
+                 the server\n",
+            );
+        }
+        return response;
+    }
+    let is_open = metrics::is_open(&parts.headers);
+    let machine = config.machine.as_ref().map(|read| read());
+    let text = metrics::text(is_open, config.readiness.get(), &service.figures(), &calls.read(), machine.as_ref());
+    let mut response = Response::new(Answer::whole(text));
+    let kind = HeaderValue::from_static(metrics::content_type(is_open));
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }
 

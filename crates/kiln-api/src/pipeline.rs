@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Request, Response, header};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use kiln_iam::{
     AuthError, Style,
     sigv4::{Body, Claim, Payload, sha256},
@@ -13,6 +13,7 @@ use kiln_model::{
     service::{self, Context},
 };
 use time::{OffsetDateTime, macros::format_description};
+use tokio::time::Instant;
 
 use crate::{
     audit::Trail,
@@ -42,6 +43,8 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
     /// Answers a request, whatever it is.
     pub(crate) async fn answer(self: &Arc<Self>, arrival: Arrival) -> Response<Answer> {
         let Arrival { mut request, request_id, peer, busy } = arrival;
+        let begun = Instant::now();
+        let received = request.body().size_hint().exact().unwrap_or_default();
         let upgrade = hyper::upgrade::on(&mut request);
         let bucket = framing::bucket_of(request.headers(), &peer, &self.config.domains);
         let route = route::find(&request, bucket.as_deref());
@@ -54,7 +57,9 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
         let trail = Trail::begin(&self.trail, &self.config.clock, &route, request.headers(), &request_id, &peer);
         let trail = Arc::new(trail);
         let answer = self.handle(request, route, &request_id, &peer, line, &trail).await;
+        let told = trail.told();
         let answer = trail.end(answer, style).await;
+        let failed = answer.as_ref().err().map(|fault| fault.code(style));
         let response = answer.unwrap_or_else(|fault| {
             tracing::debug!(request_id, peer = peer.name(), code = fault.code(style), "refused");
             match protocol {
@@ -62,6 +67,10 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
                 None => fault.answer(style, &request_id),
             }
         });
+        if let Some((service, operation, code)) = told {
+            self.calls.count(&service, operation.as_deref(), failed.or(code.as_deref()), begun.elapsed());
+            self.calls.bytes(received, response.body().size_hint().exact().unwrap_or_default());
+        }
         self.finish(response, style, &request_id).map(|body| body.keep(busy))
     }
 
@@ -81,7 +90,7 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
         let Framing { length, bucket } = framing::check(&parts, peer, &config.domains, asked)?;
 
         let service = match route {
-            Route::Page(page) => return Ok(pages::answer(page, &parts, &config.readiness, self.service.as_ref()).await),
+            Route::Page(page) => return Ok(pages::answer(page, &parts, peer, self).await),
             Route::Foreign { name, .. } => return Err(Fault::Foreign(name)),
             Route::Service(Service::S3) => {
                 let arrival = s3::Arrival { parts, body, length, bucket, request_id, peer, trail };

@@ -60,6 +60,8 @@ pub(crate) enum Page {
     ToIndex,
     /// `/-/health`.
     Health,
+    /// `/-/metrics`.
+    Metrics,
     /// `/-/badges`, and `/badges` as AWS has it.
     Badge,
     /// Anything else below `/-/`.
@@ -156,6 +158,7 @@ fn by_path<B>(request: &Request<B>) -> Route {
     match request.uri().path() {
         "/-/" | "/-" => Route::Page(Page::Index),
         "/-/health" => Route::Page(Page::Health),
+        "/-/metrics" => Route::Page(Page::Metrics),
         "/-/badges" => Route::Page(Page::Badge),
         "/badges" if is_read => Route::Page(Page::Badge),
         path if path.starts_with("/-/") => Route::Page(Page::Nothing),
@@ -274,6 +277,7 @@ mod tests {
         assert_eq!(route("GET", "/", &[]), Route::Service(Service::S3));
         assert_eq!(route("GET", "/-/", &[]), Route::Page(Page::Index));
         assert_eq!(route("GET", "/-/health?x", &[]), Route::Page(Page::Health));
+        assert_eq!(route("GET", "/-/metrics", &[]), Route::Page(Page::Metrics));
         assert_eq!(route("GET", "/badges?uuid=x", &[]), Route::Page(Page::Badge));
         assert_eq!(route("PUT", "/badges", &[]), Route::Service(Service::S3), "a bucket may have that name");
         for path in ["/", "/-/", "/-/health", "/badges?uuid=x"] {

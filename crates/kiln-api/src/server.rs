@@ -22,6 +22,7 @@ use crate::{
     authenticate::{Keys, Refusals},
     authorise::Authorizer,
     body::{Answer, Budget},
+    calls::Calls,
     config::{Config, State},
     connection::{
         Peer,
@@ -71,6 +72,7 @@ pub(crate) struct Server<S, K, A> {
     pub(crate) bodies: Budget,
     pub(crate) replays: Replays,
     pub(crate) refusals: Refusals,
+    pub(crate) calls: Calls,
     /// Connections that builds may have at the same time, all together: they leave some for others.
     of_builds: Semaphore,
     register: Arc<Register>,
@@ -108,6 +110,7 @@ pub async fn serve<S: Service, K: Keys, A: Authorizer>(
         bodies: Budget::new(config.limits.all_bodies_bytes),
         replays: Replays::default(),
         refusals: Refusals::new(),
+        calls: Calls::default(),
         of_builds: Semaphore::new((config.limits.connections / 2).max(1)),
         register: Arc::default(),
         config,

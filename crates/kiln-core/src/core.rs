@@ -36,6 +36,7 @@ use crate::{
     records::{self, Refused},
     runners::Runners,
     scheduler, supervise,
+    tally::Tally,
 };
 
 /// The service of one data directory. Cheap to clone.
@@ -65,6 +66,7 @@ pub(crate) struct Inner<R> {
     pub(crate) known: Known,
     pub(crate) runners: R,
     pub(crate) live: LiveBuilds,
+    pub(crate) tally: Tally,
     queue: Mutex<Queue>,
     work: Condvar,
     /// Wall clock and monotonic clock when the service started.
@@ -142,6 +144,7 @@ impl<R: Runners> Core<R> {
             known: Known::default(),
             runners,
             live: LiveBuilds::default(),
+            tally: Tally::default(),
             queue,
             work: Condvar::new(),
             began,

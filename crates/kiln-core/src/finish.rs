@@ -159,6 +159,7 @@ fn commit_document<R: Runners>(
                 objects::give_up(inner, &replaced);
                 let bytes = document.journal_bytes;
                 tracing::info!(build.id = %document.build.id, status = %document.lifecycle.status, "build ended");
+                inner.tally.ended(&document);
                 live.with(|known| known.document = document);
                 live.announce(Progress { bytes, over: true });
                 if let Some(next) = next {

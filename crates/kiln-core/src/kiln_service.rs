@@ -5,6 +5,7 @@ use std::fs;
 use kiln_buildspec::Severity;
 use kiln_model::{
     ApiError, BuildStatus, PhaseType, Timestamp,
+    figures::BuildFigures,
     kiln::{
         ArtifactDetail, BadgeInput, BadgeState, Capacity, CountBuildLogInput, CountBuildLogOutput, DebugBuildInput,
         DescribeBuildInput, DescribeBuildOutput, DescribeQueueInput, DescribeQueueOutput, ExplainAccessInput,
@@ -291,5 +292,9 @@ impl<R: Runners> KilnService for Core<R> {
 
     async fn badge(&self, input: BadgeInput) -> BadgeState {
         self.badge_state(&input).unwrap_or(BadgeState::Unknown)
+    }
+
+    fn figures(&self) -> BuildFigures {
+        self.inner.figures()
     }
 }

@@ -50,6 +50,7 @@ mod service;
 mod sources;
 mod ssm;
 mod supervise;
+mod tally;
 pub mod timeline;
 
 pub use crate::core::{Core, Parts, StartError};

@@ -44,7 +44,12 @@ fn expire<R: Runners>(inner: &Inner<R>, build: &Waiting) {
     let (uuid, at) = (build.uuid.clone(), inner.now());
     let ended = inner.metadata.write_blocking(move |tx| records::step(tx, &uuid, &Event::Expired { at }));
     match ended {
-        Ok(_) => tracing::info!(build.uuid = %build.uuid, "build waited too long and timed out"),
+        Ok(ended) => {
+            tracing::info!(build.uuid = %build.uuid, "build waited too long and timed out");
+            if let Some((document, _)) = ended {
+                inner.tally.ended(&document);
+            }
+        }
         Err(e) => {
             tracing::warn!(build.uuid = %build.uuid, error = %e, "a build that waited too long could not be ended yet");
             let again = Waiting { deadline: inner.clock.monotonic() + Duration::from_secs(1), ..build.clone() };

@@ -33,6 +33,8 @@ mod enumeration;
 #[cfg(feature = "api")]
 mod error;
 #[cfg(feature = "api")]
+pub mod figures;
+#[cfg(feature = "api")]
 pub mod iam;
 #[cfg(feature = "api")]
 pub mod kiln;

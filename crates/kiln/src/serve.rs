@@ -36,6 +36,7 @@ mod access;
 mod account;
 pub(crate) mod config;
 mod log;
+mod machine;
 mod notify;
 mod runners;
 mod socket;
@@ -263,6 +264,9 @@ fn api_config(settings: &Settings, app: &App) -> kiln_api::Config {
     let mut config = kiln_api::Config::new(settings.home.region.clone(), Arc::new(now));
     config.account = settings.home.account.clone();
     config.domains = settings.domains.clone();
+    config.scraping = settings.scraping.clone();
+    let (data, started) = (app.data.clone(), app.clock.wall_ns() as f64 / 1e9);
+    config.machine = Some(Arc::new(move || machine::figures(&data, started)));
     config
 }
 

@@ -12,6 +12,7 @@ use kiln_model::{
     build_cache::{BuildCache, BuildCacheAnswer},
     build_secret::{BuildSecret, BuildSecretAnswer, HiddenText},
     codebuild::*,
+    figures::BuildFigures,
     for_each_codebuild_operation, for_each_kiln_operation, for_each_kms_operation,
     iam::Secret,
     kiln::*,
@@ -311,6 +312,10 @@ macro_rules! kiln {
                     output: Source { pieces, dropped: Arc::clone(&self.dropped) },
                     input: Sink(sender),
                 })
+            }
+
+            fn figures(&self) -> BuildFigures {
+                BuildFigures { queued: 3, ..BuildFigures::default() }
             }
 
             async fn badge(&self, input: BadgeInput) -> BadgeState {

@@ -79,3 +79,26 @@ async fn strangers_names_are_refused() {
     assert_eq!(world.send(&Message::get("http://localhost/-/")).await.status, 200);
     assert!(world.service.calls().is_empty());
 }
+
+#[tokio::test]
+async fn figures_are_for_this_machine_or_a_token() {
+    let world = World::start().await;
+    let ask = |headers: &[(&'static str, &'static str)]| {
+        headers.iter().fold(Message::get("/-/metrics"), |message, (name, value)| message.with(name, value))
+    };
+    world.send(&Message::get("/nowhere")).await;
+    let reply = world.send(&ask(&[])).await;
+    assert_eq!((reply.status, reply.header("content-type")), (200, "text/plain; version=0.0.4; charset=utf-8"));
+    assert!(reply.text().contains("kiln_builds_queued 3\n"), "{}", reply.text());
+    assert!(reply.text().contains("kiln_api_requests_total{service=\"s3\""), "{}", reply.text());
+    let open = world.send(&ask(&[("Accept", "application/openmetrics-text;version=1.0.0")])).await;
+    assert!(
+        open.text().ends_with("# EOF\n") && open.header("content-type").starts_with("application/openmetrics-text")
+    );
+    assert_eq!(world.send(&ask(&[("X-Forwarded-For", "192.0.2.1")])).await.status, 403);
+
+    let world = World::with(|config| config.scraping = kiln_api::Scraping::Token("s3cret".into())).await;
+    let refused = world.send(&ask(&[])).await;
+    assert_eq!((refused.status, refused.header("www-authenticate")), (401, "Bearer"));
+    assert_eq!(world.send(&ask(&[("Authorization", "Bearer s3cret")])).await.status, 200);
+}

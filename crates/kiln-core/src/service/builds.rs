@@ -165,6 +165,7 @@ impl<R: Runners> Core<R> {
             match effect {
                 Effect::Dequeue => {
                     inner.queue().remove(id.uuid());
+                    inner.tally.ended(&stopped);
                     inner.nudge_scheduler();
                 }
                 Effect::TellRunner => self.tell_to_stop(id.uuid()).await,

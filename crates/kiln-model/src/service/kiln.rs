@@ -5,6 +5,7 @@ use std::future::Future;
 use super::{ByteSink, ByteSource, Context};
 use crate::{
     ApiError,
+    figures::BuildFigures,
     kiln::{
         BadgeInput, BadgeState, CountBuildLogInput, CountBuildLogOutput, DebugBuildInput, DescribeBuildInput,
         DescribeBuildOutput, DescribeQueueInput, DescribeQueueOutput, ExplainAccessInput, ExplainAccessOutput,
@@ -139,4 +140,7 @@ pub trait KilnService: Send + Sync + 'static {
     /// What a badge shows; nobody signs for it. An unknown `uuid` is [`BadgeState::Unknown`], so that nothing can be
     /// learnt by guessing.
     fn badge(&self, input: BadgeInput) -> impl Future<Output = BadgeState> + Send;
+
+    /// What is known of builds now, for those who watch the service.
+    fn figures(&self) -> BuildFigures;
 }

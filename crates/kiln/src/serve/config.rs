@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use kiln_api::{ScrapeToken, Scraping};
 use kiln_core::{config::Retention, external::ExternalS3, queue::Capacity};
 use kiln_model::arn::Home;
 use kiln_runner::job::{EngineChoice, Network};
@@ -48,6 +49,9 @@ const SOURCE_DAYS: u32 = 30;
 /// Days after which an upload in parts is given up that nobody completes, unless told otherwise.
 const UPLOAD_DAYS: u32 = 30;
 
+/// Characters of the token for `/-/metrics`, at least.
+const LEAST_TOKEN: usize = 16;
+
 /// What the operator decided.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Settings {
@@ -65,6 +69,7 @@ pub(crate) struct Settings {
     pub(crate) keep_budget: u64,
     pub(crate) retention: Retention,
     pub(crate) max_log_bytes: u64,
+    pub(crate) scraping: Scraping,
     pub(crate) allow_host_image: bool,
     pub(crate) blobs: BlobsIn,
     pub(crate) external: Vec<ExternalS3>,
@@ -165,6 +170,7 @@ impl Settings {
             audit: read.days("retention.audit_days", AUDIT_DAYS),
         };
         let max_log_bytes = read.size("max_log_bytes", MAX_LOG_BYTES, 1 << 20);
+        let scraping = read.scraping();
         // Who reaches loopback has an account on this machine already (DESIGN decision 5).
         let allow_host_image = read.flag("allow_host_image").unwrap_or_else(|| listen.ip().is_loopback());
         let blobs = read.blobs(base, &home.region);
@@ -186,6 +192,7 @@ impl Settings {
             keep_budget,
             retention,
             max_log_bytes,
+            scraping,
             allow_host_image,
             blobs,
             external,
@@ -267,6 +274,24 @@ impl Reader {
                 self.problems.push(Problem { origin, text });
                 None
             }
+        }
+    }
+
+    fn scraping(&mut self) -> Scraping {
+        let origin = self.raw.origin("metrics.token");
+        let token = self.text("metrics.token", None, |text| match text.len() {
+            0..LEAST_TOKEN => Err(format!("has fewer than {LEAST_TOKEN} characters: it could be guessed")),
+            _ => Ok(Some(ScrapeToken::from(text))),
+        });
+        match (token, self.flag("metrics.public"), origin) {
+            (Some(_), Some(true), Some(origin)) => {
+                let text = "metrics.token: with metrics.public nobody needs one".to_owned();
+                self.problems.push(Problem { origin, text });
+                Scraping::default()
+            }
+            (Some(token), ..) => Scraping::Token(token),
+            (None, Some(true), _) => Scraping::Anybody,
+            _ => Scraping::default(),
         }
     }
 

@@ -42,3 +42,21 @@ fn the_aws_cli_puts_and_reads_a_metric() {
     assert_eq!(sum.trim(), "14.0");
     server.check(&[]);
 }
+
+#[test]
+fn prometheus_own_parsers_read_the_figures_of_a_server() {
+    if not_root() {
+        return;
+    }
+    let Some(python) = client("prometheus") else { return };
+    let mut server = Server::start();
+    let api = server.client();
+    api.project("good", &["true"]);
+    api.project("bad", &["false"]);
+    let builds: Vec<_> = ["good", "bad", "good"].iter().map(|project| api.start_build(project)).collect();
+    for build in &builds {
+        api.finished(build);
+    }
+    run(command(&server, &python.join("bin/python")).arg(script("scrape.py")).args(["2", "1"]));
+    server.check(&builds);
+}

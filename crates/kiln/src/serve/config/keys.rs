@@ -18,7 +18,7 @@ const fn list(path: &'static str) -> Key {
 }
 
 /// All of them.
-pub(crate) const KEYS: [Key; 29] = [
+pub(crate) const KEYS: [Key; 31] = [
     value("account"),
     value("region"),
     value("listen"),
@@ -41,6 +41,8 @@ pub(crate) const KEYS: [Key; 29] = [
     value("retention.source_days"),
     value("retention.upload_days"),
     value("max_log_bytes"),
+    value("metrics.token"),
+    value("metrics.public"),
     value("allow_host_image"),
     value("storage.blobs"),
     value("storage.endpoint"),

@@ -56,6 +56,9 @@ build_days = 30
 source_days = 1
 upload_days = 2
 audit_days = 400
+[metrics]
+token = "0123456789abcdef"
+public = false
 [storage]
 blobs = "s3://kiln-blobs/a/b/"
 endpoint = "https://s3.example:9000/"
@@ -100,6 +103,7 @@ region = "eu-west-1"
             audit: Duration::from_secs(400 * 24 * 60 * 60),
         },
         max_log_bytes: 5 << 20,
+        scraping: Scraping::Token("0123456789abcdef".into()),
         allow_host_image: true,
         blobs: BlobsIn::Bucket(Box::new(RemoteSettings {
             bucket: "kiln-blobs".into(),
@@ -129,6 +133,21 @@ region = "eu-west-1"
     let all = Raw::default().file(Path::new("kiln.toml"), text);
     for key in keys::KEYS {
         assert!(all.origin(key.path).is_some(), "{} is missing in this test", key.path);
+    }
+}
+
+#[test]
+fn figures_are_for_this_machine_unless_something_else_is_said() {
+    assert_eq!(read("", &[]).unwrap().scraping, Scraping::ThisMachine);
+    assert_eq!(read("metrics.public = true", &[]).unwrap().scraping, Scraping::Anybody);
+    let token = read("", &[("KILN_METRICS_TOKEN", "0123456789abcdef")]).unwrap().scraping;
+    assert_eq!(token, Scraping::Token("0123456789abcdef".into()));
+    for (text, what) in [
+        ("metrics.token = \"short\"", "fewer than 16 characters"),
+        ("metrics.token = \"0123456789abcdef\"\nmetrics.public = true", "nobody needs one"),
+    ] {
+        let problems = read(text, &[]).unwrap_err().to_string();
+        assert!(problems.contains(what) && !problems.contains("0123456789abcdef"), "{problems}");
     }
 }
 
