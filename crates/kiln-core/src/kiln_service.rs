@@ -157,6 +157,8 @@ impl<R: Runners> KilnService for Core<R> {
         let (_, document) = self.find_build(&input.id)?;
         let timeline = self.timeline(&document)?;
         let most = input.max_samples.unwrap_or(SAMPLES_SHOWN).min(MOST_SAMPLES_SHOWN) as usize;
+        let before = input.from_command.map_or(0, |from| from.saturating_sub(1)) as usize;
+        let shown = input.max_commands.map_or(usize::MAX, |most| most as usize);
         let phases = document.lifecycle.phases.iter().map(|phase| PhaseDetail {
             phase_type: Some(phase.phase),
             phase_status: phase.status.map(Into::into),
@@ -183,7 +185,9 @@ impl<R: Runners> KilnService for Core<R> {
             phases: phases.collect(),
             artifacts: artifacts.collect(),
             total_lines: timeline.total_lines(),
-            commands: timeline.commands,
+            total_commands: timeline.total_commands,
+            resources: timeline.resources,
+            commands: timeline.commands.into_iter().skip(before).take(shown).collect(),
             samples: thin(timeline.samples, most),
             reports: timeline.reports,
             notices: timeline.notices,

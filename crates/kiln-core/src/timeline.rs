@@ -3,7 +3,7 @@
 
 use kiln_model::{
     PhaseType, Timestamp,
-    kiln::{CommandDetail, ReportDetail, ResourceSample},
+    kiln::{BuildResources, CommandDetail, ReportDetail, ResourceSample},
 };
 use kiln_wire::{
     agent::{CommandExit, signal_name},
@@ -25,6 +25,12 @@ pub struct Timeline {
     version: u32,
     /// Commands in the order in which they began.
     pub commands: Vec<CommandDetail>,
+    /// Commands that have begun.
+    #[serde(default)]
+    pub total_commands: u64,
+    /// What the whole build used, once it is over.
+    #[serde(default)]
+    pub resources: Option<BuildResources>,
     /// Resource use, oldest first.
     pub samples: Vec<ResourceSample>,
     /// Artifacts as the runner left them.
@@ -49,6 +55,8 @@ impl Default for Timeline {
         Self {
             version: VERSION,
             commands: Vec::new(),
+            total_commands: 0,
+            resources: None,
             samples: Vec::new(),
             artifacts: Vec::new(),
             reports: Vec::new(),
@@ -101,7 +109,11 @@ impl Timeline {
 
     fn event(&mut self, at: i64, event: &Event) {
         match event {
-            Event::CommandStarted(started) if self.commands.len() < MOST_COMMANDS => {
+            Event::CommandStarted(started) => {
+                self.total_commands += 1;
+                if self.commands.len() >= MOST_COMMANDS {
+                    return;
+                }
                 self.commands.push(CommandDetail {
                     number: started.command,
                     phase_type: Some(started.phase),
@@ -117,12 +129,33 @@ impl Timeline {
                 if let Some(command) = self.command(ended.command) {
                     command.duration_in_milliseconds = Some(ended.duration_ms);
                     command.cpu_milliseconds = Some(ended.cpu_ms);
+                    command.memory_peak_bytes = ended.memory_peak_bytes;
+                    command.read_bytes = Some(ended.read_bytes);
+                    command.written_bytes = Some(ended.written_bytes);
                     command.memory_limit_reached = ended.oom_kills > 0;
                     match ended.exit {
                         CommandExit::Code(code) => command.exit_code = Some(code),
                         CommandExit::Signal(signal) => command.signal = Some(signal_name(signal)),
                     }
                 }
+            }
+            // One that did not end by itself was stopped with its phase, or could not be run.
+            Event::PhaseEnded { phase, .. } => {
+                if let Some(command) = self.commands.last_mut()
+                    && command.phase_type == Some(*phase)
+                    && command.duration_in_milliseconds.is_none()
+                {
+                    let began = command.start_time.map_or(at, Timestamp::millis);
+                    command.duration_in_milliseconds = Some(at.saturating_sub(began).max(0).unsigned_abs());
+                }
+            }
+            Event::BuildEnded(ended) => {
+                self.resources = Some(BuildResources {
+                    cpu_milliseconds: ended.cpu_ms,
+                    memory_peak_bytes: ended.memory_peak_bytes,
+                    read_bytes: ended.read_bytes,
+                    written_bytes: ended.written_bytes,
+                });
             }
             Event::Sample(sample) => {
                 self.skipped += 1;
@@ -216,6 +249,9 @@ mod tests {
                 exit: CommandExit::Code(2),
                 duration_ms: 12,
                 cpu_ms: 3,
+                memory_peak_bytes: Some(77),
+                read_bytes: 5,
+                written_bytes: 6,
                 oom_kills: 0,
                 pids_refused: 0,
                 holders: vec![],
@@ -224,7 +260,52 @@ mod tests {
         let command = &t.commands[0];
         assert_eq!((command.first_line, command.last_line), (Some(3), Some(4)));
         assert_eq!((command.exit_code, command.duration_in_milliseconds), (Some(2), Some(12)));
+        assert_eq!(
+            (command.memory_peak_bytes, command.read_bytes, command.written_bytes),
+            (Some(77), Some(5), Some(6))
+        );
         assert_eq!(t.failed_command(PhaseType::Build).map(|c| c.number), Some(3));
+    }
+
+    fn ended(phase: PhaseType) -> Event {
+        Event::PhaseEnded { phase, status: kiln_model::BuildStatus::Stopped, context: None, duration_ms: 1 }
+    }
+
+    #[test]
+    fn lines_belong_to_the_command_that_printed_them() {
+        let mut t = Timeline::default();
+        feed(&mut t, Body::Service(b"[Container] Running command true\n"));
+        feed(&mut t, Body::Event(Box::new(started(1))));
+        // The service ends each command's output, and may have to end its last line.
+        feed(&mut t, Body::Service(b"\n[Container] Running command printf a\n"));
+        feed(&mut t, Body::Event(Box::new(started(2))));
+        feed(&mut t, Body::Output { command: 2, bytes: b"a" });
+        assert_eq!((t.commands[1].first_line, t.commands[1].last_line), (Some(4), Some(4)));
+        feed(&mut t, Body::Service(b"\n\n[Container] Running command sleep 9\n"));
+        feed(&mut t, Body::Event(Box::new(started(3))));
+        // What an earlier command left running in the background is nobody's.
+        feed(&mut t, Body::Output { command: 2, bytes: b"late\n" });
+        feed(&mut t, Body::Output { command: 3, bytes: b"x\ny\n" });
+        let places: Vec<_> = t.commands.iter().map(|c| (c.number, c.first_line, c.last_line)).collect();
+        assert_eq!(places, [(1, None, None), (2, Some(4), Some(4)), (3, Some(8), Some(9))]);
+        assert_eq!(t.commands[2].duration_in_milliseconds, None);
+        // Stopped: it has a duration and no exit.
+        let at = Record { seq: 0, time_ns: 8_000_000_000, body: Body::Event(Box::new(ended(PhaseType::Build))) };
+        t.record(&at);
+        let stopped = &t.commands[2];
+        assert_eq!((stopped.duration_in_milliseconds, stopped.exit_code, &stopped.signal), (Some(3000), None, &None));
+    }
+
+    #[test]
+    fn of_very_many_commands_the_first_are_kept_and_all_are_counted() {
+        let mut t = Timeline::default();
+        for number in 1..=10_005 {
+            feed(&mut t, Body::Event(Box::new(started(number))));
+            feed(&mut t, Body::Output { command: number, bytes: b"line\n" });
+        }
+        assert_eq!((t.commands.len(), t.total_commands), (10_000, 10_005));
+        let last = t.commands.last().unwrap();
+        assert_eq!((last.first_line, last.last_line), (Some(10_000), Some(10_000)));
     }
 
     #[test]

@@ -314,6 +314,8 @@ fn end(
         duration_ms: millis(clock.monotonic().saturating_sub(started)),
         cpu_ms: usage.cpu_ns / 1_000_000,
         memory_peak_bytes: usage.memory_peak_bytes,
+        read_bytes: usage.read_bytes,
+        written_bytes: usage.written_bytes,
         kept,
         leftovers,
     }))?;

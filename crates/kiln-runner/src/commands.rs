@@ -136,6 +136,8 @@ impl Build<'_> {
         };
         crash::point("command_done");
         let after = self.session.usage();
+        // A peak of the whole build that this command reached is its own.
+        let memory_peak_bytes = Some(after.memory_peak_bytes).filter(|peak| *peak > before.memory_peak_bytes);
         let oom_kills = after.oom_kills.saturating_sub(before.oom_kills);
         let pids_refused = after.pids_refused.saturating_sub(before.pids_refused);
         if !holders.is_empty() {
@@ -150,6 +152,9 @@ impl Build<'_> {
             exit,
             duration_ms,
             cpu_ms,
+            memory_peak_bytes,
+            read_bytes: after.read_bytes.saturating_sub(before.read_bytes),
+            written_bytes: after.written_bytes.saturating_sub(before.written_bytes),
             oom_kills,
             pids_refused,
             holders,

@@ -140,6 +140,16 @@ pub struct CommandEnded {
     pub duration_ms: u64,
     /// CPU time in milliseconds.
     pub cpu_ms: u64,
+    /// Highest use of memory of the container during the command, bytes; `None` when it is not known: the kernel keeps
+    /// one peak for the whole build, and an earlier command used more.
+    #[serde(default)]
+    pub memory_peak_bytes: Option<u64>,
+    /// Bytes that the container read from disks during the command.
+    #[serde(default)]
+    pub read_bytes: u64,
+    /// Bytes that it wrote to disks.
+    #[serde(default)]
+    pub written_bytes: u64,
     /// Processes that the kernel killed during the command because the memory limit was reached.
     pub oom_kills: u64,
     /// Forks that the process limit refused during the command.
@@ -247,6 +257,12 @@ pub struct BuildEnded {
     pub cpu_ms: u64,
     /// Highest memory use, bytes.
     pub memory_peak_bytes: u64,
+    /// Bytes read from disks by the whole container.
+    #[serde(default)]
+    pub read_bytes: u64,
+    /// Bytes written to disks.
+    #[serde(default)]
+    pub written_bytes: u64,
     /// True when the file system is kept for `kiln debug` and `--resume`.
     pub kept: bool,
     /// What could not be cleaned up, each a sentence; empty normally.

@@ -67,6 +67,8 @@ mod tests {
             duration_ms: 0,
             cpu_ms: 0,
             memory_peak_bytes: 0,
+            read_bytes: 0,
+            written_bytes: 0,
             kept: false,
             leftovers: Vec::new(),
         }

@@ -8,7 +8,10 @@ use kiln_model::{
         BatchDeleteBuildsInput, BatchGetBuildsInput, ListBuildsForProjectInput, ListBuildsInput, RetryBuildInput,
         StartBuildInput, StopBuildInput,
     },
-    kiln::{DescribeBuildInput, DescribeQueueInput, GetBuildLogInput},
+    kiln::{
+        CountBuildLogInput, DescribeBuildInput, DescribeQueueInput, GetBuildLogInput, LogLine, SearchBuildLogInput,
+        TextRange,
+    },
     service::{CodeBuild as _, KilnService as _},
 };
 use kiln_runner::job::Control;
@@ -41,9 +44,78 @@ async fn a_build_runs_to_its_end() {
     let log = core.get_build_log(&context(), input).await.unwrap();
     assert_eq!(log.lines.iter().map(|l| l.text.as_str()).collect::<Vec<_>>(), ["line 0", "line 1", "line 2"]);
     assert!(log.complete);
-    let described =
-        core.describe_build(&context(), DescribeBuildInput { id: build.id.clone(), max_samples: None }).await.unwrap();
+    let described = core
+        .describe_build(&context(), DescribeBuildInput { id: build.id.clone(), ..Default::default() })
+        .await
+        .unwrap();
     assert_eq!(described.total_lines, 3);
+    place.checked(core);
+}
+
+#[tokio::test]
+async fn a_log_is_read_from_anywhere_and_searched() {
+    let place = Place::new();
+    let core = place.serve();
+    place.project(&core, "demo", "lines 300").await;
+    let build = place.start(&core, "demo").await;
+    place.end(&core, &build.id).await;
+    let numbers = |lines: &[LogLine]| lines.iter().map(|line| line.number).collect::<Vec<_>>();
+    let read = async |input: GetBuildLogInput| {
+        core.get_build_log(&context(), GetBuildLogInput { id: build.id.clone(), ..input }).await.unwrap()
+    };
+    // "line 0" to "line 9" have 7 bytes, those up to "line 99" have 8.
+    let log = read(GetBuildLogInput { from_byte: Some(70 + 8), to_line: Some(14), ..Default::default() }).await;
+    assert_eq!((numbers(&log.lines), log.lines[0].byte, log.next_line, log.complete), (vec![12, 13, 14], 78, 15, true));
+    let at = log.lines[0].time;
+    let until = log.lines[2].time;
+    let log = read(GetBuildLogInput { since: Some(at), until: Some(until), ..Default::default() }).await;
+    assert_eq!((numbers(&log.lines), log.next_line, log.complete), (vec![12, 13], 14, true));
+    let log = read(GetBuildLogInput { from_byte: Some(1 << 40), ..Default::default() }).await;
+    assert_eq!((log.lines.len(), log.next_line, log.complete), (0, 301, true));
+    let log = read(GetBuildLogInput { max_lines: Some(2), to_line: Some(9), ..Default::default() }).await;
+    assert_eq!((numbers(&log.lines), log.next_line, log.complete), (vec![1, 2], 3, false));
+
+    let search = async |input: SearchBuildLogInput| {
+        core.search_build_log(&context(), SearchBuildLogInput { id: build.id.clone(), ..input }).await
+    };
+    let text = |text: &str| SearchBuildLogInput { text: Some(text.to_owned()), ..Default::default() };
+    let found = search(SearchBuildLogInput { max_matches: Some(2), ..text("line 29") }).await.unwrap();
+    assert_eq!(found.matches.iter().map(|m| m.line.number).collect::<Vec<_>>(), [30, 291]);
+    assert_eq!(found.matches[1].line.text, "line 290");
+    assert_eq!(found.matches[1].ranges, [TextRange { start: 0, end: 7 }]);
+    assert_eq!((found.next_line, found.complete), (Some(292), false));
+    let rest = search(SearchBuildLogInput { from_line: found.next_line, to_line: Some(295), ..text("line 29") }).await;
+    let rest = rest.unwrap();
+    assert_eq!(rest.matches.iter().map(|m| m.line.number).collect::<Vec<_>>(), [292, 293, 294, 295]);
+    assert_eq!((rest.next_line, rest.complete), (Some(296), true));
+    let pattern = SearchBuildLogInput {
+        pattern: Some("^LINE [0-9]$".to_owned()),
+        ignore_case: Some(true),
+        backward: Some(true),
+        from_line: Some(3),
+        ..Default::default()
+    };
+    let back = search(pattern.clone()).await.unwrap();
+    assert_eq!(back.matches.iter().map(|m| m.line.number).collect::<Vec<_>>(), [3, 2, 1]);
+    assert_eq!((back.next_line, back.complete), (None, true));
+    for (input, told) in [
+        (SearchBuildLogInput::default(), "give one of text and pattern"),
+        (SearchBuildLogInput { text: Some("a".to_owned()), ..pattern }, "give one of text and pattern"),
+        (SearchBuildLogInput { pattern: Some("(".to_owned()), ..Default::default() }, "unclosed group"),
+        (text(""), "there is no text"),
+    ] {
+        let refused = search(input).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::InvalidInput);
+        assert!(refused.message.contains(told), "{refused:?}");
+    }
+    let count = CountBuildLogInput { id: build.id.clone(), text: Some("9".to_owned()), ..Default::default() };
+    let counted = core.count_build_log(&context(), count.clone()).await.unwrap();
+    let expected = (0..300).filter(|n: &u32| n.to_string().contains('9')).count() as u64;
+    assert_eq!((counted.matched_lines, counted.total_lines, counted.next_line), (expected, 300, 301));
+    assert!(counted.complete);
+    let part = CountBuildLogInput { from_line: Some(91), to_line: Some(100), ..count };
+    let counted = core.count_build_log(&context(), part).await.unwrap();
+    assert_eq!((counted.matched_lines, counted.total_lines, counted.next_line), (10, 10, 101));
     place.checked(core);
 }
 
@@ -67,6 +139,9 @@ async fn a_running_builds_lines_are_there_at_once() {
     let log = tokio::time::timeout(PATIENCE, look).await.unwrap();
     assert_eq!(log.lines.iter().map(|l| l.text.as_str()).collect::<Vec<_>>(), ["line 0", "line 1", "line 2"]);
     assert!(!log.complete && log.next_line == 4);
+    let search = SearchBuildLogInput { id: build.id.clone(), text: Some("line 2".to_owned()), ..Default::default() };
+    let found = core.search_build_log(&context(), search.clone()).await.unwrap();
+    assert_eq!((found.matches[0].line.number, found.next_line, found.complete), (3, Some(4), false));
     place.world.tell(build.id.split(':').nth(1).unwrap(), Control::Kill);
     place.end(&core, &build.id).await;
     let rest = GetBuildLogInput { from_line: Some(log.next_line), ..input };

@@ -107,6 +107,8 @@ impl Journal {
             duration_ms: 5,
             cpu_ms: 1,
             memory_peak_bytes: 1,
+            read_bytes: 0,
+            written_bytes: 0,
             kept: false,
             leftovers: vec![],
         }));

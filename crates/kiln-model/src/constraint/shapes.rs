@@ -379,6 +379,8 @@ input! { DescribeQueueInput: optional("maxResults", Rule::Number { min: 1, max: 
 input! { DescribeBuildInput:
     required("id", NON_EMPTY),
     optional("maxSamples", Rule::Number { min: 0, max: 10_000 }),
+    optional("fromCommand", Rule::Number { min: 1, max: u32::MAX as i64 }),
+    optional("maxCommands", Rule::Number { min: 0, max: 10_000 }),
 }
 
 /// Number of a line of a log.

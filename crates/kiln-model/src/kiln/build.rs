@@ -17,6 +17,12 @@ pub struct DescribeBuildInput {
     /// Resource samples to show, 0 to 10000; 1000 when absent. When there are more, they are thinned evenly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_samples: Option<u32>,
+    /// The first command to show, by its place in the order in which they began, from 1; 1 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_command: Option<u32>,
+    /// Most commands to show, 0 to 10000; 10000 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_commands: Option<u32>,
 }
 
 /// A build in all detail.
@@ -44,6 +50,12 @@ pub struct DescribeBuildOutput {
     /// Commands so far, in the order in which they began.
     #[serde(default)]
     pub commands: Vec<CommandDetail>,
+    /// How many commands have begun so far; of more than 10,000 the first ones are known in detail.
+    #[serde(default)]
+    pub total_commands: u64,
+    /// What the whole build used; absent until it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<BuildResources>,
     /// Resource use, oldest first.
     #[serde(default)]
     pub samples: Vec<ResourceSample>,
@@ -113,7 +125,16 @@ pub struct CommandDetail {
     /// Processor time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_milliseconds: Option<u64>,
-    /// Exit status; absent while it runs and after a signal.
+    /// Highest use of memory of the container during it; absent while it runs, and when an earlier command used more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_peak_bytes: Option<u64>,
+    /// Bytes that the container read from disks during it; absent while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_bytes: Option<u64>,
+    /// Bytes that it wrote to disks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_bytes: Option<u64>,
+    /// Exit status; absent while it runs, after a signal, and when it was stopped with its build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
     /// Signal that ended it, e.g. `SIGKILL`.
@@ -127,6 +148,20 @@ pub struct CommandDetail {
     /// Last line of its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_line: Option<u64>,
+}
+
+/// What a build used from its beginning to its end, as the kernel counted it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BuildResources {
+    /// Processor time.
+    pub cpu_milliseconds: u64,
+    /// Highest use of memory.
+    pub memory_peak_bytes: u64,
+    /// Bytes read from disks.
+    pub read_bytes: u64,
+    /// Bytes written to disks.
+    pub written_bytes: u64,
 }
 
 /// Resource use at one moment.

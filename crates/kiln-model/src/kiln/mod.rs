@@ -17,7 +17,8 @@ pub use audit::{
     VerifyAuditLogInput, VerifyAuditLogOutput,
 };
 pub use build::{
-    ArtifactDetail, CommandDetail, DescribeBuildInput, DescribeBuildOutput, PhaseDetail, ReportDetail, ResourceSample,
+    ArtifactDetail, BuildResources, CommandDetail, DescribeBuildInput, DescribeBuildOutput, PhaseDetail, ReportDetail,
+    ResourceSample,
 };
 pub use explain::{ExplainAccessInput, ExplainAccessOutput, ExplainedStatement, KeyValues};
 pub use lint::{LintBuildspecInput, LintBuildspecOutput, LintRemark, LintSeverity};

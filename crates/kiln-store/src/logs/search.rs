@@ -1,8 +1,7 @@
 //! Searches the lines of a log.
 //!
-//! There is no index of words, which would cost more than it saves: segments are decompressed by two threads at once and searched whole, which a gigabyte of log
-//! allows in less than a second (`docs/benchmarks.md`). A line that several segments share
-//! is put together before it is searched.
+//! There is no index of words: segments are decompressed by two threads at once and searched whole. A line that several
+//! segments share is put together before it is searched.
 
 use std::{
     collections::VecDeque,

@@ -97,12 +97,17 @@ impl Show<'_> {
         }
         let limit = self.summary.started.as_ref().and_then(|s| s.memory_limit_bytes);
         let limit = limit.map(|l| format!(" of {}", text::bytes(l))).unwrap_or_default();
-        let figures = [
+        let mut figures = vec![
             format!("build {} ({})", self.about.number, runs::short(self.about.id)),
             text::duration(ended.duration_ms),
             format!("CPU {}", text::duration(ended.cpu_ms)),
             format!("peak memory {}{limit}", text::bytes(ended.memory_peak_bytes)),
         ];
+        for (what, bytes) in [("read", ended.read_bytes), ("wrote", ended.written_bytes)] {
+            if bytes > 0 {
+                figures.push(format!("{what} {}", text::bytes(bytes)));
+            }
+        }
         let figures = self.about.painter.paint(Style::Dim, &figures.join(" · "));
         self.out.push('\n');
         self.out.push_str(&format!("{head}  {figures}\n"));

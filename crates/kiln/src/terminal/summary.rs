@@ -194,6 +194,9 @@ mod tests {
             exit,
             duration_ms,
             cpu_ms: 0,
+            memory_peak_bytes: None,
+            read_bytes: 0,
+            written_bytes: 0,
             oom_kills: 0,
             pids_refused: 0,
             holders: Vec::new(),
@@ -209,6 +212,8 @@ mod tests {
             duration_ms: 0,
             cpu_ms: 0,
             memory_peak_bytes: 0,
+            read_bytes: 0,
+            written_bytes: 0,
             kept: false,
             leftovers: Vec::new(),
         }));

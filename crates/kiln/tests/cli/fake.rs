@@ -195,6 +195,9 @@ pub(crate) fn command(number: u32, text: &str, output: &str, code: i32, duration
         exit: CommandExit::Code(code),
         duration_ms,
         cpu_ms: duration_ms,
+        memory_peak_bytes: None,
+        read_bytes: 0,
+        written_bytes: 0,
         oom_kills: 0,
         pids_refused: 0,
         holders: Vec::new(),
@@ -230,6 +233,8 @@ pub(crate) fn ended(status: BuildStatus, failed: Option<(PhaseType, &str, Option
         duration_ms: 1234,
         cpu_ms: 567,
         memory_peak_bytes: 89 << 20,
+        read_bytes: 0,
+        written_bytes: 0,
         kept,
         leftovers: Vec::new(),
     }))

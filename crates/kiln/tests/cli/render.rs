@@ -121,7 +121,18 @@ fn fails_with(exit: CommandExit, oom_kills: u64, pids_refused: u64, holders: Vec
     steps.extend(begin(1, "./run"));
     let long: String = (1..=40).map(|n| format!("line {n}\x1b[31m\r50%\rline {n} done\x1b[0m\n")).collect();
     steps.push(Step::Output(1, long.into_bytes()));
-    let ended_ = CommandEnded { command: 1, exit, duration_ms: 5, cpu_ms: 5, oom_kills, pids_refused, holders };
+    let ended_ = CommandEnded {
+        command: 1,
+        exit,
+        duration_ms: 5,
+        cpu_ms: 5,
+        memory_peak_bytes: None,
+        read_bytes: 0,
+        written_bytes: 0,
+        oom_kills,
+        pids_refused,
+        holders,
+    };
     steps.push(event(Event::CommandEnded(ended_)));
     steps.push(ended(BuildStatus::Failed, Some((PhaseType::Build, "COMMAND_EXECUTION_ERROR", Some(1))), false));
     steps
