@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! logs/<group>/<stream>/segments   segments one behind the other, at last an end mark
+//! logs/<group>/<stream>/events     instead of both: events that callers put (module `events`)
 //! logs/<group>/<stream>/index      a copy of their headers with their places, from the second segment on
 //! ```
 //!
@@ -14,6 +15,7 @@
 //! there. Every segment carries checksums of header and content, so what a machine's crash left torn is seen and cut.
 
 mod error;
+mod events;
 mod query;
 mod reader;
 mod search;
@@ -34,6 +36,7 @@ use std::{
 
 pub use self::{
     error::LogError,
+    events::{Batch, EventReader, EventRoom, PutEvent},
     query::{QUERY_BYTES, Query, QueryError},
     reader::{JournalReader, LINE_BYTES, Line, LogReader, LogStats},
     search::{Counted, Found, Scope},
@@ -99,6 +102,23 @@ impl Logs {
     /// [`LogError::NotFound`] when nothing was written yet.
     pub fn reader(&self, group: &str, stream: &str) -> Result<LogReader, LogError> {
         LogReader::open(&self.directory(group, stream))
+    }
+
+    /// Appends events to a stream behind `length`, how much of them counts by now; they are on the disk when it returns how
+    /// much is to count then. One call at a time for each stream.
+    ///
+    /// # Errors
+    /// [`LogError::DiskFull`] and others of the disk; [`LogError::Damaged`] when there is less than counts.
+    pub fn append(&self, group: &str, stream: &str, length: u64, batch: Batch<'_>) -> Result<u64, LogError> {
+        events::append(&self.directory(group, stream), length, batch)
+    }
+
+    /// Opens the events that were put into a stream, of which so many bytes count.
+    ///
+    /// # Errors
+    /// [`LogError::Damaged`] and [`LogError::NotFound`] when there is less than counts.
+    pub fn events(&self, group: &str, stream: &str, length: u64) -> Result<EventReader, LogError> {
+        EventReader::open(&self.directory(group, stream), length)
     }
 
     /// Removes a stream with everything beside it, and its group when it was the last one; the bytes that its files had, or

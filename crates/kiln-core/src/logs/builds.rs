@@ -39,6 +39,11 @@ pub(super) fn of_log(logs: &Logs, group: &str, stream: &str, open: bool) -> Clos
         Err(LogError::NotFound { .. }) => Ok(Closed::default()),
         Err(e) => Err(e),
     };
+    or_nothing(found, group, stream)
+}
+
+/// Nothing of a log that cannot be read, which the operator is told.
+fn or_nothing(found: Result<Closed, LogError>, group: &str, stream: &str) -> Closed {
     found.unwrap_or_else(|e| {
         tracing::error!(group, stream, error = %e, "a log cannot be read");
         Closed::default()
@@ -140,9 +145,19 @@ pub(crate) fn close(tx: &mut Tx<'_>, document: &Document, closed: Closed) -> Res
 
 /// A stream with what its log has by now, where its build still runs.
 pub(super) fn now_of<R: Runners>(inner: &Inner<R>, mut stream: LogStreamRecord) -> LogStreamRecord {
-    if stream.open {
-        of_log(&inner.logs, &stream.group, &stream.name, true).fill(&mut stream);
+    if !stream.open {
+        return stream;
     }
+    let live = stream.build.as_deref().and_then(|uuid| inner.live.get(uuid));
+    let closed = match live {
+        Some(live) => {
+            let log = inner.build_log(&live.document());
+            let found = log.and_then(|log| log.map_or(Ok(Closed::default()), |log| sums(&log, true)));
+            or_nothing(found, &stream.group, &stream.name)
+        }
+        None => of_log(&inner.logs, &stream.group, &stream.name, true),
+    };
+    closed.fill(&mut stream);
     stream
 }
 

@@ -7,6 +7,7 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
+    sync::Arc,
 };
 
 use kiln_model::{
@@ -14,7 +15,7 @@ use kiln_model::{
     logs::{FilterLogEventsRequest, FilterLogEventsResponse, FilteredLogEvent},
     service::Context,
 };
-use kiln_store::{Metadata, logs::Logs, metadata::LogStreamRecord};
+use kiln_store::metadata::LogStreamRecord;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -23,6 +24,7 @@ use super::{
     groups::invalid_token,
     invalid,
     name::{find_group, find_stream, named},
+    pattern::Pattern,
     source::{Event, OVERHEAD, Place, Room, Source},
     unreadable,
 };
@@ -60,13 +62,6 @@ pub(super) struct Asked {
     pub(super) pattern: String,
 }
 
-/// Where groups, streams and events are.
-#[derive(Debug, Clone)]
-pub(super) struct Stock {
-    pub(super) metadata: Metadata,
-    pub(super) logs: Logs,
-}
-
 /// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -77,7 +72,7 @@ pub(super) struct Found {
 }
 
 pub(super) async fn filter_log_events<R: Runners>(
-    inner: &Inner<R>,
+    inner: &Arc<Inner<R>>,
     _: &Context,
     input: FilterLogEventsRequest,
 ) -> Result<FilterLogEventsResponse, ApiError> {
@@ -92,14 +87,12 @@ pub(super) async fn filter_log_events<R: Runners>(
         end: input.end_time.unwrap_or(LATEST).min(LATEST),
         pattern: input.filter_pattern.unwrap_or_default(),
     };
-    if !asked.pattern.trim().is_empty() {
-        return Err(invalid("filterPattern: patterns are not available in this version of Kiln"));
-    }
+    let pattern = Pattern::parse(&asked.pattern).map_err(|problem| invalid(problem.to_string()))?;
     let list = serde_json::to_string(&asked).map_err(|e| ApiError::internal(e.to_string()))?;
     let begin: Option<Key> = after(&list, input.next_token.as_deref()).map_err(|_| invalid_token())?;
     let most = input.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(MOST_EVENTS);
-    let stock = Stock { metadata: inner.metadata.clone(), logs: inner.logs.clone() };
-    let found = blocking(move || search(&stock, &asked, begin, most)).await?;
+    let inner = Arc::clone(inner);
+    let found = blocking(move || search(&inner, &asked, &pattern, begin, most)).await?;
     let events = found.events.into_iter().map(|(stream, key, event)| FilteredLogEvent {
         log_stream_name: Some(stream),
         timestamp: Some(event.place.ms),
@@ -114,23 +107,31 @@ pub(super) async fn filter_log_events<R: Runners>(
     })
 }
 
-/// Events of a group behind `begin`.
-pub(super) fn search(stock: &Stock, asked: &Asked, begin: Option<Key>, most: usize) -> Result<Found, ApiError> {
-    let mut merge = Merge::new(stock, asked, begin)?;
+/// Events of a group behind `begin` that a pattern wants.
+pub(super) fn search<R: Runners>(
+    inner: &Inner<R>,
+    asked: &Asked,
+    pattern: &Pattern,
+    begin: Option<Key>,
+    most: usize,
+) -> Result<Found, ApiError> {
+    let mut merge = Merge::new(inner, asked, begin)?;
     let (mut found, mut bytes) = (Found::default(), 0);
     let (mut seen_events, mut seen_bytes) = (0, 0);
     while let Some((name, key, event)) = merge.next()? {
         seen_events += 1;
         seen_bytes += event.size();
         let at = Key { ms: event.place.ms, stream: name.clone(), number: event.place.number };
-        let size = event.size() + name.len();
-        // What does not fit any more is looked at again by the next call.
-        if found.events.len() == most || (bytes + size > MOST_BYTES + OVERHEAD && !found.events.is_empty()) {
-            found.next = merge.last.take();
-            return Ok(found);
+        if pattern.matches(&event.message) {
+            let size = event.size() + name.len();
+            // What does not fit any more is looked at again by the next call.
+            if found.events.len() == most || (bytes + size > MOST_BYTES + OVERHEAD && !found.events.is_empty()) {
+                found.next = merge.last.take();
+                return Ok(found);
+            }
+            bytes += size;
+            found.events.push((name, key, event));
         }
-        bytes += size;
-        found.events.push((name, key, event));
         merge.last = Some(at);
         if seen_events >= LOOKED_AT.events || seen_bytes >= LOOKED_AT.bytes {
             found.next = merge.last.take();
@@ -150,8 +151,8 @@ struct Open {
 }
 
 /// The events of all streams in one order.
-struct Merge<'a> {
-    stock: &'a Stock,
+struct Merge<'a, R> {
+    inner: &'a Inner<R>,
     asked: &'a Asked,
     begin: Option<Key>,
     /// The last event that was given out.
@@ -163,11 +164,11 @@ struct Merge<'a> {
     looked_up: Option<(Millis, String)>,
 }
 
-impl<'a> Merge<'a> {
-    fn new(stock: &'a Stock, asked: &'a Asked, begin: Option<Key>) -> Result<Self, ApiError> {
+impl<'a, R: Runners> Merge<'a, R> {
+    fn new(inner: &'a Inner<R>, asked: &'a Asked, begin: Option<Key>) -> Result<Self, ApiError> {
         let start = begin.as_ref().map_or(asked.start, |begin| begin.ms.max(asked.start));
         let mut merge = Self {
-            stock,
+            inner,
             asked,
             last: begin.clone(),
             begin,
@@ -176,7 +177,7 @@ impl<'a> Merge<'a> {
             later: VecDeque::new(),
             looked_up: None,
         };
-        let looked = stock.metadata.read(|view| {
+        let looked = inner.metadata.read(|view| {
             Ok((|| {
                 find_group(view, &asked.group)?;
                 let Some(names) = &asked.streams else {
@@ -216,7 +217,7 @@ impl<'a> Merge<'a> {
             }
             .max(start),
         };
-        let source = Source::open(&self.stock.logs, &stream).map_err(|e| unreadable(&e))?;
+        let source = Source::open(self.inner, &stream).map_err(|e| unreadable(&e))?;
         self.open.push(Open { name: stream.name, source, waiting: VecDeque::new(), next: Some(from) });
         self.fill(self.open.len() - 1)
     }
@@ -245,7 +246,7 @@ impl<'a> Merge<'a> {
             if self.later.is_empty() {
                 let (ms, name) = (looked_up.0, looked_up.1.as_str());
                 let page =
-                    self.stock.metadata.read(|view| view.log_streams_after(&self.asked.group, (ms, name), BATCH));
+                    self.inner.metadata.read(|view| view.log_streams_after(&self.asked.group, (ms, name), BATCH));
                 let page = page.map_err(|e| refuse(&e))?;
                 let Some(last) = page.last() else {
                     self.looked_up = None;

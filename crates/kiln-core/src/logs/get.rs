@@ -4,6 +4,8 @@
 //! without events gives the token back that was sent: by this clients know the end, and with the same token they get what
 //! came since (`api.md` 6).
 
+use std::sync::Arc;
+
 use kiln_model::{
     ApiError,
     logs::{GetLogEventsRequest, GetLogEventsResponse, OutputLogEvent},
@@ -70,7 +72,7 @@ struct Asked {
 }
 
 pub(super) async fn get_log_events<R: Runners>(
-    inner: &Inner<R>,
+    inner: &Arc<Inner<R>>,
     _: &Context,
     input: GetLogEventsRequest,
 ) -> Result<GetLogEventsResponse, ApiError> {
@@ -83,9 +85,9 @@ pub(super) async fn get_log_events<R: Runners>(
         token: input.next_token,
     };
     let stream = inner.look(|view| find_stream(view, &group, &input.log_stream_name))?;
-    let logs = inner.logs.clone();
+    let inner = Arc::clone(inner);
     super::blocking(move || {
-        let source = Source::open(&logs, &stream).map_err(|e| super::unreadable(&e))?;
+        let source = Source::open(&inner, &stream).map_err(|e| super::unreadable(&e))?;
         page(&source, &asked)
     })
     .await

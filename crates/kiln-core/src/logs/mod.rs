@@ -12,6 +12,8 @@ mod get;
 mod groups;
 mod name;
 mod older;
+mod pattern;
+mod put;
 mod source;
 mod streams;
 mod tags;
@@ -20,6 +22,7 @@ pub(crate) use self::{
     builds::{close, closed, is_enabled, open},
     name::resource,
     older::take_in,
+    put::Turns,
 };
 
 use kiln_model::{
@@ -44,6 +47,22 @@ fn invalid(message: impl Into<String>) -> ApiError {
 fn unreadable(error: &LogError) -> ApiError {
     tracing::error!(error = %error, "a log cannot be read");
     ApiError::internal(error.to_string())
+}
+
+/// What a client is told when events cannot be written.
+fn written(error: &LogError) -> ApiError {
+    match error {
+        // Clients try again.
+        LogError::DiskFull { .. } => error_of(ErrorCode::Throttling, error),
+        error => {
+            tracing::error!(error = %error, "events cannot be written");
+            error_of(ErrorCode::InternalFailure, error)
+        }
+    }
+}
+
+fn error_of(code: ErrorCode, error: &LogError) -> ApiError {
+    ApiError::new(code, error.to_string())
 }
 
 /// Work for a thread that may wait for the disk.
@@ -81,6 +100,7 @@ mod operations {
             create_log_group, delete_log_group, delete_retention_policy, describe_log_groups,
             put_log_group_deletion_protection, put_retention_policy,
         },
+        put::put_log_events,
         streams::{create_log_stream, delete_log_stream, describe_log_streams},
         tags::{
             list_tags_for_resource, list_tags_log_group, tag_log_group, tag_resource, untag_log_group, untag_resource,

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use kiln_store::{
-    logs::{Line, LogError, LogReader, Logs},
+    logs::{EventReader, EventRoom, Line, LogError, LogReader, PutEvent},
     metadata::LogStreamRecord,
 };
 
-use crate::{lifecycle::Millis, timeline::millis};
+use crate::{core::Inner, lifecycle::Millis, runners::Runners, timeline::millis};
 
 /// What an event counts beside the bytes of its message, as AWS counts.
 pub(super) const OVERHEAD: usize = 26;
@@ -74,6 +74,8 @@ pub(super) struct Source {
 enum Events {
     /// None.
     None,
+    /// What callers put.
+    Put(EventReader),
     /// The lines of a log, the last of which may still grow.
     Lines { log: LogReader, open: bool },
 }
@@ -83,14 +85,20 @@ impl Source {
     ///
     /// # Errors
     /// When its events cannot be read.
-    pub(super) fn open(logs: &Logs, stream: &LogStreamRecord) -> Result<Self, LogError> {
-        let events = match stream.build {
-            Some(_) => match logs.reader(&stream.group, &stream.name) {
+    pub(super) fn open<R: Runners>(inner: &Inner<R>, stream: &LogStreamRecord) -> Result<Self, LogError> {
+        let live = stream.build.as_deref().filter(|_| stream.open).and_then(|uuid| inner.live.get(uuid));
+        let events = match (&stream.build, live) {
+            // With what its runner wrote a moment ago.
+            (Some(_), Some(live)) => match inner.build_log(&live.document())? {
+                Some(log) => Events::Lines { log, open: true },
+                None => Events::None,
+            },
+            (Some(_), None) => match inner.logs.reader(&stream.group, &stream.name) {
                 Ok(log) => Events::Lines { log, open: stream.open },
                 Err(LogError::NotFound { .. }) => Events::None,
                 Err(e) => return Err(e),
             },
-            None => Events::None,
+            (None, _) => Events::Put(inner.logs.events(&stream.group, &stream.name, stream.stored.cast_unsigned())?),
         };
         Ok(Self { events, key: key(stream) })
     }
@@ -99,6 +107,10 @@ impl Source {
     pub(super) fn forward(&self, from: Place, end_ms: Millis, room: Room) -> Result<Vec<Event>, LogError> {
         match &self.events {
             Events::None => Ok(Vec::new()),
+            Events::Put(events) => {
+                let found = events.forward((from.ms, from.number), end_ms, put_room(room))?;
+                Ok(found.into_iter().map(put_event).collect())
+            }
             Events::Lines { log, open } => lines_forward(log, *open, from, end_ms, room),
         }
     }
@@ -107,6 +119,10 @@ impl Source {
     pub(super) fn backward(&self, before: Place, start_ms: Millis, room: Room) -> Result<Vec<Event>, LogError> {
         match &self.events {
             Events::None => Ok(Vec::new()),
+            Events::Put(events) => {
+                let found = events.backward((before.ms, before.number), start_ms, put_room(room))?;
+                Ok(found.into_iter().map(put_event).collect())
+            }
             Events::Lines { log, open } => lines_backward(log, *open, before, start_ms, room),
         }
     }
@@ -117,6 +133,15 @@ fn key(stream: &LogStreamRecord) -> u64 {
     let name = format!("{}\0{}\0{}", stream.group, stream.name, stream.created_ms);
     let digest = digest(&SHA256, name.as_bytes());
     digest.as_ref().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+fn put_room(Room { events, bytes }: Room) -> EventRoom {
+    EventRoom { events, bytes, overhead: OVERHEAD }
+}
+
+fn put_event(event: PutEvent) -> Event {
+    let place = Place { ms: event.ms, number: event.number };
+    Event { place, ingested_ms: event.ingested_ms, message: event.message }
 }
 
 /// A line as an event. Its message ends with the newline that the line has (`buildspec.md` 5.1).

@@ -387,3 +387,95 @@ async fn what_builds_logged_before_is_there() {
     assert_eq!(groups(&core, DescribeLogGroupsRequest::default()).await.len(), 1, "taken in once");
     place.checked(core);
 }
+
+fn put(stream: &str, events: &[(i64, &str)]) -> PutLogEventsRequest {
+    PutLogEventsRequest {
+        log_group_name: GROUP.to_owned(),
+        log_stream_name: stream.to_owned(),
+        log_events: events
+            .iter()
+            .map(|(ms, text)| InputLogEvent { timestamp: *ms, message: (*text).to_owned() })
+            .collect(),
+        ..Default::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn events_are_put_and_found() {
+    const NOW: i64 = 1_800_000_000_000;
+    let place = Place::new();
+    let core = place.serve();
+    create(&core, GROUP).await.unwrap();
+    for name in ["a", "b"] {
+        let input = CreateLogStreamRequest { log_group_name: GROUP.to_owned(), log_stream_name: name.to_owned() };
+        core.create_log_stream(&context(), input).await.unwrap();
+    }
+    assert_eq!(streams(&core, GROUP).await.unwrap()[0].first_event_timestamp, None);
+    let add = async |stream: &str, events: &[(i64, &str)]| core.put_log_events(&context(), put(stream, events)).await;
+    let answer = add("a", &[(NOW - 10, "ERROR one"), (NOW + 5, "two")]).await.unwrap();
+    assert!(answer.next_sequence_token.is_some() && answer.rejected_log_events_info.is_none());
+    add("a", &[(NOW - 20, r#"{ "level": "ERROR", "ms": 7 }"#)]).await.unwrap();
+    add("b", &[(NOW - 15, "GET /x 404"), (NOW, "GET /y 200")]).await.unwrap();
+    let late = add("b", &[(NOW - 15 * 24 * 60 * 60 * 1000, "old")]).await.unwrap();
+    assert_eq!(late.rejected_log_events_info.unwrap().too_old_log_event_end_index, Some(1));
+    let described = streams(&core, GROUP).await.unwrap().remove(0);
+    assert_eq!((described.first_event_timestamp, described.last_event_timestamp), (Some(NOW - 20), Some(NOW + 5)));
+    for limit in [None, Some(1), Some(2)] {
+        for from_head in [true, false] {
+            let whole = r#"{ "level": "ERROR", "ms": 7 }ERROR onetwo"#;
+            assert_eq!(all(&core, "a", limit, from_head).await, whole, "{limit:?} {from_head}");
+        }
+    }
+    for (pattern, wanted) in [
+        ("", &["{ \"level\": \"ERROR\", \"ms\": 7 }", "GET /x 404", "ERROR one", "GET /y 200", "two"][..]),
+        ("ERROR", &["{ \"level\": \"ERROR\", \"ms\": 7 }", "ERROR one"]),
+        ("GET -404", &["GET /y 200"]),
+        ("{ $.level = \"ERROR\" && $.ms > 6 }", &["{ \"level\": \"ERROR\", \"ms\": 7 }"]),
+        ("[method, path, status = 4*]", &["GET /x 404"]),
+        ("nothing", &[]),
+    ] {
+        let input = FilterLogEventsRequest {
+            log_group_name: Some(GROUP.to_owned()),
+            filter_pattern: Some(pattern.to_owned()),
+            limit: Some(2),
+            ..Default::default()
+        };
+        let found: Vec<_> = found(&core, input).await.into_iter().map(|event| event.message.unwrap()).collect();
+        assert_eq!(found, wanted, "{pattern}");
+    }
+    let bad = FilterLogEventsRequest {
+        log_group_name: Some(GROUP.to_owned()),
+        filter_pattern: Some("{ $.a = }".to_owned()),
+        ..Default::default()
+    };
+    refused(core.filter_log_events(&context(), bad).await, ErrorCode::InvalidParameter, "Invalid filter pattern");
+    refused(add("c", &[(NOW, "x")]).await, ErrorCode::ResourceNotFound, "log stream does not exist.");
+
+    // Many at once, and a new server: everything is there, once.
+    let many = (0..40).map(|n| {
+        let core = core.clone();
+        tokio::spawn(async move { core.put_log_events(&context(), put("b", &[(NOW + 100, &format!("{n} "))])).await })
+    });
+    for one in many.collect::<Vec<_>>() {
+        one.await.unwrap().unwrap();
+    }
+    core.stop();
+    drop(core);
+    let core = place.serve();
+    let later = page(&core, &GetLogEventsRequest { start_time: Some(NOW + 100), ..get("b") }).await;
+    let mut numbers: Vec<u32> = text(&later.events.unwrap()).split_whitespace().map(|n| n.parse().unwrap()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..40).collect::<Vec<_>>());
+    let delete = DeleteLogStreamRequest { log_group_name: GROUP.to_owned(), log_stream_name: "a".to_owned() };
+    core.delete_log_stream(&context(), delete).await.unwrap();
+    let again = CreateLogStreamRequest { log_group_name: GROUP.to_owned(), log_stream_name: "a".to_owned() };
+    core.create_log_stream(&context(), again).await.unwrap();
+    assert_eq!(all(&core, "a", None, true).await, "", "a new stream of that name is a new one");
+
+    place.project(&core, "demo", "lines 1").await;
+    let build = place.start(&core, "demo").await;
+    place.end(&core, &build.id).await;
+    let into = core.put_log_events(&context(), put(uuid(&build.id), &[(NOW, "forged")])).await;
+    refused(into, ErrorCode::InvalidParameter, "only the build writes to it");
+    place.checked(core);
+}
