@@ -320,7 +320,7 @@ impl EventReader {
         let mut kept = Kept::new(room);
         for (at, header) in batches {
             // All later ones begin behind what there is room for.
-            if kept.is_full && kept.last().is_some_and(|last| header.min_ms > last.0) {
+            if kept.gone.is_some_and(|gone| header.min_ms > gone.0) {
                 break;
             }
             for event in self.content(*at, header)? {
@@ -342,7 +342,7 @@ impl EventReader {
         batches.sort_by_key(|(_, header)| std::cmp::Reverse(header.max_ms));
         let mut kept = Kept::new(room);
         for (at, header) in batches {
-            if kept.is_full && kept.first().is_some_and(|first| header.max_ms < first.0) {
+            if kept.gone.is_some_and(|gone| header.max_ms < gone.0) {
                 break;
             }
             for event in self.content(*at, header)? {
@@ -360,30 +360,29 @@ struct Kept {
     room: EventRoom,
     events: BTreeMap<(i64, u64), PutEvent>,
     bytes: usize,
-    is_full: bool,
+    /// Place of the nearest event that there was no room for: what lies beyond it is not taken any more, or it would be
+    /// missing in between.
+    gone: Option<(i64, u64)>,
 }
 
 impl Kept {
     fn new(room: EventRoom) -> Self {
-        Self { room, events: BTreeMap::new(), bytes: 0, is_full: false }
-    }
-
-    fn first(&self) -> Option<(i64, u64)> {
-        self.events.first_key_value().map(|(place, _)| *place)
-    }
-
-    fn last(&self) -> Option<(i64, u64)> {
-        self.events.last_key_value().map(|(place, _)| *place)
+        Self { room, events: BTreeMap::new(), bytes: 0, gone: None }
     }
 
     /// Takes an event in, and lets go of what there is no room for: of the first ones, or of the last ones.
     fn add(&mut self, event: PutEvent, drop_first: bool) {
+        let is_beyond = |gone| if drop_first { event.place() <= gone } else { event.place() >= gone };
+        if self.gone.is_some_and(is_beyond) {
+            return;
+        }
         self.bytes += event.message.len() + self.room.overhead;
         self.events.insert(event.place(), event);
         while self.events.len() > self.room.events || (self.bytes > self.room.bytes && self.events.len() > 1) {
             let gone = if drop_first { self.events.pop_first() } else { self.events.pop_last() };
-            self.bytes -= gone.map_or(0, |(_, event)| event.message.len() + self.room.overhead);
-            self.is_full = true;
+            let Some((place, event)) = gone else { return };
+            self.bytes -= event.message.len() + self.room.overhead;
+            self.gone = Some(place);
         }
     }
 }
