@@ -46,6 +46,13 @@ const DATA: Rule = list(
         ],
     }),
 );
+const ENTITY: Rule = Rule::Structure(&Structure {
+    name: "Entity",
+    members: &[
+        optional("KeyAttributes", Rule::Map { min: 2, max: 4, key: &text(1, 32), value: &text(1, 2048) }),
+        optional("Attributes", Rule::Map { min: 0, max: 10, key: &text(1, 256), value: &text(1, 2048) }),
+    ],
+});
 
 validated! { PutMetricDataInput:
     required("Namespace", NAMESPACE),
@@ -55,7 +62,10 @@ validated! { PutMetricDataInput:
         list(
             0,
             usize::MAX,
-            &Rule::Structure(&Structure { name: "EntityMetricData", members: &[optional("MetricData", DATA)] }),
+            &Rule::Structure(&Structure {
+                name: "EntityMetricData",
+                members: &[optional("Entity", ENTITY), optional("MetricData", DATA)],
+            }),
         ),
     ),
 }
