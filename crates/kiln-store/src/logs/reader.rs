@@ -78,7 +78,7 @@ impl LogReader {
 
     /// Opens the log in `directory` of a journal that is still written, and adds what stands in the journal behind the last
     /// segment, up to its byte `end`: so lines are there before their segment is. Of a log that is far behind (its disk is
-    /// full) at most [`LIVE_BYTES`] are added; what follows is there later. Opening takes the memory of what is added.
+    /// full) at most [`LIVE_BYTES`](super::LIVE_BYTES) are added; what follows is there later. Opening takes the memory of what is added.
     ///
     /// # Errors
     /// As [`Self::open`], but a log without any segment is what the journal has; [`LogError::Io`] when the journal cannot
