@@ -19,8 +19,10 @@ use crate::{
 pub(crate) enum Behalf<'a> {
     /// A build, by its role.
     Build(&'a Document),
-    /// A caller of the API, who was allowed to.
-    Caller,
+    /// A caller of the API, who was allowed to; but not asked whether the key may be used.
+    Caller(&'a Context),
+    /// The service itself, for what it has to know.
+    Service,
 }
 
 impl Behalf<'_> {
@@ -31,7 +33,8 @@ impl Behalf<'_> {
     pub(crate) fn decrypts_as<R: Runners>(self, inner: &Inner<R>) -> Result<Option<Context>, ApiError> {
         match self {
             Self::Build(document) => as_context(inner, document).map(Some),
-            Self::Caller => Ok(None),
+            Self::Caller(context) => Ok(Some(context.clone())),
+            Self::Service => Ok(None),
         }
     }
 

@@ -191,7 +191,7 @@ fn keep<R: Runners>(inner: &Inner<R>, place: &Place<'_>, key: Option<&str>) -> R
     check_key(&object).map_err(PlaceError::from)?;
     // Keys are not replaced, also not those of other servers.
     if key.is_some() {
-        match places::open(inner, Behalf::Caller, &place.bucket, &object, None) {
+        match places::open(inner, Behalf::Service, &place.bucket, &object, None) {
             Ok(_) => return Ok(BuildCacheAnswer::KeyExists),
             Err(e) if is_missing(&e) => {}
             Err(e) => return Err(e.into()),

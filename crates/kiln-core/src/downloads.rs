@@ -2,7 +2,12 @@
 
 use std::{fs, path::Path};
 
-use kiln_model::{ApiError, ErrorCode, kiln::GetBuildArtifactInput, s3::S3Code, service::ArtifactContent};
+use kiln_model::{
+    ApiError, ErrorCode,
+    kiln::GetBuildArtifactInput,
+    s3::S3Code,
+    service::{ArtifactContent, Context},
+};
 use kiln_runner::{
     entry::{Entry, EntryKind},
     zip::{ZipError, ZipOptions, ZipWriter},
@@ -22,9 +27,11 @@ use crate::{
 /// An artifact for a client.
 pub(crate) fn artifact<R: Runners>(
     inner: &Inner<R>,
+    context: &Context,
     document: &Document,
     input: &GetBuildArtifactInput,
 ) -> Result<ArtifactContent<Bytes>, ApiError> {
+    let behalf = Behalf::Caller(context);
     let wanted = input.artifact_identifier.as_deref();
     let stored = document.stored.iter().find(|s| s.identifier.as_deref() == wanted).ok_or_else(|| {
         let name = wanted.map_or_else(|| "no primary artifact".to_owned(), |id| format!("no artifact '{id}'"));
@@ -38,12 +45,12 @@ pub(crate) fn artifact<R: Runners>(
     };
     let Some(key) = key else {
         let name = stored.identifier.clone().unwrap_or_else(|| document.build.project_name.clone());
-        let file = zip(inner, document, stored).map_err(|e| refused(&e))?;
+        let file = zip(inner, behalf, document, stored).map_err(|e| refused(&e))?;
         let length = file.metadata().ok().map(|m| m.len());
         let body = Bytes::Content(Content::new(file));
         return Ok(ArtifactContent { file_name: format!("{name}.zip"), content_length: length, body });
     };
-    let opened = places::open(inner, Behalf::Caller, &stored.bucket, &key, None).map_err(|e| refused(&e))?;
+    let opened = places::open(inner, behalf, &stored.bucket, &key, None).map_err(|e| refused(&e))?;
     Ok(ArtifactContent {
         file_name: file_name(&key),
         content_length: Some(opened.size),
@@ -55,7 +62,7 @@ pub(crate) fn artifact<R: Runners>(
 fn refused(error: &PlaceError) -> ApiError {
     let text = format!("the artifact cannot be had: {error}");
     match error {
-        // Nobody's role is asked for a caller who was allowed to.
+        // The caller may not use the key.
         PlaceError::Denied(_) => ApiError::access_denied(text),
         PlaceError::Own(error) => match error.code {
             S3Code::KmsDisabled => ApiError::new(ErrorCode::Disabled, text),
@@ -76,10 +83,15 @@ fn join(prefix: &str, path: &str) -> String {
 }
 
 /// All files of an artifact that is a tree, as a ZIP that goes away with its handle.
-fn zip<R: Runners>(inner: &Inner<R>, document: &Document, stored: &StoredArtifact) -> Result<fs::File, PlaceError> {
+fn zip<R: Runners>(
+    inner: &Inner<R>,
+    behalf: Behalf<'_>,
+    document: &Document,
+    stored: &StoredArtifact,
+) -> Result<fs::File, PlaceError> {
     let path = inner.config.staging().join(format!("{}-download-{}.zip", document.uuid(), Uuid::new_v4()));
     let prefix = if stored.key.is_empty() { String::new() } else { format!("{}/", stored.key) };
-    zip_folder(inner, Behalf::Caller, &stored.bucket, &prefix, &path)?;
+    zip_folder(inner, behalf, &stored.bucket, &prefix, &path)?;
     let opened = fs::File::open(&path).and_then(|file| fs::remove_file(&path).map(|()| file));
     opened.map_err(|e| PlaceError::Local(format!("{}: {e}", path.display())))
 }

@@ -269,11 +269,11 @@ impl<R: Runners> KilnService for Core<R> {
 
     async fn get_build_artifact(
         &self,
-        _: &Context,
+        context: &Context,
         input: GetBuildArtifactInput,
     ) -> Result<ArtifactContent<Bytes>, ApiError> {
         let (_, document) = self.find_build(&input.id)?;
-        crate::downloads::artifact(&self.inner, &document, &input)
+        crate::downloads::artifact(&self.inner, context, &document, &input)
     }
 
     async fn debug_build(

@@ -86,9 +86,9 @@ impl Client {
         self.send(service, target, input)
     }
 
-    /// One operation of IAM, which succeeds.
+    /// The answer to one operation of IAM, which succeeds.
     #[track_caller]
-    pub(crate) fn iam(&self, parameters: &[(&str, &str)]) {
+    pub(crate) fn iam(&self, parameters: &[(&str, &str)]) -> String {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
         let encoded = |text: &str| -> String {
             text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
@@ -101,6 +101,7 @@ impl Client {
         let mut answer = String::new();
         socket.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200 "), "{parameters:?}: {answer}");
+        answer
     }
 
     fn send(&self, service: &str, target: &str, input: &Value) -> Result<Value, Fault> {

@@ -164,6 +164,17 @@ fn left_alone(server: &Server, build: &Accepted) {
     wait_for("the build's directory to go", || (!directory.exists()).then_some(()));
 }
 
+/// A client with the key of a new user.
+fn user(server: &Server, root: &Client, name: &str) -> Client {
+    root.iam(&[("Action", "CreateUser"), ("UserName", name)]);
+    let answer = root.iam(&[("Action", "CreateAccessKey"), ("UserName", name)]);
+    let text = |tag: &str| {
+        let (_, rest) = answer.split_once(&format!("<{tag}>")).unwrap();
+        rest.split_once('<').unwrap().0.to_owned()
+    };
+    Client::new(server.address(), &text("AccessKeyId"), &text("SecretAccessKey"))
+}
+
 fn artifact(client: &Client, build: &Accepted, path: &str) -> Result<Vec<u8>, Fault> {
     client.bytes("kiln", "Kiln_20261122.GetBuildArtifact", &json!({ "id": id(build), "path": path }))
 }
@@ -225,6 +236,20 @@ fn artifacts_are_sealed_with_the_key_of_their_project() {
         assert_eq!(artifact(client, &first, "large.txt").unwrap(), large);
     };
     readable(&client);
+    // To others the key has to be allowed as well.
+    let reader = user(&server, &client, "reader");
+    let allow = |actions: Value| {
+        let policy = json!({ "Version": "2012-10-17", "Statement": [
+            { "Effect": "Allow", "Action": actions, "Resource": "*" } ] });
+        let names = [("UserName", "reader"), ("PolicyName", "p"), ("PolicyDocument", &policy.to_string())];
+        client.iam(&[&[("Action", "PutUserPolicy")], &names[..]].concat());
+    };
+    allow(json!(["kiln:GetBuildArtifact"]));
+    let refused = artifact(&reader, &first, "small.txt").unwrap_err();
+    assert_eq!(refused.code(), "AccessDeniedException", "{refused:?}");
+    assert!(format!("{refused:?}").contains("is not authorized to perform: kms:Decrypt on resource: "), "{refused:?}");
+    allow(json!(["kiln:GetBuildArtifact", "kms:Decrypt"]));
+    assert_eq!(artifact(&reader, &first, "small.txt").unwrap(), small);
     // Nothing of it is anywhere once the build's directory is gone: while the server runs, and after it has stopped.
     left_alone(&server, &first);
     assert_eq!(containing(server.data(), PLAIN), Vec::<PathBuf>::new());
