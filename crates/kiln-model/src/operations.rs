@@ -704,8 +704,7 @@ macro_rules! for_each_cloudwatch_operation {
 }
 
 /// Calls a macro with every implemented operation of CloudWatch Logs that answers JSON: its name, the method of
-/// [`crate::service::Logs`], and the shapes of input and output in [`crate::logs`]. `StartLiveTail` answers events and is a
-/// method of the trait only.
+/// [`crate::service::Logs`], and the shapes of input and output in [`crate::logs`].
 #[macro_export]
 macro_rules! for_each_logs_operation {
     ($callback:ident) => {

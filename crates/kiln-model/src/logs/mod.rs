@@ -8,7 +8,6 @@ mod event;
 mod group;
 mod stream;
 mod tag;
-mod tail;
 
 pub use describe::{
     DescribeIndexPoliciesRequest, DescribeIndexPoliciesResponse, DescribeMetricFiltersRequest,
@@ -33,9 +32,6 @@ pub use stream::{
 pub use tag::{
     ListTagsForResourceRequest, ListTagsForResourceResponse, ListTagsLogGroupRequest, ListTagsLogGroupResponse,
     TagLogGroupRequest, TagResourceRequest, UntagLogGroupRequest, UntagResourceRequest,
-};
-pub use tail::{
-    LiveTailSessionLogEvent, LiveTailSessionMetadata, LiveTailSessionStart, LiveTailSessionUpdate, StartLiveTailRequest,
 };
 
 /// The answer of operations that have none.
