@@ -3,7 +3,7 @@
 use std::{fs::File, io, sync::Arc};
 
 use kiln_model::{
-    ApiError, Timestamp,
+    ApiError, ErrorCode, PhaseType, Timestamp,
     kiln::{
         CountBuildLogInput, CountBuildLogOutput, GetBuildLogInput, GetBuildLogOutput, LogLine, LogMatch, LogStart,
         MOST_MATCHES, SearchBuildLogInput, SearchBuildLogOutput, TextRange,
@@ -48,6 +48,26 @@ impl<R: Runners> Inner<R> {
     }
 }
 
+/// The answer where the log of a build that is over was deleted; `None` where it is there, or never was.
+pub(crate) fn deleted(document: &Document) -> Option<ApiError> {
+    let begins_before = |phase: PhaseType| {
+        matches!(phase, PhaseType::Submitted | PhaseType::Queued | PhaseType::Provisioning | PhaseType::Completed)
+    };
+    let life = &document.lifecycle;
+    // From these phases on a build has a log.
+    let had_one = life.status.is_terminal() && life.phases.iter().any(|phase| !begins_before(phase.phase));
+    had_one.then(|| {
+        let text = format!(
+            "The log of build {} is not there any more: its log stream {} was deleted, or is older than the retention of \
+             log group {} says",
+            document.build.id,
+            document.log_stream(),
+            document.log_group()
+        );
+        ApiError::new(ErrorCode::ResourceNotFound, text)
+    })
+}
+
 /// What a client is told when a log cannot be read.
 pub(crate) fn refuse(error: &LogError) -> ApiError {
     tracing::error!(error = %error, "a log cannot be read");
@@ -62,13 +82,18 @@ async fn with_log<R: Runners, T: Send + 'static>(
     work: impl FnOnce(&LogReader, bool) -> Result<T, LogError> + Send + 'static,
 ) -> Result<(Option<T>, bool), ApiError> {
     let inner = Arc::clone(inner);
+    let deleted = deleted(&document);
     let done = tokio::task::spawn_blocking(move || {
         // The record is older than the log: if the build was over then, the log is whole.
         let over = document.lifecycle.status.is_terminal();
         let log = inner.build_log(&document)?;
         Ok::<_, LogError>((log.map(|log| work(&log, over)).transpose()?, over))
     });
-    done.await.map_err(|e| ApiError::internal(format!("a log could not be read: {e}")))?.map_err(|e| refuse(&e))
+    let done = done.await.map_err(|e| ApiError::internal(format!("a log could not be read: {e}")))?;
+    match (done.map_err(|e| refuse(&e))?, deleted) {
+        ((None, _), Some(deleted)) => Err(deleted),
+        (done, _) => Ok(done),
+    }
 }
 
 /// A line of the store as one of the API, which counts from 1.

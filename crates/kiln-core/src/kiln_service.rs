@@ -255,6 +255,12 @@ impl<R: Runners> KilnService for Core<R> {
 
     async fn get_build_journal(&self, _: &Context, input: GetBuildJournalInput) -> Result<Bytes, ApiError> {
         let (_, document) = self.find_build(&input.id)?;
+        if self.inner.live.get(document.uuid()).is_none()
+            && let Some(deleted) = build_log::deleted(&document)
+            && self.log(&document)?.is_none()
+        {
+            return Err(deleted);
+        }
         Ok(Bytes::Journal(Journal::new(self, &document, input.offset.unwrap_or(0), input.follow == Some(true))))
     }
 

@@ -1,5 +1,6 @@
 //! What is kept for a time only: records of builds, the sources that clients sent along with them, what the lifecycle
-//! rules of buckets say, and secrets that wait for their deletion. The log and the artifacts of a build stay, as they do when it is deleted (`api.md` 2.5).
+//! rules of buckets and the retention of log groups say, and secrets that wait for their deletion. The artifacts of a build
+//! stay, as they do when it is deleted (`api.md` 2.5), and so does its log, unless its log group has a retention.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -7,7 +8,8 @@ use kiln_model::{codebuild::SourceType, location::S3Location};
 use kiln_store::{StoreError, metadata::BuildState};
 
 use crate::{
-    cloudwatch, core::Inner, lifecycle::Millis, objects, records, runners::Runners, secretsmanager, sources::UPLOADS,
+    cloudwatch, core::Inner, lifecycle::Millis, logs, objects, records, runners::Runners, secretsmanager,
+    sources::UPLOADS,
 };
 
 /// Between two rounds.
@@ -57,6 +59,7 @@ pub(crate) fn sweep<R: Runners>(inner: &Inner<R>) {
         ("objects and uploads", objects::sweep(inner)),
         ("secrets", secretsmanager::sweep(inner)),
         ("values of metrics", cloudwatch::roll_up(inner)),
+        ("events of log streams", logs::sweep(inner)),
     ];
     for (what, swept) in rounds {
         match swept {

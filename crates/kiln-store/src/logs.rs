@@ -36,7 +36,7 @@ use std::{
 
 pub use self::{
     error::LogError,
-    events::{Batch, EventReader, EventRoom, PutEvent},
+    events::{Batch, EventReader, EventRoom, Expiry, PutEvent},
     query::{QUERY_BYTES, Query, QueryError},
     reader::{JournalReader, LINE_BYTES, Line, LogReader, LogStats},
     search::{Counted, Found, Scope},
@@ -119,6 +119,15 @@ impl Logs {
     /// [`LogError::Damaged`] and [`LogError::NotFound`] when there is less than counts.
     pub fn events(&self, group: &str, stream: &str, length: u64) -> Result<EventReader, LogError> {
         EventReader::open(&self.directory(group, stream), length)
+    }
+
+    /// Ends what [`EventReader::write_kept`] began, now that `length` bytes of the stream's events count. Not doing so does no harm
+    /// but for the disk space; appending does it too.
+    ///
+    /// # Errors
+    /// When a file cannot be replaced.
+    pub fn settle(&self, group: &str, stream: &str, length: u64) -> Result<(), LogError> {
+        events::settle(&self.directory(group, stream), length)
     }
 
     /// Removes a stream with everything beside it, and its group when it was the last one; the bytes that its files had, or

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     blocking,
+    expiry::oldest,
     get::{LATEST, MOST_BYTES, MOST_EVENTS, digits},
     groups::invalid_token,
     invalid,
@@ -154,6 +155,8 @@ struct Open {
 struct Merge<'a, R> {
     inner: &'a Inner<R>,
     asked: &'a Asked,
+    /// Events that were put and are older are not there any more.
+    oldest: Millis,
     begin: Option<Key>,
     /// The last event that was given out.
     last: Option<Key>,
@@ -170,6 +173,7 @@ impl<'a, R: Runners> Merge<'a, R> {
         let mut merge = Self {
             inner,
             asked,
+            oldest: 0,
             last: begin.clone(),
             begin,
             open: Vec::new(),
@@ -179,18 +183,20 @@ impl<'a, R: Runners> Merge<'a, R> {
         };
         let looked = inner.metadata.read(|view| {
             Ok((|| {
-                find_group(view, &asked.group)?;
+                let (_, document) = find_group(view, &asked.group)?;
+                let oldest = oldest(inner.now(), document.retention_days);
                 let Some(names) = &asked.streams else {
-                    return Ok((view.log_streams_at(&asked.group, start)?, true));
+                    return Ok((view.log_streams_at(&asked.group, start)?, true, oldest));
                 };
                 let mut names: Vec<&String> = names.iter().collect();
                 names.sort_unstable();
                 names.dedup();
                 let streams = names.into_iter().map(|name| find_stream(view, &asked.group, name));
-                Ok::<_, Refused>((streams.collect::<Result<Vec<_>, _>>()?, false))
+                Ok::<_, Refused>((streams.collect::<Result<Vec<_>, _>>()?, false, oldest))
             })())
         });
-        let (streams, are_more) = looked.map_err(|e| refuse(&e))??;
+        let (streams, are_more, oldest) = looked.map_err(|e| refuse(&e))??;
+        merge.oldest = oldest;
         if are_more {
             // Those that began at the start are among the first ones already.
             merge.looked_up = Some((start, "\u{10ffff}".to_owned()));
@@ -217,7 +223,7 @@ impl<'a, R: Runners> Merge<'a, R> {
             }
             .max(start),
         };
-        let source = Source::open(self.inner, &stream).map_err(|e| unreadable(&e))?;
+        let source = Source::open(self.inner, &stream, self.oldest).map_err(|e| unreadable(&e))?;
         self.open.push(Open { name: stream.name, source, waiting: VecDeque::new(), next: Some(from) });
         self.fill(self.open.len() - 1)
     }

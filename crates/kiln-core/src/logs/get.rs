@@ -14,8 +14,9 @@ use kiln_model::{
 use kiln_store::logs::LogError;
 
 use super::{
+    expiry::oldest,
     groups::invalid_token,
-    name::{find_stream, named},
+    name::{find_group, find_stream, named},
     source::{Event, Place, Room, Source},
 };
 use crate::{core::Inner, lifecycle::Millis, runners::Runners};
@@ -84,10 +85,14 @@ pub(super) async fn get_log_events<R: Runners>(
         from_head: input.start_from_head.unwrap_or_default(),
         token: input.next_token,
     };
-    let stream = inner.look(|view| find_stream(view, &group, &input.log_stream_name))?;
+    let (stream, oldest) = inner.look(|view| {
+        let (_, document) = find_group(view, &group)?;
+        let oldest = oldest(inner.now(), document.retention_days);
+        Ok((find_stream(view, &group, &input.log_stream_name)?, oldest))
+    })?;
     let inner = Arc::clone(inner);
     super::blocking(move || {
-        let source = Source::open(&inner, &stream).map_err(|e| super::unreadable(&e))?;
+        let source = Source::open(&inner, &stream, oldest).map_err(|e| super::unreadable(&e))?;
         page(&source, &asked)
     })
     .await

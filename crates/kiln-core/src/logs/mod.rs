@@ -7,6 +7,7 @@
 mod builds;
 mod describe;
 mod document;
+mod expiry;
 mod filter;
 mod get;
 mod groups;
@@ -20,6 +21,7 @@ mod tags;
 
 pub(crate) use self::{
     builds::{close, closed, is_enabled, open},
+    expiry::sweep,
     name::resource,
     older::take_in,
     put::Turns,

@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::{
     blocking,
     document::Document,
+    expiry::oldest,
     invalid,
     name::{find_group, find_stream, no_stream},
     source::OVERHEAD,
@@ -26,7 +27,7 @@ const MOST_BYTES: usize = 1_048_576;
 /// Streams of one turn share it with others by chance: so many turns there are.
 const TURNS: usize = 64;
 const HOUR: Millis = 60 * 60 * 1000;
-const DAY: Millis = 24 * HOUR;
+pub(super) const DAY: Millis = 24 * HOUR;
 /// Between the first and the last event of a call.
 const LONGEST: Millis = DAY;
 /// How far an event may lie in the future, and in the past.
@@ -46,13 +47,21 @@ impl Default for Turns {
 impl Turns {
     /// Waits for the turn at a stream, which lasts as long as what is returned.
     async fn turn(&self, group: &str, name: &str) -> Option<MutexGuard<'_, ()>> {
-        let mut hasher = DefaultHasher::new();
-        (group, name).hash(&mut hasher);
-        let index = usize::try_from(hasher.finish() % TURNS as u64).ok()?;
-        match self.0.get(index) {
+        match self.of(group, name) {
             Some(turn) => Some(turn.lock().await),
             None => None,
         }
+    }
+
+    /// The same for a thread that may wait.
+    pub(super) fn turn_of_thread(&self, group: &str, name: &str) -> Option<MutexGuard<'_, ()>> {
+        self.of(group, name).map(Mutex::blocking_lock)
+    }
+
+    fn of(&self, group: &str, name: &str) -> Option<&Mutex<()>> {
+        let mut hasher = DefaultHasher::new();
+        (group, name).hash(&mut hasher);
+        self.0.get(usize::try_from(hasher.finish() % TURNS as u64).ok()?)
     }
 }
 
@@ -81,7 +90,7 @@ fn check(events: &[InputLogEvent], now: Millis, retention_days: Option<i32>) -> 
     }
     // They are in order: the old ones come first, those that are too new last.
     let before = |ms: Millis| events.partition_point(|event| event.timestamp < ms);
-    let expired = retention_days.map_or(0, |days| before(now.saturating_sub(Millis::from(days) * DAY)));
+    let expired = retention_days.map_or(0, |_| before(oldest(now, retention_days)));
     let old = before(now.saturating_sub(OLDEST));
     let new = before(now.saturating_add(NEWEST).saturating_add(1));
     let index = |n: usize, is_some: bool| is_some.then(|| i32::try_from(n).unwrap_or(i32::MAX));

@@ -74,18 +74,23 @@ pub(super) struct Source {
 enum Events {
     /// None.
     None,
-    /// What callers put.
-    Put(EventReader),
+    /// What callers put, as far as it is not older than that.
+    Put(EventReader, Millis),
     /// The lines of a log, the last of which may still grow.
     Lines { log: LogReader, open: bool },
 }
 
 impl Source {
-    /// Opens a stream.
+    /// Opens a stream, of whose events those that were put are not shown when they are older than `oldest`
+    /// ([`super::expiry`]).
     ///
     /// # Errors
     /// When its events cannot be read.
-    pub(super) fn open<R: Runners>(inner: &Inner<R>, stream: &LogStreamRecord) -> Result<Self, LogError> {
+    pub(super) fn open<R: Runners>(
+        inner: &Inner<R>,
+        stream: &LogStreamRecord,
+        oldest: Millis,
+    ) -> Result<Self, LogError> {
         let live = stream.build.as_deref().filter(|_| stream.open).and_then(|uuid| inner.live.get(uuid));
         let events = match (&stream.build, live) {
             // With what its runner wrote a moment ago.
@@ -98,7 +103,10 @@ impl Source {
                 Err(LogError::NotFound { .. }) => Events::None,
                 Err(e) => return Err(e),
             },
-            (None, _) => Events::Put(inner.logs.events(&stream.group, &stream.name, stream.stored.cast_unsigned())?),
+            (None, _) => match put_events(inner, stream)? {
+                Some(events) => Events::Put(events, oldest),
+                None => Events::None,
+            },
         };
         Ok(Self { events, key: key(stream) })
     }
@@ -107,7 +115,8 @@ impl Source {
     pub(super) fn forward(&self, from: Place, end_ms: Millis, room: Room) -> Result<Vec<Event>, LogError> {
         match &self.events {
             Events::None => Ok(Vec::new()),
-            Events::Put(events) => {
+            Events::Put(events, oldest) => {
+                let from = from.max(Place::at(*oldest));
                 let found = events.forward((from.ms, from.number), end_ms, put_room(room))?;
                 Ok(found.into_iter().map(put_event).collect())
             }
@@ -119,11 +128,31 @@ impl Source {
     pub(super) fn backward(&self, before: Place, start_ms: Millis, room: Room) -> Result<Vec<Event>, LogError> {
         match &self.events {
             Events::None => Ok(Vec::new()),
-            Events::Put(events) => {
-                let found = events.backward((before.ms, before.number), start_ms, put_room(room))?;
+            Events::Put(events, oldest) => {
+                let found = events.backward((before.ms, before.number), start_ms.max(*oldest), put_room(room))?;
                 Ok(found.into_iter().map(put_event).collect())
             }
             Events::Lines { log, open } => lines_backward(log, *open, before, start_ms, room),
+        }
+    }
+}
+
+/// The events that were put into a stream. When old ones were given up since its row was read, the row says something else
+/// by now. `None`: it was deleted.
+fn put_events<R: Runners>(inner: &Inner<R>, stream: &LogStreamRecord) -> Result<Option<EventReader>, LogError> {
+    let mut stream = stream.clone();
+    loop {
+        match inner.logs.events(&stream.group, &stream.name, stream.stored.cast_unsigned()) {
+            Ok(events) => return Ok(Some(events)),
+            Err(e @ (LogError::Damaged { .. } | LogError::NotFound { .. })) => {
+                match inner.metadata.read(|view| view.log_stream(&stream.group, &stream.name)) {
+                    Ok(Some(now)) if now.build.is_some() || now.stored == stream.stored => return Err(e),
+                    Ok(Some(now)) => stream = now,
+                    Ok(None) => return Ok(None),
+                    Err(_) => return Err(e),
+                }
+            }
+            Err(e) => return Err(e),
         }
     }
 }

@@ -33,7 +33,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use expiry::Expiry;
+pub(super) use expiry::settle;
+
 use super::error::{LogError, io as io_error};
+
+mod expiry;
 
 /// Name of the file.
 const EVENTS: &str = "events";
@@ -190,6 +195,7 @@ pub(super) fn append(directory: &Path, length: u64, batch: Batch<'_>) -> Result<
     bytes.extend_from_slice(stored);
 
     fs::create_dir_all(directory).map_err(|e| io_error("make", directory, e))?;
+    settle(directory, length)?;
     let file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -248,12 +254,8 @@ impl EventReader {
         if length == 0 {
             return Ok(Self { path, file: None, batches: Vec::new() });
         }
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                return Err(LogError::NotFound { path: directory.to_owned() });
-            }
-            Err(e) => return Err(io_error("open", &path, e)),
+        let Some(file) = expiry::open(directory, length)? else {
+            return Err(LogError::NotFound { path: directory.to_owned() });
         };
         let there = file.metadata().map_err(|e| io_error("read", &path, e))?.len();
         if there < length {
@@ -396,7 +398,7 @@ mod tests {
     const ALL: EventRoom = EventRoom { events: usize::MAX, bytes: usize::MAX, overhead: 0 };
 
     /// A stream of these batches; how much of it counts, and its events in order.
-    fn stream(batches: &[Vec<(i64, String)>]) -> (tempfile::TempDir, u64, Vec<PutEvent>) {
+    pub(super) fn stream(batches: &[Vec<(i64, String)>]) -> (tempfile::TempDir, u64, Vec<PutEvent>) {
         let dir = tempfile::tempdir().unwrap();
         let (mut length, mut all) = (0, Vec::new());
         for (n, events) in batches.iter().enumerate() {
@@ -413,7 +415,7 @@ mod tests {
         (dir, length, all)
     }
 
-    fn batches() -> impl Strategy<Value = Vec<Vec<(i64, String)>>> {
+    pub(super) fn batches() -> impl Strategy<Value = Vec<Vec<(i64, String)>>> {
         prop::collection::vec(prop::collection::vec((0_i64..30, "[a-cä\n]{0,12}"), 1..6), 0..8)
     }
 

@@ -175,6 +175,27 @@ impl View<'_> {
         rows.into_iter().map(|row| self.verified_stream(row)).collect()
     }
 
+    /// A page of the streams of a group that have something stored and whose first event is older than `before_ms`, by its
+    /// time and their names; those of running builds are left out. `after` is time and name of the one before the page.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn log_streams_before(
+        &self,
+        group: &str,
+        before_ms: i64,
+        after: Option<(i64, &str)>,
+        limit: usize,
+    ) -> Result<Vec<LogStreamRecord>, StoreError> {
+        let (ms, name) = after.unwrap_or((i64::MIN, ""));
+        let sql = format!(
+            "SELECT {STREAM_COLUMNS} FROM log_streams WHERE log_group = ?1 AND first_ms < ?2 \
+             AND (first_ms, name) > (?3, ?4) AND open = 0 AND stored > 0 ORDER BY first_ms, name LIMIT ?5"
+        );
+        let rows = self.rows(&sql, params![group, before_ms, ms, name, limit_column(limit)], map_stream)?;
+        rows.into_iter().map(|row| self.verified_stream(row)).collect()
+    }
+
     /// The streams of all groups that are logs of builds which run.
     ///
     /// # Errors

@@ -88,6 +88,14 @@ fn streams_come_back_in_each_order_and_in_pages() {
     assert_eq!(after(5, "a"), ["b", "b/c"]);
     assert_eq!(after(5, "\u{10ffff}"), ["b/c"]);
     assert_eq!(names(store.read(|v| v.open_log_streams()).unwrap()), ["d"]);
+    let before = |ms, after, limit| names(store.read(|v| v.log_streams_before("g", ms, after, limit)).unwrap());
+    assert_eq!(before(31, None, 9), ["a", "b", "b/c"], "one that runs is left out");
+    assert_eq!(before(30, None, 1), ["a"]);
+    assert_eq!(before(30, Some((5, "a")), 9), ["b"]);
+    assert_eq!(before(5, None, 9), [""; 0]);
+    let empty = LogStreamRecord { stored: 0, ..stream("a", 5, 50, false) };
+    store.write_blocking(move |tx| tx.put_log_stream(&empty)).unwrap();
+    assert_eq!(before(30, None, 9), ["b"]);
 }
 
 #[test]
