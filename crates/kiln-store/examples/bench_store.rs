@@ -1,4 +1,5 @@
-//! Prints how fast the store is on this machine: `cargo run --release -p kiln-store --example bench_store [DIRECTORY]`.
+//! Prints how fast the store is on this machine: `cargo run --release -p kiln-store --example bench_store [DIRECTORY]`; with a
+//! text as well (`bench/buildlog.py` writes one like a build's) how fast a gigabyte of it is stored and searched.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on fails")]
 
@@ -11,6 +12,7 @@ use std::{
 use kiln_store::{
     Blobs, Context, Keys, LogReader, LogWriter, Metadata, Sealing,
     keys::DEFAULT_KEY,
+    logs::{Query, Scope},
     metadata::{BuildRecord, BuildState},
 };
 use kiln_wire::journal::{Encoder, file_header};
@@ -44,6 +46,10 @@ fn main() {
     let base = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
     let dir = tempfile::tempdir_in(base).unwrap();
     let before = resident_kib();
+    if let Some(text) = std::env::args().nth(2) {
+        searches(&dir.path().join("log"), &std::fs::read(text).unwrap());
+        return;
+    }
     let begun = Instant::now();
     let metadata = Metadata::open(dir.path()).unwrap();
     println!("{:<44} {:>12.1} ms", "first opening", begun.elapsed().as_secs_f64() * 1000.0);
@@ -154,4 +160,61 @@ fn logs(dir: &Path) {
     let begun = Instant::now();
     assert_eq!(reader.lines(9_000_000, 100).unwrap().len(), 100);
     println!("{:<44} {:>12.2} ms", "100 lines from the 9,000,000th", begun.elapsed().as_secs_f64() * 1000.0);
+}
+
+/// A gigabyte of a text: stored, opened, searched.
+fn searches(dir: &Path, text: &[u8]) {
+    const ALL: Scope = Scope { first: 0, last: u64::MAX, unfinished: true };
+    let mut writer = LogWriter::open(dir).unwrap();
+    let mut encoder = Encoder::new();
+    writer.append(&file_header()).unwrap();
+    let begun = Instant::now();
+    let mut record = Vec::new();
+    while writer.position().text < 1 << 30 {
+        for piece in text.chunks(64 << 10) {
+            record.clear();
+            encoder.output(writer.position().text, 1, piece, &mut record).unwrap();
+            writer.append(&record).unwrap();
+        }
+    }
+    record.clear();
+    encoder.output(u64::MAX, 1, b"the needle at the end\n", &mut record).unwrap();
+    writer.append(&record).unwrap();
+    writer.finish().unwrap();
+    let stats = LogReader::open(dir).unwrap().stats();
+    rate("log like a build's, appended and synced", stats.text as f64 / 1e6, "MB", begun.elapsed());
+    println!("{:<44} {:>12.3}", "bytes on disk for one of the log", stats.stored as f64 / stats.text as f64);
+    println!("{:<44} {:>12} lines, {} bytes", "it has", stats.lines, stats.text);
+    let timed = |what: &str, work: &mut dyn FnMut() -> u64| {
+        let mut best = Duration::MAX;
+        let mut said = 0;
+        for _ in 0..5 {
+            let begun = Instant::now();
+            said = work();
+            best = best.min(begun.elapsed());
+        }
+        println!("{what:<44} {:>12.2} ms ({said})", best.as_secs_f64() * 1e3);
+    };
+    timed("opened", &mut || LogReader::open(dir).unwrap().stats().lines);
+    let reader = LogReader::open(dir).unwrap();
+    timed("1000 lines from its middle", &mut || reader.lines(stats.lines / 2, 1000).unwrap().len() as u64);
+    timed("the line that holds its middle byte", &mut || reader.at_byte(stats.text / 2).unwrap().unwrap());
+    timed("the line of a time in its middle", &mut || reader.at_time(stats.text / 2).unwrap().unwrap());
+    for (text, ignore_case) in
+        [("needle", false), ("Needle", true), ("absent words", false), ("e", false), ("warning: unused", true)]
+    {
+        let query = Query::text(text, ignore_case).unwrap();
+        let what = format!("'{text}'{}", if ignore_case { ", any case" } else { "" });
+        timed(&format!("first 100 lines with {what}"), &mut || {
+            reader.search(&query, ALL, false, 100).unwrap().lines.len() as u64
+        });
+        timed(&format!("last 100 lines with {what}"), &mut || {
+            reader.search(&query, ALL, true, 100).unwrap().lines.len() as u64
+        });
+        timed(&format!("all lines with {what} counted"), &mut || reader.count(&query, ALL).unwrap().matched);
+    }
+    for pattern in [r"needle at the \w+$", r"took_ms.:[78]\d\d", r"^\[Container\] .*make"] {
+        let query = Query::pattern(pattern, false).unwrap();
+        timed(&format!("lines like {pattern} counted"), &mut || reader.count(&query, ALL).unwrap().matched);
+    }
 }

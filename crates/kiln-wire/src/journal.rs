@@ -176,83 +176,36 @@ impl Encoder {
     }
 }
 
-/// Reads a journal from bytes that arrive in pieces.
-#[derive(Debug, Default)]
-pub struct Decoder {
-    bytes: Vec<u8>,
+/// A place in a journal, from which records are read where they lie.
+#[derive(Debug, Clone, Default)]
+pub struct Cursor {
     start: usize,
     offset: u64,
     next_seq: u64,
     header_seen: bool,
 }
 
-impl Decoder {
-    /// For the start of a journal.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// For the rest of a journal: the next bytes are those at `offset`, where record `next_seq` begins (what
-    /// [`Self::offset`] and [`Self::next_seq`] said). Offset 0 is the start of the file.
+impl Cursor {
+    /// For bytes that begin at `offset` of the journal, where record `next_seq` begins. Offset 0 is the start of the file.
     #[must_use]
     pub fn at(offset: u64, next_seq: u64) -> Self {
-        Self { offset, next_seq, header_seen: offset > 0, ..Self::default() }
+        Self { start: 0, offset, next_seq, header_seen: offset > 0 }
     }
 
-    /// Appends bytes of the file.
-    pub fn push(&mut self, bytes: &[u8]) {
-        if self.start > 0 && (self.start == self.bytes.len() || self.start >= 1 << 20) {
-            self.bytes.drain(..self.start);
-            self.start = 0;
-        }
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    /// Offset of the next record: where a follower resumes.
+    /// How many of the bytes are read: those of whole records, and the file's header.
     #[must_use]
-    pub fn offset(&self) -> u64 {
-        self.offset
+    pub fn position(&self) -> usize {
+        self.start
     }
 
-    /// Number of the next record.
-    #[must_use]
-    pub fn next_seq(&self) -> u64 {
-        self.next_seq
-    }
-
-    /// Bytes that wait for the rest of their record; more than 0 at the end of a journal whose writer is gone means
-    /// that its last record is torn.
-    #[must_use]
-    pub fn pending(&self) -> usize {
-        self.bytes.len() - self.start
-    }
-
-    /// The next whole record, or `None` when more bytes are needed.
+    /// The next whole record of these bytes, which are the same in each call but that more may follow; `None` when more are
+    /// needed. Events are not parsed.
     ///
     /// # Errors
     /// [`JournalError`] when the bytes are not a journal's; reading cannot go on.
-    pub fn next_record(&mut self) -> Result<Option<Record<'_>>, JournalError> {
-        let offset = self.offset.max(FILE_HEADER as u64);
-        let Some(raw) = self.next_raw()? else { return Ok(None) };
-        let body = match (raw.kind, raw.payload.split_first_chunk::<4>()) {
-            (KIND_EVENT, _) => Body::Event(Box::new(
-                serde_json::from_slice(raw.payload)
-                    .map_err(|e| JournalError::Damaged { offset, what: e.to_string() })?,
-            )),
-            (KIND_OUTPUT, Some((command, bytes))) => Body::Output { command: u32::from_le_bytes(*command), bytes },
-            _ => Body::Service(raw.payload),
-        };
-        Ok(Some(Record { seq: raw.seq, time_ns: raw.time_ns, body }))
-    }
-
-    /// As [`Self::next_record`], without parsing events: for copying a journal.
-    ///
-    /// # Errors
-    /// [`JournalError`] when the bytes are not a journal's; reading cannot go on.
-    pub fn next_raw(&mut self) -> Result<Option<RawRecord<'_>>, JournalError> {
+    pub fn next_raw<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<RawRecord<'a>>, JournalError> {
         if !self.header_seen {
-            let Some(header) = self.bytes.get(..FILE_HEADER) else { return Ok(None) };
+            let Some(header) = bytes.get(..FILE_HEADER) else { return Ok(None) };
             if header != file_header() {
                 return Err(JournalError::Header);
             }
@@ -262,7 +215,7 @@ impl Decoder {
         }
         let offset = self.offset;
         let damaged = |what: String| JournalError::Damaged { offset, what };
-        let waiting = &self.bytes[self.start..];
+        let waiting = bytes.get(self.start..).unwrap_or_default();
         let Some((length, rest)) = waiting.split_first_chunk::<4>() else { return Ok(None) };
         let length = u32::from_le_bytes(*length) as usize;
         if !(RECORD_HEADER - 4..=RECORD_HEADER - 4 + MAX_PAYLOAD).contains(&length) {
@@ -299,6 +252,83 @@ impl Decoder {
         self.offset += 4 + length as u64;
         self.next_seq += 1;
         Ok(Some(RawRecord { seq, time_ns, text, bytes: &waiting[..4 + length], kind: *kind, payload }))
+    }
+}
+
+/// Reads a journal from bytes that arrive in pieces.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    bytes: Vec<u8>,
+    cursor: Cursor,
+}
+
+impl Decoder {
+    /// For the start of a journal.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// For the rest of a journal: the next bytes are those at `offset`, where record `next_seq` begins (what
+    /// [`Self::offset`] and [`Self::next_seq`] said). Offset 0 is the start of the file.
+    #[must_use]
+    pub fn at(offset: u64, next_seq: u64) -> Self {
+        Self { bytes: Vec::new(), cursor: Cursor::at(offset, next_seq) }
+    }
+
+    /// Appends bytes of the file.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let start = self.cursor.start;
+        if start > 0 && (start == self.bytes.len() || start >= 1 << 20) {
+            self.bytes.drain(..start);
+            self.cursor.start = 0;
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Offset of the next record: where a follower resumes.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.cursor.offset
+    }
+
+    /// Number of the next record.
+    #[must_use]
+    pub fn next_seq(&self) -> u64 {
+        self.cursor.next_seq
+    }
+
+    /// Bytes that wait for the rest of their record; more than 0 at the end of a journal whose writer is gone means
+    /// that its last record is torn.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.bytes.len() - self.cursor.start
+    }
+
+    /// The next whole record, or `None` when more bytes are needed.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the bytes are not a journal's; reading cannot go on.
+    pub fn next_record(&mut self) -> Result<Option<Record<'_>>, JournalError> {
+        let offset = self.offset().max(FILE_HEADER as u64);
+        let Some(raw) = self.next_raw()? else { return Ok(None) };
+        let body = match (raw.kind, raw.payload.split_first_chunk::<4>()) {
+            (KIND_EVENT, _) => Body::Event(Box::new(
+                serde_json::from_slice(raw.payload)
+                    .map_err(|e| JournalError::Damaged { offset, what: e.to_string() })?,
+            )),
+            (KIND_OUTPUT, Some((command, bytes))) => Body::Output { command: u32::from_le_bytes(*command), bytes },
+            _ => Body::Service(raw.payload),
+        };
+        Ok(Some(Record { seq: raw.seq, time_ns: raw.time_ns, body }))
+    }
+
+    /// As [`Self::next_record`], without parsing events: for copying a journal.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the bytes are not a journal's; reading cannot go on.
+    pub fn next_raw(&mut self) -> Result<Option<RawRecord<'_>>, JournalError> {
+        self.cursor.next_raw(&self.bytes)
     }
 }
 

@@ -9,13 +9,15 @@ use std::{
     thread,
 };
 
+use kiln_wire::journal::{Cursor, JournalError};
+
 use super::{
     LINE_BYTES,
     error::LogError,
     query::Query,
     reader::{Line, LogReader, PAGE_BYTES},
     segment::Header,
-    stored::{Records, Segments},
+    stored::{Buffers, Segments},
 };
 
 /// Segments that are searched before the matches of the ones before are looked at; a search begins with fewer.
@@ -117,6 +119,7 @@ struct Scanned {
 }
 
 /// The text of a segment, with the times of its pieces.
+#[derive(Default)]
 struct Text {
     bytes: Vec<u8>,
     /// Bytes of text before it.
@@ -125,18 +128,41 @@ struct Text {
     pieces: Vec<(usize, u64)>,
 }
 
+/// What a thread needs to search segments one after the other.
+struct Searcher {
+    buffers: Buffers,
+    text: Text,
+    /// Lines as they are searched.
+    shown: String,
+}
+
+impl Searcher {
+    fn new(segments: &Segments) -> Result<Self, LogError> {
+        Ok(Self { buffers: Buffers::new(segments)?, text: Text::default(), shown: String::new() })
+    }
+}
+
 impl Text {
-    fn read(segments: &Segments, place: u64, header: &Header) -> Result<Self, LogError> {
-        let mut text =
-            Self { bytes: Vec::with_capacity(header.text as usize), before: header.text_before, pieces: Vec::new() };
-        let mut records = Records::new(segments, place, header)?;
-        while let Some((bytes, time_ns)) = records.next(segments)? {
-            if !bytes.is_empty() {
-                text.bytes.extend_from_slice(bytes);
-                text.pieces.push((text.bytes.len(), time_ns));
+    fn read(
+        &mut self,
+        segments: &Segments,
+        place: u64,
+        header: &Header,
+        buffers: &mut Buffers,
+    ) -> Result<(), LogError> {
+        self.bytes.clear();
+        self.pieces.clear();
+        self.before = header.text_before;
+        segments.read_content(place, header, buffers)?;
+        let mut cursor = Cursor::at(header.offset, header.seq);
+        let damaged = |e: JournalError| segments.damaged(place, &e.to_string());
+        while let Some(record) = cursor.next_raw(&buffers.content).map_err(damaged)? {
+            if !record.text.is_empty() {
+                self.bytes.extend_from_slice(record.text);
+                self.pieces.push((self.bytes.len(), record.time_ns));
             }
         }
-        Ok(text)
+        Ok(())
     }
 
     /// When the byte at `at` was written.
@@ -221,10 +247,11 @@ impl LogReader {
         let mut at = places.partition_point(|(_, header)| header.lines_before < scope.first).saturating_sub(1);
         let mut batch = THREADS;
         let (mut counted, mut searched) = (0, 0);
+        let mut searchers = searchers(&self.segments)?;
         let mut open = Piece::default();
         while at < places.len() {
             let indices: Vec<usize> = (at..places.len().min(at + batch)).collect();
-            let scans = scan(&self.segments, &indices, query, scope, want)?;
+            let scans = scan(&self.segments, &mut searchers, &indices, query, scope, want)?;
             for (index, scanned) in scans {
                 let Some((_, header)) = places.get(index) else { continue };
                 searched += u64::from(header.raw);
@@ -272,11 +299,12 @@ impl LogReader {
         let bottom = places.partition_point(|(_, header)| header.end().2 < scope.first);
         let mut batch = THREADS;
         let mut searched = 0;
+        let mut searchers = searchers(&self.segments)?;
         // The end of a line whose beginning is still to come, and where it ends in the text.
         let (mut open, mut end) = (Piece::default(), places.get(at.wrapping_sub(1)).map_or(0, |(_, h)| h.end().3));
         while at > bottom {
             let indices: Vec<usize> = (at.saturating_sub(batch).max(bottom)..at).collect();
-            let scans = scan(&self.segments, &indices, query, scope, want)?;
+            let scans = scan(&self.segments, &mut searchers, &indices, query, scope, want)?;
             for (index, scanned) in scans.into_iter().rev() {
                 let Some((_, header)) = places.get(index) else { continue };
                 searched += u64::from(header.raw);
@@ -329,28 +357,36 @@ fn in_scope(line: Line, query: &Query, scope: Scope) -> Option<Line> {
     Some(line).filter(|line| (scope.first..=scope.last).contains(&line.number) && query.finds(&line.bytes))
 }
 
-/// Scans segments with [`THREADS`] threads; results in their order.
+/// What the threads of one search need.
+fn searchers(segments: &Segments) -> Result<Vec<Searcher>, LogError> {
+    let threads = THREADS.min(thread::available_parallelism().map_or(1, usize::from));
+    (0..threads).map(|_| Searcher::new(segments)).collect()
+}
+
+/// Scans segments with a thread for each searcher; results in their order.
 fn scan(
     segments: &Segments,
+    searchers: &mut [Searcher],
     indices: &[usize],
     query: &Query,
     scope: Scope,
     want: Want,
 ) -> Result<Vec<(usize, Scanned)>, LogError> {
     let next = AtomicUsize::new(0);
-    let work = || {
+    let work = |searcher: &mut Searcher| {
         let mut done = Vec::new();
         while let Some(index) = indices.get(next.fetch_add(1, Ordering::Relaxed)) {
             if let Some((place, header)) = segments.places.get(*index) {
-                done.push((*index, scan_one(segments, *place, header, query, scope, want)?));
+                done.push((*index, searcher.scan(segments, *place, header, query, scope, want)?));
             }
         }
         Ok::<_, LogError>(done)
     };
-    let others = THREADS.min(indices.len()).min(thread::available_parallelism().map_or(1, usize::from)) - 1;
+    let Some((first, others)) = searchers.split_first_mut() else { return Ok(Vec::new()) };
+    let others = others.iter_mut().take(indices.len().saturating_sub(1));
     let mut scans = thread::scope(|threads| {
-        let others: Vec<_> = (0..others).map(|_| threads.spawn(work)).collect();
-        let mut scans = work()?;
+        let others: Vec<_> = others.map(|searcher| threads.spawn(|| work(searcher))).collect();
+        let mut scans = work(first)?;
         for other in others {
             scans.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
         }
@@ -360,33 +396,39 @@ fn scan(
     Ok(scans)
 }
 
-fn scan_one(
-    segments: &Segments,
-    place: u64,
-    header: &Header,
-    query: &Query,
-    scope: Scope,
-    want: Want,
-) -> Result<Scanned, LogError> {
-    let text = Text::read(segments, place, header)?;
-    let length = text.bytes.len();
-    let Some(first_end) = memchr::memchr(b'\n', &text.bytes).map(|at| at + 1) else {
-        return Ok(Scanned { head: text.piece(0, length), lines: Vec::new(), matched: 0, tail: Piece::default() });
-    };
-    let last_end = memchr::memrchr(b'\n', &text.bytes).map_or(first_end, |at| at + 1);
-    // Of the lines that are whole in it, those that are in the scope.
-    let number = header.lines_before + 1;
-    let from = first_end + lines_length(text.slice(first_end, last_end), scope.first.saturating_sub(number));
-    let number = number.max(scope.first);
-    let wanted = scope.last.saturating_add(1).saturating_sub(number);
-    let to = from + lines_length(text.slice(from, last_end), wanted);
-    let (indices, matched) = matches(query, text.slice(from, to), want);
-    Ok(Scanned {
-        head: text.piece(0, first_end),
-        lines: lines_at(&text, from, number, &indices),
-        matched,
-        tail: text.piece(last_end, length),
-    })
+impl Searcher {
+    fn scan(
+        &mut self,
+        segments: &Segments,
+        place: u64,
+        header: &Header,
+        query: &Query,
+        scope: Scope,
+        want: Want,
+    ) -> Result<Scanned, LogError> {
+        self.text.read(segments, place, header, &mut self.buffers)?;
+        let text = &self.text;
+        let length = text.bytes.len();
+        let Some(first_end) = memchr::memchr(b'\n', &text.bytes).map(|at| at + 1) else {
+            return Ok(Scanned { head: text.piece(0, length), lines: Vec::new(), matched: 0, tail: Piece::default() });
+        };
+        let last_end = memchr::memrchr(b'\n', &text.bytes).map_or(first_end, |at| at + 1);
+        // Of the lines that are whole in it, those that are in the scope.
+        let number = header.lines_before + 1;
+        let from = first_end + lines_length(text.slice(first_end, last_end), scope.first.saturating_sub(number));
+        let number = number.max(scope.first);
+        let to = match scope.last.saturating_add(1).saturating_sub(number) {
+            all if all >= u64::from(header.lines) => last_end,
+            wanted => from + lines_length(text.slice(from, last_end), wanted),
+        };
+        let (indices, matched) = matches(query, text.slice(from, to), want, &mut self.shown);
+        Ok(Scanned {
+            head: text.piece(0, first_end),
+            lines: lines_at(text, from, number, &indices),
+            matched,
+            tail: text.piece(last_end, length),
+        })
+    }
 }
 
 /// Length of the first `count` of these lines, or of all.
@@ -398,26 +440,25 @@ fn lines_length(lines: &[u8], count: u64) -> usize {
 }
 
 /// Which of these lines are wanted, and how many were counted instead.
-fn matches(query: &Query, lines: &[u8], want: Want) -> (VecDeque<usize>, u64) {
-    let (mut indices, mut matched) = (VecDeque::new(), 0);
+fn matches(query: &Query, lines: &[u8], want: Want, shown: &mut String) -> (VecDeque<usize>, u64) {
     let shortened = shortened(lines);
-    query.each(shortened.as_deref().unwrap_or(lines), |index| {
-        match want {
-            Want::Count => matched += 1,
-            Want::First(most) => {
-                indices.push_back(index);
-                return indices.len() < most;
+    let lines = shortened.as_deref().unwrap_or(lines);
+    let mut indices = VecDeque::new();
+    match want {
+        Want::Count => return (indices, query.count(lines, shown)),
+        Want::First(most) => query.each(lines, shown, |index| {
+            indices.push_back(index);
+            indices.len() < most
+        }),
+        Want::Last(most) => query.each(lines, shown, |index| {
+            indices.push_back(index);
+            if indices.len() > most {
+                indices.pop_front();
             }
-            Want::Last(most) => {
-                indices.push_back(index);
-                if indices.len() > most {
-                    indices.pop_front();
-                }
-            }
-        }
-        true
-    });
-    (indices, matched)
+            true
+        }),
+    }
+    (indices, 0)
 }
 
 /// The lines without what is longer than [`LINE_BYTES`]; `None` when there is no such line.

@@ -21,6 +21,7 @@
 //! ```
 
 use kiln_wire::journal::{FILE_HEADER, MAX_PAYLOAD, RECORD_HEADER};
+use zstd::bulk::Decompressor;
 
 use super::SEGMENT_BYTES;
 
@@ -171,18 +172,28 @@ impl Header {
         }
     }
 
-    /// The content of what is stored behind this header.
-    pub(super) fn content(&self, stored: &[u8]) -> Result<Vec<u8>, String> {
+    /// The content of what is stored behind this header, into `content`.
+    pub(super) fn content(
+        &self,
+        stored: &[u8],
+        decompressor: &mut Decompressor<'_>,
+        content: &mut Vec<u8>,
+    ) -> Result<(), String> {
         if crc32fast::hash(stored) != self.content_crc {
             return Err("its checksum differs".to_owned());
         }
-        let content = match self.kind {
-            Kind::Plain | Kind::End => stored.to_vec(),
-            Kind::Zstd => zstd::bulk::decompress(stored, self.raw as usize).map_err(|e| e.to_string())?,
-        };
+        content.clear();
+        match self.kind {
+            Kind::Plain | Kind::End => content.extend_from_slice(stored),
+            Kind::Zstd => {
+                // Its capacity bounds what is written into it; the length is bounded by the header.
+                content.reserve(self.raw as usize);
+                decompressor.decompress_to_buffer(stored, content).map_err(|e| e.to_string())?;
+            }
+        }
         if content.len() != self.raw as usize {
             return Err(format!("it has {} bytes of content instead of {}", content.len(), self.raw));
         }
-        Ok(content)
+        Ok(())
     }
 }

@@ -7,7 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use kiln_wire::journal::Decoder;
+use kiln_wire::journal::Cursor;
+use zstd::bulk::Decompressor;
 
 use super::{
     error::{LogError, io as io_error},
@@ -83,14 +84,13 @@ impl Segments {
             }
         }
         bytes.truncate(read);
-        let mut decoder = Decoder::at(offset, seq);
-        decoder.push(&bytes);
+        let mut cursor = Cursor::at(offset, seq);
         let mut taken = Waiting::after(last_ns);
         // Whoever writes the log says what is wrong with a journal; here it ends where it cannot be read.
-        while let Ok(Some(record)) = decoder.next_raw() {
+        while let Ok(Some(record)) = cursor.next_raw(&bytes) {
             taken.count(record.text, record.time_ns);
         }
-        bytes.truncate(usize::try_from(decoder.offset() - offset).unwrap_or(usize::MAX));
+        bytes.truncate(cursor.position());
         // The header of the file alone is no record yet.
         if taken.records == 0 {
             return Ok(());
@@ -115,13 +115,26 @@ impl Segments {
         Ok(())
     }
 
+    /// The content of a segment.
     pub(super) fn content(&self, place: u64, header: &Header) -> Result<Vec<u8>, LogError> {
+        let mut buffers = Buffers::new(self)?;
+        self.read_content(place, header, &mut buffers)?;
+        Ok(buffers.content)
+    }
+
+    /// The content of a segment, into [`Buffers::content`].
+    pub(super) fn read_content(&self, place: u64, header: &Header, buffers: &mut Buffers) -> Result<(), LogError> {
         if place == self.end {
-            return Ok(self.live.clone());
+            buffers.content.clone_from(&self.live);
+            return Ok(());
         }
-        let mut stored = vec![0; header.stored as usize];
-        self.file.read_exact_at(&mut stored, place + HEADER as u64).map_err(|e| io_error("read", &self.path, e))?;
-        header.content(&stored).map_err(|what| self.damaged(place, &what))
+        buffers.stored.resize(header.stored as usize, 0);
+        self.file
+            .read_exact_at(&mut buffers.stored, place + HEADER as u64)
+            .map_err(|e| io_error("read", &self.path, e))?;
+        header
+            .content(&buffers.stored, &mut buffers.decompressor, &mut buffers.content)
+            .map_err(|what| self.damaged(place, &what))
     }
 
     pub(super) fn damaged(&self, place: u64, what: &str) -> LogError {
@@ -157,21 +170,35 @@ fn indexed(directory: &Path, segments: &File, length: u64) -> io::Result<Vec<(u6
     Ok(if agrees { places } else { Vec::new() })
 }
 
+/// What reading segments takes of memory; the same for one after the other.
+pub(super) struct Buffers {
+    stored: Vec<u8>,
+    pub(super) content: Vec<u8>,
+    decompressor: Decompressor<'static>,
+}
+
+impl Buffers {
+    pub(super) fn new(segments: &Segments) -> Result<Self, LogError> {
+        let decompressor = Decompressor::new().map_err(|e| io_error("decompress", &segments.path, e))?;
+        Ok(Self { stored: Vec::new(), content: Vec::new(), decompressor })
+    }
+}
+
 /// Text and time of the records of one segment.
 pub(super) struct Records {
     place: u64,
-    decoder: Decoder,
+    content: Vec<u8>,
+    cursor: Cursor,
 }
 
 impl Records {
     pub(super) fn new(segments: &Segments, place: u64, header: &Header) -> Result<Self, LogError> {
-        let mut decoder = Decoder::at(header.offset, header.seq);
-        decoder.push(&segments.content(place, header)?);
-        Ok(Self { place, decoder })
+        let content = segments.content(place, header)?;
+        Ok(Self { place, content, cursor: Cursor::at(header.offset, header.seq) })
     }
 
     pub(super) fn next(&mut self, segments: &Segments) -> Result<Option<(&[u8], u64)>, LogError> {
-        match self.decoder.next_raw() {
+        match self.cursor.next_raw(&self.content) {
             Ok(record) => Ok(record.map(|r| (r.text, r.time_ns))),
             Err(e) => Err(segments.damaged(self.place, &e.to_string())),
         }
