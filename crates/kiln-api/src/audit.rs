@@ -156,6 +156,11 @@ impl Trail {
         (!facts.is_over).then(|| (facts.service.clone(), facts.operation.clone(), code))
     }
 
+    /// The access key that the request names.
+    pub(crate) fn access_key_id(&self) -> Option<String> {
+        self.facts().access_key_id.clone()
+    }
+
     /// Hands the record over, and gives the answer back.
     pub(crate) async fn end(
         &self,

@@ -5,5 +5,5 @@ mod read;
 mod upload;
 
 pub(crate) use answer::Answer;
-pub(crate) use read::{Budget, Pace, read_whole};
+pub(crate) use read::{Budget, Pace, discard, read_whole};
 pub(crate) use upload::Upload;

@@ -37,6 +37,8 @@ pub(crate) struct Counted {
     /// Bytes of bodies, as their heads announce them.
     pub(crate) received: u64,
     pub(crate) sent: u64,
+    /// Calls that were refused because there were too many, by kind.
+    pub(crate) throttled: Vec<(&'static str, u64)>,
 }
 
 impl Calls {
@@ -74,6 +76,7 @@ impl Calls {
             times,
             received: self.received.load(Ordering::Relaxed),
             sent: self.sent.load(Ordering::Relaxed),
+            throttled: Vec::new(),
         }
     }
 }

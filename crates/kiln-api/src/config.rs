@@ -12,7 +12,7 @@ use std::{
 use kiln_iam::sigv4::sha256;
 use kiln_model::Timestamp;
 
-use crate::connection::tls::Tls;
+use crate::{connection::tls::Tls, rates::Rates};
 
 /// Tells the time; the front end reads no clock of its own.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -31,7 +31,7 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// What the server can bear.
     pub limits: Limits,
-    /// What `/-/health` says.
+    /// What `/-/health` and `/-/ready` say.
     pub readiness: Readiness,
     /// The time.
     pub clock: Clock,
@@ -124,6 +124,8 @@ pub struct Limits {
     pub connections: usize,
     /// Authenticated requests that are handled at the same time; one more gets `ThrottlingException`.
     pub requests: usize,
+    /// How often somebody may call.
+    pub rates: Rates,
     /// Bytes of a request's head.
     pub head_bytes: usize,
     /// Header lines of a request.
@@ -146,6 +148,8 @@ pub struct Limits {
     pub stalled_write: Duration,
     /// So long a stopping server waits for requests to end.
     pub drain: Duration,
+    /// So long it keeps connections without a request, whose next request may be on its way: it is answered.
+    pub linger: Duration,
 }
 
 impl Default for Limits {
@@ -153,6 +157,7 @@ impl Default for Limits {
         Self {
             connections: 1024,
             requests: 512,
+            rates: Rates::default(),
             head_bytes: 32 * 1024,
             headers: 100,
             body_bytes: 1024 * 1024,
@@ -164,11 +169,12 @@ impl Default for Limits {
             body_bytes_per_second: 4096,
             stalled_write: Duration::from_secs(60),
             drain: Duration::from_secs(30),
+            linger: Duration::from_millis(500),
         }
     }
 }
 
-/// How far the service is, for `/-/health`.
+/// How far the service is, for `/-/health` and `/-/ready`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// It recovers what it finds; requests are answered all the same.

@@ -5,7 +5,11 @@ use kiln_iam::{AuthError, Denial, Style};
 use kiln_model::{ApiError, ErrorCode, audit::CallError, iam::IamError, s3::S3Error};
 use serde_json::json;
 
-use crate::body::Answer;
+use crate::{
+    body::Answer,
+    cloudwatch,
+    route::{Route, Service},
+};
 
 /// Why a request is not fulfilled.
 #[derive(Debug)]
@@ -24,7 +28,12 @@ pub(crate) enum Fault {
     UnknownHost(String),
     /// It is for a service of AWS that is not served here.
     Foreign(String),
+    /// The server is stopping: answer, then close.
+    Stopping,
 }
+
+/// Seconds after which a client may find a server again that is stopping now.
+const BACK_IN: HeaderValue = HeaderValue::from_static("1");
 
 impl From<AuthError> for Fault {
     fn from(error: AuthError) -> Self {
@@ -61,6 +70,21 @@ impl Fault {
         self.denial(style).code
     }
 
+    /// The answer on that route.
+    pub(crate) fn written(&self, route: &Route, request_id: &str) -> Response<Answer> {
+        let mut response = match route {
+            Route::Service(Service::CloudWatch(protocol)) => cloudwatch::error(*protocol, self, request_id),
+            _ => self.answer(route.style(), request_id),
+        };
+        if matches!(self, Self::Framing(_) | Self::Stopping) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if matches!(self, Self::Stopping) {
+            response.headers_mut().insert(header::RETRY_AFTER, BACK_IN);
+        }
+        response
+    }
+
     /// The answer in that style.
     pub(crate) fn answer(&self, style: Style, request_id: &str) -> Response<Answer> {
         let denial = self.denial(style);
@@ -73,9 +97,6 @@ impl Fault {
         *response.status_mut() = StatusCode::from_u16(denial.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if let Self::S3(error) = self {
             s3_headers(error, response.headers_mut());
-        }
-        if matches!(self, Self::Framing(_)) {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
@@ -125,6 +146,17 @@ impl Fault {
                     Style::S3 => ("NotImplemented", 501),
                 };
                 let message = format!("the service '{service}' is not available in this version of Kiln");
+                Denial { code, status, message, region: None }
+            }
+            Self::Stopping => {
+                // At a 5xx of CodeBuild, Jenkins' plugin ends its build at once; a throttled call it sends again
+                // (`integrations.md` 1.8). Clients of S3 send both again.
+                let (code, status) = match style {
+                    Style::Json => ("ThrottlingException", 400),
+                    Style::Query => ("Throttling", 400),
+                    Style::S3 => ("ServiceUnavailable", 503),
+                };
+                let message = "The server is stopping. Send the request again.".to_owned();
                 Denial { code, status, message, region: None }
             }
         }

@@ -4,11 +4,12 @@ mod badge;
 mod metrics;
 
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
-use kiln_model::{kiln::BadgeInput, service::KilnService};
-use serde_json::json;
+use kiln_model::{figures::PartCheck, kiln::BadgeInput, service::KilnService};
+use serde_json::{Map, Value, json};
 
 use crate::{
     body::Answer,
+    calls::Counted,
     config::{Scraping, State},
     connection::Peer,
     form,
@@ -44,7 +45,10 @@ pub(crate) async fn answer<S: KilnService, K, A>(
                 response
             }
             Page::Health => health(server.config.readiness.get()),
+            Page::Ready => ready(server).await,
             Page::Metrics => metrics(parts, peer, server),
+            // It is looked up in the database, by whoever comes along.
+            Page::Badge if !server.throttle.admits_stranger(peer) => status(StatusCode::TOO_MANY_REQUESTS),
             Page::Badge => badge(parts, server.service.as_ref()).await,
             Page::Nothing => status(StatusCode::NOT_FOUND),
         }
@@ -79,17 +83,46 @@ fn status(status: StatusCode) -> Response<Answer> {
 /// 200 when the service is ready, else 503, so that load balancers and scripts need not read the body.
 fn health(state: State) -> Response<Answer> {
     let body = json!({ "status": state.as_str(), "version": env!("CARGO_PKG_VERSION") });
+    condition(&body, state == State::Ready)
+}
+
+fn condition(body: &Value, is_well: bool) -> Response<Answer> {
     let mut response = Response::new(Answer::whole(format!("{body}\n")));
-    if state != State::Ready {
+    if !is_well {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
+/// With less than this free, in bytes, below the data directory, builds cannot be taken any more that would end well.
+const LEAST_FREE: f64 = 64.0 * 1024.0 * 1024.0;
+
+/// 200 when builds can be sent here: the service has started, is not stopping, and each part works that it needs; else 503
+/// with what is wrong. Unlike `/-/health` it looks at them.
+async fn ready<S: KilnService, K, A>(server: &Server<S, K, A>) -> Response<Answer> {
+    let state = server.config.readiness.get();
+    // What is not all there yet, or not any more, is not looked at.
+    let mut parts = if state == State::Ready { server.service.check_parts().await } else { Vec::new() };
+    if state == State::Ready
+        && let Some(machine) = server.config.machine.as_ref().map(|read| read())
+    {
+        let is_full = machine.disk_free_bytes < LEAST_FREE;
+        let trouble = is_full.then(|| format!("the disk has {:.0} MiB left", machine.disk_free_bytes / 1_048_576.0));
+        parts.push(PartCheck { part: "disk", trouble });
+    }
+    let is_well = parts.iter().all(|part| part.trouble.is_none());
+    let status = if is_well { state.as_str() } else { "impaired" };
+    let checks: Map<String, Value> = parts
+        .into_iter()
+        .map(|PartCheck { part, trouble }| (part.to_owned(), trouble.unwrap_or_else(|| "ok".to_owned()).into()))
+        .collect();
+    condition(&json!({ "status": status, "checks": checks }), state == State::Ready && is_well)
+}
+
 /// The figures, for those who may read them. Others are told what to do.
 fn metrics<S: KilnService, K, A>(parts: &Parts, peer: &Peer, server: &Server<S, K, A>) -> Response<Answer> {
-    let Server { config, calls, service, .. } = server;
+    let Server { config, calls, throttle, service, .. } = server;
     if !metrics::is_let_in(peer, &parts.headers, &config.scraping) {
         let has_token = matches!(config.scraping, Scraping::Token(_));
         let mut response = status(if has_token { StatusCode::UNAUTHORIZED } else { StatusCode::FORBIDDEN });
@@ -105,7 +138,8 @@ fn metrics<S: KilnService, K, A>(parts: &Parts, peer: &Peer, server: &Server<S, 
     }
     let is_open = metrics::is_open(&parts.headers);
     let machine = config.machine.as_ref().map(|read| read());
-    let text = metrics::text(is_open, config.readiness.get(), &service.figures(), &calls.read(), machine.as_ref());
+    let calls = Counted { throttled: throttle.refused().to_vec(), ..calls.read() };
+    let text = metrics::text(is_open, config.readiness.get(), &service.figures(), &calls, machine.as_ref());
     let mut response = Response::new(Answer::whole(text));
     let kind = HeaderValue::from_static(metrics::content_type(is_open));
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

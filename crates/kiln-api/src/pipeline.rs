@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, Request, Response, header};
+use http::{HeaderName, HeaderValue, Request, Response, header, request::Parts};
 use hyper::body::{Body as _, Incoming};
 use kiln_iam::{
     AuthError, Style,
@@ -19,14 +19,15 @@ use crate::{
     audit::Trail,
     authenticate::{self, Keys},
     authorise::{self, Authorizer, Question},
-    body::{Answer, Pace, Upload, read_whole},
+    body::{Answer, Pace, Upload, discard, read_whole},
     cloudwatch,
     connection::{Peer, pulse::Busy},
     fault::Fault,
     framing::{self, Framing},
     operations::{self, Content, Line, Operation},
     pages,
-    route::{self, Route, Service},
+    request_log::RequestLine,
+    route::{Route, Service},
     s3,
     server::Server,
 };
@@ -34,6 +35,7 @@ use crate::{
 /// What a request brings along.
 pub(crate) struct Arrival {
     pub(crate) request: Request<Incoming>,
+    pub(crate) route: Route,
     pub(crate) request_id: String,
     pub(crate) peer: Peer,
     pub(crate) busy: Busy,
@@ -42,43 +44,34 @@ pub(crate) struct Arrival {
 impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
     /// Answers a request, whatever it is.
     pub(crate) async fn answer(self: &Arc<Self>, arrival: Arrival) -> Response<Answer> {
-        let Arrival { mut request, request_id, peer, busy } = arrival;
+        let Arrival { mut request, route, request_id, peer, busy } = arrival;
         let begun = Instant::now();
         let received = request.body().size_hint().exact().unwrap_or_default();
+        let line = RequestLine::begin(&request, &request_id, &peer, received);
         let upgrade = hyper::upgrade::on(&mut request);
-        let bucket = framing::bucket_of(request.headers(), &peer, &self.config.domains);
-        let route = route::find(&request, bucket.as_deref());
         let style = route.style();
-        let protocol = match route {
-            Route::Service(Service::CloudWatch(protocol)) => Some(protocol),
-            _ => None,
-        };
-        let line = Line { upgrade, busy: busy.clone(), stopping: self.stopping.clone() };
+        let way = Line { upgrade, busy: busy.clone(), stopping: self.stopping.clone() };
         let trail = Trail::begin(&self.trail, &self.config.clock, &route, request.headers(), &request_id, &peer);
         let trail = Arc::new(trail);
-        let answer = self.handle(request, route, &request_id, &peer, line, &trail).await;
+        let answer = self.handle(request, &route, &request_id, &peer, way, &trail).await;
         let told = trail.told();
+        let key = line.as_ref().and_then(|_| trail.access_key_id());
         let answer = trail.end(answer, style).await;
         let failed = answer.as_ref().err().map(|fault| fault.code(style));
-        let response = answer.unwrap_or_else(|fault| {
-            tracing::debug!(request_id, peer = peer.name(), code = fault.code(style), "refused");
-            match protocol {
-                Some(protocol) => cloudwatch::error(protocol, &fault, &request_id),
-                None => fault.answer(style, &request_id),
-            }
-        });
+        let response = answer.unwrap_or_else(|fault| fault.written(&route, &request_id));
+        let line = line.map(|line| line.answered(&response, &route, told.as_ref(), failed, key));
         if let Some((service, operation, code)) = told {
             self.calls.count(&service, operation.as_deref(), failed.or(code.as_deref()), begun.elapsed());
             self.calls.bytes(received, response.body().size_hint().exact().unwrap_or_default());
         }
-        self.finish(response, style, &request_id).map(|body| body.keep(busy))
+        self.finish(response, style, &request_id).map(|body| body.keep(busy).tell(line))
     }
 
     /// Limits → route → authenticate → authorise → decode → call.
     async fn handle(
         self: &Arc<Self>,
         request: Request<Incoming>,
-        route: Route,
+        route: &Route,
         request_id: &str,
         peer: &Peer,
         line: Line,
@@ -86,26 +79,29 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
     ) -> Result<Response<Answer>, Fault> {
         let (parts, body) = request.into_parts();
         let config = &self.config;
-        let asked = if let Route::Service(service) = route { Some(service) } else { None };
+        let asked = if let Route::Service(service) = route { Some(*service) } else { None };
         let Framing { length, bucket } = framing::check(&parts, peer, &config.domains, asked)?;
 
+        if *self.stopping.borrow() && !matches!(route, Route::Page(_)) {
+            discard(&parts.headers, body, Pace::begin(&config.limits)).await;
+            return Err(Fault::Stopping);
+        }
         let service = match route {
-            Route::Page(page) => return Ok(pages::answer(page, &parts, peer, self).await),
-            Route::Foreign { name, .. } => return Err(Fault::Foreign(name)),
+            Route::Page(page) => return Ok(pages::answer(*page, &parts, peer, self).await),
+            Route::Foreign { name, .. } => return Err(Fault::Foreign(name.clone())),
             Route::Service(Service::S3) => {
                 let arrival = s3::Arrival { parts, body, length, bucket, request_id, peer, trail };
                 return self.s3(arrival).await;
             }
-            Route::Service(service) => service,
+            Route::Service(service) => *service,
         };
         let length = length.unwrap_or_default();
 
         let now = authenticate::time_of((config.clock)());
         let headers = authenticate::headers(&parts);
         let signed = authenticate::as_signed(&parts, &headers);
-        let refuse = |claim: Option<&Claim>, error: &AuthError| self.refusals.tell(peer, claim, error, request_id);
-        let claim =
-            authenticate::claim(&signed, service, &config.region, now).inspect_err(|error| refuse(None, error))?;
+        let claim = authenticate::claim(&signed, service, &config.region, now);
+        let claim = claim.map_err(|error| self.stranger(peer, None, error, request_id))?;
         trail.claimed(&claim);
 
         // What the operation is decides how its body is taken; whether there is such an operation is for authenticated
@@ -135,27 +131,23 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
                 (Body::Hash(sha256(&whole.bytes)), Content::Whole(whole.bytes.clone()), Some(whole))
             }
         };
-        let known =
-            authenticate::verify(self.keys.as_ref(), &claim, &signed, now, hash).await.inspect_err(|fault| {
-                if let Fault::Auth(error) = fault {
-                    refuse(Some(&claim), error);
-                }
-            })?;
+        let known = authenticate::verify(self.keys.as_ref(), &claim, &signed, now, hash).await;
+        let known = known.map_err(|fault| match fault {
+            Fault::Auth(error) => self.stranger(peer, Some(&claim), error, request_id),
+            other => other,
+        })?;
 
         let caller = known.caller;
         trail.known(&caller);
         // Only now: whoever has no key cannot take the room of those who have one.
         let _slot = self.requests.try_acquire().map_err(|_| ApiError::throttling())?;
 
-        let (operation, content) = match (operation?, service, content) {
-            (named, Service::CloudWatch(protocol), Content::Whole(body)) => {
-                let (info, body) = cloudwatch::read(protocol, named.and_then(Operation::info), &parts, &body)?;
-                (Operation::CloudWatch(info, protocol), Content::Whole(body))
-            }
-            (Some(operation), _, content) => (operation, content),
-            (None, _, Content::Whole(body)) => (Operation::in_body(service, &parts, &body)?, Content::Whole(body)),
-            (None, _, Content::Upload { .. }) => return Err(ApiError::unknown_operation("").into()),
-        };
+        let asked = operation.and_then(|named| find_asked(named, service, content, &parts));
+        let changes = asked.as_ref().is_ok_and(|(operation, _)| !operation.is_read_only());
+        if !self.throttle.admits(&caller.arn, service.name(), changes) {
+            return Err(ApiError::throttling().into());
+        }
+        let (operation, content) = asked?;
         trail.asked(service, operation, &parts, content.whole());
         let keys = authorise::surroundings(&parts, peer);
         let context = Context {
@@ -176,6 +168,12 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
             trail.may_change()?;
         }
         operations::call(&self.service, operation, &context, &parts, content, line).await
+    }
+
+    /// Why a request is refused whose sender is not known; more of them than are told of get no more than that.
+    pub(crate) fn stranger(&self, peer: &Peer, claim: Option<&Claim>, error: AuthError, request_id: &str) -> Fault {
+        self.refusals.tell(peer, claim, &error, request_id);
+        if self.throttle.admits_stranger(peer) { error.into() } else { ApiError::throttling().into() }
     }
 
     fn check_upload(&self, length: u64) -> Result<(), Fault> {
@@ -208,6 +206,24 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
         }
         response
     }
+}
+
+/// The operation that is asked for, and its input as it is read from here on. `named`: what the head says of it.
+fn find_asked(
+    named: Option<Operation>,
+    service: Service,
+    content: Content,
+    parts: &Parts,
+) -> Result<(Operation, Content), ApiError> {
+    Ok(match (named, service, content) {
+        (named, Service::CloudWatch(protocol), Content::Whole(body)) => {
+            let (info, body) = cloudwatch::read(protocol, named.and_then(Operation::info), parts, &body)?;
+            (Operation::CloudWatch(info, protocol), Content::Whole(body))
+        }
+        (Some(operation), _, content) => (operation, content),
+        (None, _, Content::Whole(body)) => (Operation::in_body(service, parts, &body)?, Content::Whole(body)),
+        (None, _, Content::Upload { .. }) => return Err(ApiError::unknown_operation("")),
+    })
 }
 
 pub(crate) fn http_date(time: OffsetDateTime) -> Option<HeaderValue> {

@@ -60,6 +60,8 @@ pub(crate) enum Page {
     ToIndex,
     /// `/-/health`.
     Health,
+    /// `/-/ready`.
+    Ready,
     /// `/-/metrics`.
     Metrics,
     /// `/-/badges`, and `/badges` as AWS has it.
@@ -158,6 +160,7 @@ fn by_path<B>(request: &Request<B>) -> Route {
     match request.uri().path() {
         "/-/" | "/-" => Route::Page(Page::Index),
         "/-/health" => Route::Page(Page::Health),
+        "/-/ready" => Route::Page(Page::Ready),
         "/-/metrics" => Route::Page(Page::Metrics),
         "/-/badges" => Route::Page(Page::Badge),
         "/badges" if is_read => Route::Page(Page::Badge),
@@ -277,6 +280,7 @@ mod tests {
         assert_eq!(route("GET", "/", &[]), Route::Service(Service::S3));
         assert_eq!(route("GET", "/-/", &[]), Route::Page(Page::Index));
         assert_eq!(route("GET", "/-/health?x", &[]), Route::Page(Page::Health));
+        assert_eq!(route("GET", "/-/ready", &[]), Route::Page(Page::Ready));
         assert_eq!(route("GET", "/-/metrics", &[]), Route::Page(Page::Metrics));
         assert_eq!(route("GET", "/badges?uuid=x", &[]), Route::Page(Page::Badge));
         assert_eq!(route("PUT", "/badges", &[]), Route::Service(Service::S3), "a bucket may have that name");

@@ -99,14 +99,14 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
         let now = authenticate::time_of((config.clock)());
         let target = Target::new(parts.uri.path(), bucket.as_deref());
         trail.with(audit::of_s3(&target.path, parts.uri.query(), &parts.headers), parts.uri.path().len());
-        let claim = self.claim(&parts, now, peer, request_id)?;
+        let claim = self.claim(&parts, now).map_err(|error| self.stranger(peer, None, error, request_id))?;
         if let Some(claim) = &claim {
             trail.claimed(claim);
         }
-        let taken = self.take(&parts, &target, body, length, claim.as_ref(), now).await.inspect_err(|fault| {
-            if let Fault::Auth(error) = fault {
-                self.refusals.tell(peer, claim.as_ref(), error, request_id);
-            }
+        let taken = self.take(&parts, &target, body, length, claim.as_ref(), now).await;
+        let taken = taken.map_err(|fault| match fault {
+            Fault::Auth(error) => self.stranger(peer, claim.as_ref(), error, request_id),
+            other => other,
         })?;
         let Taken { whole, payload, length, known } = taken;
 
@@ -115,6 +115,14 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
         let query = parts.uri.query();
         target.check(&parts.method, query, &parts.headers)?;
         let changes = !matches!(parts.method, Method::GET | Method::HEAD);
+        let is_admitted = match &known {
+            Some(known) => self.throttle.admits(&known.caller.arn, Service::S3.name(), changes),
+            None => self.throttle.admits_stranger(peer),
+        };
+        if !is_admitted {
+            drain(payload, length, &parts.headers).await;
+            return Err(S3Error::new(S3Code::SlowDown, "Please reduce your request rate.").into());
+        }
         if let Some(claim) = claim.as_ref().filter(|claim| changes && !claim.is_presigned() && !peer.is_private()) {
             self.replays.check(claim)?;
         }
@@ -164,7 +172,7 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
             // Bytes that did not come as they should are a better reason than that they were not stored.
             error = outcome.trouble().unwrap_or(error);
             error.resource.get_or_insert_with(|| shown_path(&target));
-            self.drain(&call, &parts.headers).await;
+            drain(call.take_payload().ok(), call.length, &parts.headers).await;
             return Err(Fault::S3(error));
         }
         let (mut head, body) = response.into_parts();
@@ -178,28 +186,19 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
         }
         let (code, message) = said(&body);
         trail.refused(code, message, head.status.as_u16());
-        self.drain(&call, &parts.headers).await;
+        drain(call.take_payload().ok(), call.length, &parts.headers).await;
         head.headers.remove(header::CONTENT_LENGTH);
         Ok(Response::from_parts(head, Answer::whole(completed_error(&body, &shown_path(&target), request_id))))
     }
 
     /// Who says to have sent it; `None` when nobody does.
-    fn claim(
-        &self,
-        parts: &Parts,
-        now: OffsetDateTime,
-        peer: &Peer,
-        request_id: &str,
-    ) -> Result<Option<Claim>, AuthError> {
+    fn claim(&self, parts: &Parts, now: OffsetDateTime) -> Result<Option<Claim>, AuthError> {
         let headers = authenticate::headers(parts);
         let signed = authenticate::as_signed(parts, &headers);
         match authenticate::claim(&signed, Service::S3, &self.config.region, now) {
             Ok(claim) => Ok(Some(claim)),
             Err(AuthError::MissingToken) => Ok(None),
-            Err(error) => {
-                self.refusals.tell(peer, None, &error, request_id);
-                Err(error)
-            }
+            Err(error) => Err(error),
         }
     }
 
@@ -259,16 +258,16 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
         let signed = authenticate::as_signed(parts, &headers);
         authenticate::verify(self.keys.as_ref(), claim, &signed, now, body).await.map(Some)
     }
+}
 
-    /// Reads what a client still sends that does not ask before it does: hearing nothing, it would go on, and the answer
-    /// would be lost when the connection is closed.
-    async fn drain(&self, call: &Call<S, K, A>, headers: &HeaderMap) {
-        if headers.contains_key(header::EXPECT) || call.length.is_none_or(|length| length > MAX_DRAINED) {
-            return;
-        }
-        if let Ok(mut payload) = call.take_payload() {
-            while let Some(Ok(_)) = payload.next().await {}
-        }
+/// Reads what a client still sends that does not ask before it does: hearing nothing, it would go on, and the answer would be
+/// lost when the connection is closed.
+async fn drain(payload: Option<Payload>, length: Option<u64>, headers: &HeaderMap) {
+    if headers.contains_key(header::EXPECT) || length.is_none_or(|length| length > MAX_DRAINED) {
+        return;
+    }
+    if let Some(mut payload) = payload {
+        while let Some(Ok(_)) = payload.next().await {}
     }
 }
 

@@ -33,6 +33,7 @@ use crate::{
     fault::Fault,
     framing,
     pipeline::Arrival,
+    rates::Throttle,
     replay::Replays,
     route, runners,
 };
@@ -73,6 +74,7 @@ pub(crate) struct Server<S, K, A> {
     pub(crate) replays: Replays,
     pub(crate) refusals: Refusals,
     pub(crate) calls: Calls,
+    pub(crate) throttle: Throttle,
     /// Connections that builds may have at the same time, all together: they leave some for others.
     of_builds: Semaphore,
     register: Arc<Register>,
@@ -84,13 +86,17 @@ type Alive = mpsc::Sender<Infallible>;
 /// A pause after a failed `accept`: descriptors ran out, most likely, and come back when requests end.
 const BREATH: Duration = Duration::from_millis(100);
 
+/// A connection that is made already is there to be accepted within this time.
+const MOMENT: Duration = Duration::from_millis(10);
+
 /// What a client is told for whom there is no room. Written without reading its request.
 const NO_ROOM: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: 58\r\n\
     Connection: close\r\n\r\n{\"__type\":\"ThrottlingException\",\"message\":\"Rate exceeded\"}";
 
-/// Serves until `shutdown` resolves; then accepts no more, ends idle connections and live streams, and waits for requests
-/// that are handled, at most [`crate::Limits::drain`].
+/// Serves until `shutdown` resolves. Then ends live streams, and waits for requests that are handled, at most
+/// [`crate::Limits::drain`]; who asks for something meanwhile is told that the server is stopping, in the way of the service
+/// that is asked. Connections without a request are closed after [`crate::Limits::linger`], the listeners last.
 pub async fn serve<S: Service, K: Keys, A: Authorizer>(
     listeners: Vec<Listener>,
     config: Config,
@@ -98,9 +104,11 @@ pub async fn serve<S: Service, K: Keys, A: Authorizer>(
     shutdown: impl Future<Output = ()>,
 ) {
     let (stop, stopping) = watch::channel(false);
+    let (close, closing) = watch::channel(false);
     let (alive, mut ended) = mpsc::channel(1);
+    let (late, mut late_ended) = mpsc::channel(1);
     let Api { service, keys, authorizer, trail } = api;
-    let (readiness, drain) = (config.readiness.clone(), config.limits.drain);
+    let (readiness, drain, linger) = (config.readiness.clone(), config.limits.drain, config.limits.linger);
     let server = Arc::new(Server {
         service,
         keys,
@@ -111,6 +119,7 @@ pub async fn serve<S: Service, K: Keys, A: Authorizer>(
         replays: Replays::default(),
         refusals: Refusals::new(),
         calls: Calls::default(),
+        throttle: Throttle::new(config.limits.rates),
         of_builds: Semaphore::new((config.limits.connections / 2).max(1)),
         register: Arc::default(),
         config,
@@ -118,46 +127,83 @@ pub async fn serve<S: Service, K: Keys, A: Authorizer>(
     });
     let mut acceptors = JoinSet::new();
     for listener in listeners {
-        acceptors.spawn(Arc::clone(&server).accept(listener, alive.clone()));
+        let accepting = Accepting { alive: Some(alive.clone()), late: late.clone(), closing: closing.clone() };
+        acceptors.spawn(Arc::clone(&server).accept(listener, accepting));
     }
-    drop((server, alive));
+    drop((server, alive, late));
 
     shutdown.await;
     readiness.set(State::Stopping);
     stop.send_replace(true);
-    acceptors.join_all().await;
     if timeout(drain, ended.recv()).await.is_err() {
         tracing::warn!("requests were still handled {} seconds after the server was told to stop", drain.as_secs());
     }
+    close.send_replace(true);
+    acceptors.join_all().await;
+    // Who came after the end was told is answered in no time, or says nothing.
+    timeout(2 * linger, late_ended.recv()).await.ok();
+}
+
+/// What somebody who accepts connections holds.
+struct Accepting {
+    /// For connections that the end of the server waits for.
+    alive: Option<Alive>,
+    /// For those that come when the server is stopping.
+    late: Alive,
+    /// All that was accepted has ended.
+    closing: watch::Receiver<bool>,
 }
 
 impl<S: Service, K: Keys, A: Authorizer> Server<S, K, A> {
-    async fn accept(self: Arc<Self>, listener: Listener, alive: Alive) {
+    async fn accept(self: Arc<Self>, listener: Listener, mut accepting: Accepting) {
         let mut stopping = self.stopping.clone();
         loop {
             let accepted = tokio::select! {
                 biased;
-                _ = stopping.wait_for(|stopping| *stopping) => return,
+                _ = stopping.wait_for(|stopping| *stopping), if accepting.alive.is_some() => {
+                    accepting.alive = None;
+                    if matches!(listener, Listener::Runners(_)) {
+                        // They wait for the next server.
+                        return;
+                    }
+                    continue;
+                }
+                _ = accepting.closing.wait_for(|closing| *closing) => break,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok(socket) => match self.register.admit(&self.config.limits) {
-                    Some(admitted) => {
-                        tokio::spawn(Arc::clone(&self).connection(socket, admitted, alive.clone()));
-                    }
-                    None => socket.turn_away(),
-                },
+                Ok(socket) => self.begin(socket, accepting.alive.as_ref().unwrap_or(&accepting.late)),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     sleep(BREATH).await;
                 }
             }
         }
+        // Whoever has connected by now would see a reset.
+        while let Ok(Ok(socket)) = timeout(MOMENT, listener.accept()).await {
+            self.begin(socket, &accepting.late);
+        }
+    }
+
+    fn begin(self: &Arc<Self>, socket: Socket, alive: &Alive) {
+        match self.register.admit(&self.config.limits) {
+            Some(admitted) => {
+                tokio::spawn(Arc::clone(self).connection(socket, admitted, alive.clone()));
+            }
+            None => socket.turn_away(),
+        }
     }
 
     /// One connection from its first byte to its end.
     async fn connection(self: Arc<Self>, socket: Socket, admitted: Admitted, alive: Alive) {
         let mut stopping = self.stopping.clone();
+        let linger = self.config.limits.linger;
+        // Not at once: a request that is on its way would be lost.
+        let is_over = async move {
+            stopping.wait_for(|stopping| *stopping).await.ok();
+            sleep(linger).await;
+        };
+        let mut is_over = std::pin::pin!(is_over);
         let _one_of_builds = match &socket {
             // Its runner tries again.
             Socket::Runner(_) => match self.of_builds.try_acquire() {
@@ -169,7 +215,7 @@ impl<S: Service, K: Keys, A: Authorizer> Server<S, K, A> {
         let opened = tokio::select! {
             opened = socket.open(&self.config, &self.service) => opened,
             () = admitted.pulse.is_cut() => return,
-            _ = stopping.wait_for(|stopping| *stopping) => return,
+            () = is_over.as_mut() => return,
         };
         let (carrier, peer) = match opened {
             Ok(Some(opened)) => opened,
@@ -201,7 +247,7 @@ impl<S: Service, K: Keys, A: Authorizer> Server<S, K, A> {
                 () = admitted.pulse.is_cut() => {
                     return tracing::debug!(peer = peer.name(), "an idle connection gave way");
                 }
-                _ = stopping.wait_for(|stopping| *stopping), if !is_draining => {
+                () = is_over.as_mut(), if !is_draining => {
                     is_draining = true;
                     connection.as_mut().graceful_shutdown();
                 }
@@ -220,8 +266,9 @@ impl<S: Service, K: Keys, A: Authorizer> Server<S, K, A> {
     ) -> Result<Response<Answer>, Infallible> {
         let request_id = Uuid::new_v4().to_string();
         let bucket = framing::bucket_of(request.headers(), &peer, &self.config.domains);
-        let style = route::find(&request, bucket.as_deref()).style();
-        let arrival = Arrival { request, request_id: request_id.clone(), peer, busy: busy.clone() };
+        let route = route::find(&request, bucket.as_deref());
+        let arrival =
+            Arrival { request, route: route.clone(), request_id: request_id.clone(), peer, busy: busy.clone() };
         let server = Arc::clone(&self);
         let handled = tokio::spawn(async move {
             let response = server.answer(arrival).await;
@@ -235,7 +282,7 @@ impl<S: Service, K: Keys, A: Authorizer> Server<S, K, A> {
                 let fault = Fault::Api(ApiError::internal(format!(
                     "Kiln failed at this request; its log says more about {request_id}"
                 )));
-                self.finish(fault.answer(style, &request_id), style, &request_id).map(|body| body.keep(busy))
+                self.finish(fault.written(&route, &request_id), route.style(), &request_id).map(|body| body.keep(busy))
             }
         })
     }

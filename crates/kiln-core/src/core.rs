@@ -32,6 +32,7 @@ use crate::{
     live::{Live, LiveBuilds},
     logs as streams,
     objects::{self, Held},
+    parts::Beat,
     queue::{Queue, Waiting},
     records::{self, Refused},
     runners::Runners,
@@ -68,6 +69,7 @@ pub(crate) struct Inner<R> {
     pub(crate) runners: R,
     pub(crate) live: LiveBuilds,
     pub(crate) tally: Tally,
+    pub(crate) beat: Beat,
     queue: Mutex<Queue>,
     work: Condvar,
     /// Wall clock and monotonic clock when the service started.
@@ -147,6 +149,7 @@ impl<R: Runners> Core<R> {
             runners,
             live: LiveBuilds::default(),
             tally: Tally::default(),
+            beat: Beat::default(),
             queue,
             work: Condvar::new(),
             began,

@@ -5,7 +5,7 @@ use std::fs;
 use kiln_buildspec::Severity;
 use kiln_model::{
     ApiError, BuildStatus, PhaseType, Timestamp,
-    figures::BuildFigures,
+    figures::{BuildFigures, PartCheck},
     kiln::{
         ArtifactDetail, BadgeInput, BadgeState, Capacity, CountBuildLogInput, CountBuildLogOutput, DebugBuildInput,
         DescribeBuildInput, DescribeBuildOutput, DescribeQueueInput, DescribeQueueOutput, ExplainAccessInput,
@@ -306,5 +306,9 @@ impl<R: Runners> KilnService for Core<R> {
 
     fn figures(&self) -> BuildFigures {
         self.inner.figures()
+    }
+
+    async fn check_parts(&self) -> Vec<PartCheck> {
+        self.inner.check_parts().await
     }
 }

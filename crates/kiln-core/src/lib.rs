@@ -38,6 +38,7 @@ mod log_object;
 mod logs;
 pub mod objects;
 mod page;
+mod parts;
 mod places;
 pub mod queue;
 mod records;

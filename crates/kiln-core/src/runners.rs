@@ -108,6 +108,9 @@ pub trait Runners: Send + Sync + 'static {
     /// From now on calls `nudge` for builds that are started or [`Self::watch`]ed.
     fn on_change(&self, nudge: Nudge);
 
+    /// Whether what is told to `nudge` is still looked for.
+    fn is_watching(&self) -> bool;
+
     /// Watches a build that an earlier server started.
     ///
     /// # Errors

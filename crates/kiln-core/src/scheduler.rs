@@ -6,12 +6,14 @@ use std::{sync::Arc, time::Duration};
 use crate::{core::Inner, kms, lifecycle::Event, queue::Waiting, records, retention, runners::Runners, supervise};
 
 /// How long the scheduler sleeps when nothing is due.
-const IDLE: Duration = Duration::from_secs(60);
+pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
 /// Until the service stops.
 pub(crate) fn run<R: Runners>(inner: &Arc<Inner<R>>) {
     let mut rounds = retention::Rounds::new(inner.now(), inner.clock.monotonic());
+    let _running = inner.beat.begin(inner.clock.monotonic());
     while !inner.is_stopping() {
+        inner.beat.tick(inner.clock.monotonic());
         if rounds.is_due(inner.now(), inner.clock.monotonic()) {
             let with = Arc::clone(inner);
             inner.spawn("kiln-retention", move || {

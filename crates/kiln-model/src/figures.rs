@@ -66,6 +66,15 @@ impl Histogram {
     }
 }
 
+/// A part without which the service does not work, for those who ask whether it does (`/-/ready`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartCheck {
+    /// Its name: a lower-case word.
+    pub part: &'static str,
+    /// What is wrong with it, as anybody may read it: without paths and names. `None`: it works.
+    pub trouble: Option<String>,
+}
+
 /// What the service knows of its builds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct BuildFigures {

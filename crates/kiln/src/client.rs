@@ -86,6 +86,17 @@ impl fmt::Display for ClientError {
 
 impl std::error::Error for ClientError {}
 
+impl ClientError {
+    /// Whether the same request may find an answer later: the service is away, stops, or has too much to do.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { code, .. } => matches!(code.as_str(), "ServiceUnavailable" | "ThrottlingException"),
+            Self::Strange(_) => false,
+        }
+    }
+}
+
 /// An operation, by the API that it is of.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Operation {
@@ -357,6 +368,9 @@ mod tests {
     fn errors_are_sentences() {
         let refused = refusal(StatusCode::BAD_REQUEST, br#"{"__type":"x#InvalidInputException","message":"Bad name"}"#);
         assert_eq!(refused.to_string(), "Bad name (InvalidInputException)");
+        assert!(!refused.is_passing());
+        let stopping = br#"{"__type":"ThrottlingException","message":"The server is stopping."}"#;
+        assert!(refusal(StatusCode::BAD_REQUEST, stopping).is_passing());
         let strange = refusal(StatusCode::BAD_GATEWAY, b"<html>");
         assert!(strange.to_string().contains("502"), "{strange}");
     }

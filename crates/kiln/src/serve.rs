@@ -265,6 +265,7 @@ fn api_config(settings: &Settings, app: &App) -> kiln_api::Config {
     config.account = settings.home.account.clone();
     config.domains = settings.domains.clone();
     config.scraping = settings.scraping.clone();
+    config.limits.rates = settings.rates;
     let (data, started) = (app.data.clone(), app.clock.wall_ns() as f64 / 1e9);
     config.machine = Some(Arc::new(move || machine::figures(&data, started)));
     config

@@ -11,7 +11,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use kiln_model::service::ByteSource;
 use tokio::sync::{mpsc, watch};
 
-use crate::connection::pulse::Busy;
+use crate::{connection::pulse::Busy, request_log::RequestLine};
 
 /// Pieces that wait for a slow client, before their source has to wait too.
 const PIECES_AHEAD: usize = 4;
@@ -21,6 +21,8 @@ const PIECES_AHEAD: usize = 4;
 pub(crate) struct Answer {
     content: Content,
     busy: Option<Busy>,
+    /// Learns how much was sent, and that it is over.
+    line: Option<RequestLine>,
 }
 
 #[derive(Debug, Default)]
@@ -39,7 +41,7 @@ impl Answer {
     pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let content = if bytes.is_empty() { Content::Empty } else { Content::Whole(bytes) };
-        Self { content, busy: None }
+        Self { content, busy: None, line: None }
     }
 
     /// Bytes that come over time. They end with an error when the server stops, so that nobody takes them for complete.
@@ -68,7 +70,13 @@ impl Answer {
                 }
             }
         });
-        Self { content: Content::Pieces { pieces, length }, busy: None }
+        Self { content: Content::Pieces { pieces, length }, busy: None, line: None }
+    }
+
+    /// Has the request's line written when the body is gone.
+    pub(crate) fn tell(mut self, line: Option<RequestLine>) -> Self {
+        self.line = line;
+        self
     }
 
     /// Keeps the connection busy until the body is gone.
@@ -84,7 +92,7 @@ impl Body for Answer {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = self.get_mut();
-        match &mut this.content {
+        let frame = match &mut this.content {
             Content::Pieces { pieces, .. } => {
                 pieces.poll_recv(cx).map(|piece| piece.map(|piece| piece.map(|bytes| Frame::data(Bytes::from(bytes)))))
             }
@@ -92,7 +100,11 @@ impl Body for Answer {
                 Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 _ => Poll::Ready(None),
             },
+        };
+        if let (Some(line), Poll::Ready(Some(Ok(frame)))) = (&mut this.line, &frame) {
+            line.sent(frame.data_ref().map_or(0, Bytes::len) as u64);
         }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use kiln_model::{ApiError, ErrorCode};
@@ -53,6 +54,19 @@ impl Budget {
 pub(crate) struct Whole {
     pub(crate) bytes: Bytes,
     _share: Option<OwnedSemaphorePermit>,
+}
+
+/// So many bytes are read of a body that nobody wants.
+const MOST_DISCARDED: u64 = 64 << 20;
+
+/// Reads a body that nobody wants, so that its sender gets to read why: one that still sends when the connection is closed
+/// may lose the answer. Who asks before sending gets the answer at once.
+pub(crate) async fn discard(headers: &HeaderMap, mut body: Incoming, pace: Pace) {
+    let mut received = 0;
+    while !headers.contains_key(header::EXPECT) && received < MOST_DISCARDED {
+        let Ok(Some(Ok(frame))) = timeout_at(pace.deadline(received), body.frame()).await else { return };
+        received += frame.data_ref().map_or(0, Bytes::len) as u64;
+    }
 }
 
 /// Reads a body of at most `most` bytes.

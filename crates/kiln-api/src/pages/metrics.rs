@@ -138,6 +138,11 @@ pub(super) fn text(
     for ((service, operation), times) in &calls.times {
         page.distribution("kiln_api_request_seconds", &[("service", service), ("operation", operation)], times);
     }
+    let help = "Calls that were refused because their caller makes too many, by kind.";
+    page.family("kiln_api_throttled_total", "counter", help);
+    for (kind, count) in &calls.throttled {
+        page.sample("kiln_api_throttled_total", &[("kind", kind)], *count as f64);
+    }
     page.counter(
         "kiln_api_received_bytes_total",
         "Bytes of bodies that were announced to the server.",
@@ -224,7 +229,8 @@ mod tests {
         };
         let calls = crate::calls::Calls::default();
         calls.count("s3", Some("a\"b\\c\nd"), None, std::time::Duration::ZERO);
-        let plain = text(false, State::Ready, &builds, &calls.read(), None);
+        let calls = Counted { throttled: vec![("read", 3)], ..calls.read() };
+        let plain = text(false, State::Ready, &builds, &calls, None);
         for line in [
             "# TYPE kiln_builds_ended_total counter",
             "kiln_builds_ended_total{status=\"SUCCEEDED\"} 1",
@@ -233,11 +239,12 @@ mod tests {
             "kiln_build_duration_seconds_bucket{le=\"1.0\"} 1",
             "kiln_build_duration_seconds_bucket{le=\"+Inf\"} 1",
             "kiln_build_duration_seconds_sum 0.75",
+            "kiln_api_throttled_total{kind=\"read\"} 3",
             "kiln_api_requests_total{service=\"s3\",operation=\"a\\\"b\\\\c\\nd\",code=\"OK\"} 1",
         ] {
             assert!(plain.lines().any(|known| known == line), "{line} in {plain}");
         }
-        let open = text(true, State::Ready, &builds, &calls.read(), None);
+        let open = text(true, State::Ready, &builds, &calls, None);
         assert!(open.ends_with("# EOF\n") && open.contains("# TYPE kiln_builds_ended counter\n"));
         assert!(open.contains("kiln_builds_ended_total{status"));
         assert!(!plain.contains("EOF"));

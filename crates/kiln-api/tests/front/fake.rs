@@ -12,7 +12,7 @@ use kiln_model::{
     build_cache::{BuildCache, BuildCacheAnswer},
     build_secret::{BuildSecret, BuildSecretAnswer, HiddenText},
     codebuild::*,
-    figures::BuildFigures,
+    figures::{BuildFigures, PartCheck},
     for_each_codebuild_operation, for_each_kiln_operation, for_each_kms_operation,
     iam::Secret,
     kiln::*,
@@ -47,6 +47,8 @@ pub(crate) struct Fake {
     pub(crate) shelf: Mutex<Shelf>,
     /// Length of the artifact that is announced.
     pub(crate) artifact_length: Mutex<Option<u64>>,
+    /// What is wrong with the service.
+    pub(crate) trouble: Mutex<Option<String>>,
 }
 
 impl Default for Fake {
@@ -62,6 +64,7 @@ impl Default for Fake {
             upload_ended: semaphore(),
             shelf: Mutex::default(),
             artifact_length: Mutex::default(),
+            trouble: Mutex::default(),
         }
     }
 }
@@ -316,6 +319,10 @@ macro_rules! kiln {
 
             fn figures(&self) -> BuildFigures {
                 BuildFigures { queued: 3, ..BuildFigures::default() }
+            }
+
+            async fn check_parts(&self) -> Vec<PartCheck> {
+                vec![PartCheck { part: "scheduler", trouble: self.trouble.lock().unwrap().clone() }]
             }
 
             async fn badge(&self, input: BadgeInput) -> BadgeState {

@@ -1,8 +1,13 @@
 //! Clients that are slow, idle, greedy or many.
 
+use kiln_api::Rates;
 use tokio::time::Duration;
 
-use crate::{client::Message, world::World};
+use crate::{
+    client::{ALICE, Message, Reply},
+    shutdown::one_of_each,
+    world::World,
+};
 
 const SHORT: Duration = Duration::from_millis(60);
 const LONG: Duration = Duration::from_secs(600);
@@ -106,6 +111,74 @@ async fn too_many_requests_are_throttled() {
     world.service.gate.add_permits(1);
     busy.reply().await.unwrap();
     world.is_well().await;
+}
+
+/// Sends until it is refused, which it has to be.
+async fn until_refused(world: &World, message: &Message) -> Reply {
+    for _ in 0..500 {
+        let reply = world.ask(message.clone()).await;
+        let text = reply.text();
+        if text.contains("Throttling") || text.contains("SlowDown") {
+            return reply;
+        }
+    }
+    panic!("never refused");
+}
+
+#[tokio::test]
+async fn whoever_calls_too_often_is_told_in_its_own_protocol() {
+    let world = World::limited(|limits| limits.rates = Rates { reads: 1, changes: 1, strangers: 1 }).await;
+    for _ in 0..5 {
+        world.is_well().await;
+    }
+    for (message, kind, _) in one_of_each() {
+        let reply = until_refused(&world, &message).await;
+        let (status, text) = match kind {
+            "text/xml" if message.service == "s3" => (503, "<Code>SlowDown</Code>"),
+            "text/xml" => (400, "<Code>Throttling</Code>"),
+            _ => (400, "ThrottlingException"),
+        };
+        assert_eq!((reply.status, reply.header("content-type")), (status, kind), "{reply:?}");
+        assert!(reply.text().contains(text), "{text} is not in {reply:?}");
+        if message.service == "monitoring" && kind != "text/xml" {
+            assert_eq!(reply.header("x-amzn-query-error"), "Throttling;Sender");
+        }
+    }
+    // Calls of other kinds, services and callers are not concerned.
+    assert_eq!(world.ask(Message::call("StartBuild", r#"{"projectName":"demo"}"#)).await.status, 200);
+    assert_eq!(world.ask(Message::call("ListKeys", "{}")).await.status, 200);
+    let alice = until_refused(&world, &list().by(ALICE)).await;
+    alice.refused("ThrottlingException", "Rate exceeded");
+    let figures = world.send(&Message::get("/-/metrics")).await.text();
+    let count = |kind: &str| {
+        let name = format!("kiln_api_throttled_total{{kind=\"{kind}\"}} ");
+        figures.lines().find_map(|line| line.strip_prefix(&name)?.parse::<u64>().ok()).unwrap()
+    };
+    assert!(count("read") >= 6 && count("change") >= 1, "{figures}");
+    assert_eq!(count("stranger"), 0);
+}
+
+#[tokio::test]
+async fn strangers_are_slowed_down_and_nobody_else_is() {
+    let world = World::limited(|limits| limits.rates = Rates { strangers: 1, ..Rates::default() }).await;
+    let mut forged = list().signed();
+    forged.set("X-Amz-Date", "20261126T120001Z");
+    let (mut known, mut slowed) = (0, 0);
+    for _ in 0..30 {
+        match world.send(&forged).await.error().0.as_str() {
+            "InvalidSignatureException" => known += 1,
+            "ThrottlingException" => slowed += 1,
+            other => panic!("{other}"),
+        }
+    }
+    assert!(known >= 5 && slowed >= 10, "{known} and {slowed}");
+    let unsigned = world.send(&Message::get("/bucket/key")).await;
+    assert!(unsigned.status == 503 && unsigned.text().contains("SlowDown"), "{unsigned:?}");
+    assert_eq!(world.send(&Message::get("/badges?uuid=known")).await.status, 429);
+    assert_eq!(world.send(&Message::get("/-/health")).await.status, 200);
+    for _ in 0..30 {
+        world.is_well().await;
+    }
 }
 
 #[tokio::test]

@@ -38,6 +38,32 @@ async fn health_follows_the_state() {
 }
 
 #[tokio::test]
+async fn ready_looks_at_the_parts() {
+    let free = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(65));
+    let mebibytes = std::sync::Arc::clone(&free);
+    let machine = move || kiln_api::MachineFigures {
+        disk_free_bytes: f64::from(mebibytes.load(std::sync::atomic::Ordering::Relaxed)) * 1_048_576.0,
+        ..Default::default()
+    };
+    let world = World::with(|config| config.machine = Some(std::sync::Arc::new(machine))).await;
+    let ask = async || {
+        let reply = world.send(&Message::get("/-/ready")).await;
+        assert_eq!(reply.header("content-type"), "application/json");
+        (reply.status, serde_json::from_slice::<serde_json::Value>(&reply.body).unwrap())
+    };
+    let well = serde_json::json!({ "status": "ready", "checks": { "disk": "ok", "scheduler": "ok" } });
+    assert_eq!(ask().await, (200, well));
+    *world.service.trouble.lock().unwrap() = Some("it does not run".to_owned());
+    free.store(63, std::sync::atomic::Ordering::Relaxed);
+    let checks = serde_json::json!({ "disk": "the disk has 63 MiB left", "scheduler": "it does not run" });
+    assert_eq!(ask().await, (503, serde_json::json!({ "status": "impaired", "checks": checks })));
+    for (state, text) in [(State::Starting, "starting"), (State::Stopping, "stopping")] {
+        world.readiness.set(state);
+        assert_eq!(ask().await, (503, serde_json::json!({ "status": text, "checks": {} })));
+    }
+}
+
+#[tokio::test]
 async fn badges_need_no_signature() {
     let world = World::start().await;
     for (target, text) in [

@@ -225,6 +225,10 @@ impl Runners for FakeRunners {
         *self.world.nudge.lock().unwrap() = Some(nudge);
     }
 
+    fn is_watching(&self) -> bool {
+        true
+    }
+
     fn watch(&self, _: &str) -> io::Result<()> {
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::future::Future;
 use super::{ByteSink, ByteSource, Context};
 use crate::{
     ApiError,
-    figures::BuildFigures,
+    figures::{BuildFigures, PartCheck},
     kiln::{
         BadgeInput, BadgeState, CountBuildLogInput, CountBuildLogOutput, DebugBuildInput, DescribeBuildInput,
         DescribeBuildOutput, DescribeQueueInput, DescribeQueueOutput, ExplainAccessInput, ExplainAccessOutput,
@@ -143,4 +143,7 @@ pub trait KilnService: Send + Sync + 'static {
 
     /// What is known of builds now, for those who watch the service.
     fn figures(&self) -> BuildFigures;
+
+    /// Looks at the parts that the service cannot do without.
+    fn check_parts(&self) -> impl Future<Output = Vec<PartCheck>> + Send;
 }

@@ -173,7 +173,7 @@ fn finished(client: &Client, id: &str) -> anyhow::Result<Build> {
 }
 
 fn is_away(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(ClientError::Unreachable { .. }))
+    error.downcast_ref().is_some_and(ClientError::is_passing)
 }
 
 /// Passes the journal's bytes on, over every interruption: each request goes on where the last one broke off.
@@ -203,7 +203,7 @@ fn fetch(client: &Client, id: &str, on: bool, mut into: UnixStream) -> anyhow::R
                 Err(e) if !is_away(&e) => return Err(e),
                 Err(_) => {}
             },
-            Err(ClientError::Unreachable { .. }) if on => {}
+            Err(e) if on && e.is_passing() => {}
             Err(e) => return Err(e.into()),
         }
         failures += 1;

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use kiln_api::{ScrapeToken, Scraping};
+use kiln_api::{Rates, ScrapeToken, Scraping};
 use kiln_core::{config::Retention, external::ExternalS3, queue::Capacity};
 use kiln_model::arn::Home;
 use kiln_runner::job::{EngineChoice, Network};
@@ -49,6 +49,9 @@ const SOURCE_DAYS: u32 = 30;
 /// Days after which an upload in parts is given up that nobody completes, unless told otherwise.
 const UPLOAD_DAYS: u32 = 30;
 
+/// Largest rate of calls that may be set; as good as none.
+const MOST_PER_SECOND: u32 = 1_000_000;
+
 /// Characters of the token for `/-/metrics`, at least.
 const LEAST_TOKEN: usize = 16;
 
@@ -63,6 +66,7 @@ pub(crate) struct Settings {
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) capacity: Capacity,
     pub(crate) queue_limit: usize,
+    pub(crate) rates: Rates,
     pub(crate) network: Network,
     pub(crate) network_allow: Vec<String>,
     pub(crate) engine: EngineChoice,
@@ -81,6 +85,8 @@ pub(crate) struct Log {
     /// A filter as `tracing` has them: `info`, `info,kiln_api=debug`.
     pub(crate) level: String,
     pub(crate) json: bool,
+    /// Whether each request has a line, whatever the level.
+    pub(crate) requests: bool,
 }
 
 /// Certificate and key.
@@ -151,6 +157,7 @@ impl Settings {
         let log = Log {
             level: read.text("log.level", "info".to_owned(), level),
             json: read.text("log.format", false, |text| choice(text, &[("text", false), ("json", true)])),
+            requests: read.flag("log.requests").unwrap_or(false),
         };
         let tls = read.tls(base);
         let memory = read.size("capacity.memory", machine.memory_bytes, 1 << 20);
@@ -158,6 +165,12 @@ impl Settings {
         let builds = read.count("capacity.max_builds", machine.cpus.saturating_mul(BUILDS_PER_CPU), 10_000);
         let capacity = Capacity { memory_bytes: overcommitted(memory, factor), builds };
         let queue_limit = read.count("capacity.queue_limit", QUEUE_LIMIT, 1_000_000) as usize;
+        let usual = Rates::default();
+        let rates = Rates {
+            reads: read.count("limits.reads_per_second", usual.reads, MOST_PER_SECOND),
+            changes: read.count("limits.changes_per_second", usual.changes, MOST_PER_SECOND),
+            strangers: read.count("limits.strangers_per_second", usual.strangers, MOST_PER_SECOND),
+        };
         let networks = [("private", Network::Private), ("host", Network::Host), ("none", Network::None)];
         let network = read.text("network.mode", Network::Private, |text| choice(text, &networks));
         let network_allow = read.list("network.allow", cidr);
@@ -186,6 +199,7 @@ impl Settings {
             tls,
             capacity,
             queue_limit,
+            rates,
             network,
             network_allow,
             engine,

@@ -156,6 +156,10 @@ impl Runners for ServerRunners {
         self.watcher.on_change(nudge);
     }
 
+    fn is_watching(&self) -> bool {
+        self.watcher.is_at_work()
+    }
+
     fn watch(&self, uuid: &str) -> io::Result<()> {
         self.watcher.watch(uuid)?;
         // For what happened before.

@@ -23,6 +23,7 @@ mod logs;
 mod malformed;
 mod metrics;
 mod objects;
+mod operation;
 mod places;
 mod refusals;
 mod secrets;

@@ -18,19 +18,23 @@ const fn list(path: &'static str) -> Key {
 }
 
 /// All of them.
-pub(crate) const KEYS: [Key; 31] = [
+pub(crate) const KEYS: [Key; 35] = [
     value("account"),
     value("region"),
     value("listen"),
     list("domains"),
     value("log.level"),
     value("log.format"),
+    value("log.requests"),
     value("tls.cert"),
     value("tls.key"),
     value("capacity.max_builds"),
     value("capacity.memory"),
     value("capacity.memory_overcommit"),
     value("capacity.queue_limit"),
+    value("limits.reads_per_second"),
+    value("limits.changes_per_second"),
+    value("limits.strangers_per_second"),
     value("network.mode"),
     list("network.allow"),
     value("engine"),

@@ -88,10 +88,11 @@ region = "eu-west-1"
         home: Home { account: "123456789012".into(), region: "eu-central-1".into() },
         listen: SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 443),
         domains: vec!["kiln.example".into(), "10.0.0.7".into()],
-        log: Log { level: "info,kiln_api=debug".into(), json: true },
+        log: Log { level: "info,kiln_api=debug".into(), json: true, requests: false },
         tls: Some(TlsFiles { cert: "/data/tls/server.pem".into(), key: "/etc/kiln/key.pem".into() }),
         capacity: Capacity { memory_bytes: 10 << 30, builds: 200 },
         queue_limit: 10,
+        rates: Rates::default(),
         network: Network::None,
         network_allow: vec!["10.1.0.0/16".into(), "fd00::/8".into()],
         engine: EngineChoice::Oci { runtime: "/usr/sbin/runc".into() },
@@ -222,6 +223,15 @@ fn values_that_cannot_be() {
         assert_eq!(problems.0.len(), 1, "{problems}");
         assert!(problems.to_string().contains(why), "{problems}");
     }
+}
+
+#[test]
+fn rates_of_calls_may_be_set() {
+    assert_eq!(read("", &[]).unwrap().rates, Rates::default());
+    let set = read("[limits]\nreads_per_second = 7", &[("KILN_LIMITS_STRANGERS_PER_SECOND", "3")]).unwrap().rates;
+    assert_eq!(set, Rates { reads: 7, strangers: 3, ..Rates::default() });
+    let problems = read("limits.changes_per_second = 0", &[]).unwrap_err().to_string();
+    assert!(problems.contains("'0' is not a number from 1 to 1000000"), "{problems}");
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::{
     mem::MaybeUninit,
     os::fd::OwnedFd,
     process::Child,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
-    thread,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock},
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -37,6 +37,8 @@ pub(super) struct Watcher {
     inotify: OwnedFd,
     state: Mutex<State>,
     nudge: RwLock<Option<Nudge>>,
+    /// The thread.
+    thread: OnceLock<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -67,10 +69,23 @@ impl Watcher {
         let inotify = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &inotify, EventData::new_u64(INOTIFY), EventFlags::IN)?;
-        let watcher = Arc::new(Self { builds, epoll, inotify, state: Mutex::default(), nudge: RwLock::default() });
+        let watcher = Arc::new(Self {
+            builds,
+            epoll,
+            inotify,
+            state: Mutex::default(),
+            nudge: RwLock::default(),
+            thread: OnceLock::new(),
+        });
         let at_work = Arc::clone(&watcher);
-        thread::Builder::new().name("runners".to_owned()).spawn(move || at_work.work())?;
+        let thread = thread::Builder::new().name("runners".to_owned()).spawn(move || at_work.work())?;
+        watcher.thread.get_or_init(|| thread);
         Ok(watcher)
+    }
+
+    /// Whether the thread is at work.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.thread.get().is_some_and(|thread| !thread.is_finished())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
