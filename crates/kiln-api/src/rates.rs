@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::connection::Peer;
 
-/// Calls that somebody may make in one second. Whoever has not called for a while may call [`BURST`] seconds' worth at once.
+/// Calls that somebody may make in one second. Whoever has not called for a while may make five seconds' worth at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rates {
     /// Calls that change nothing, for each caller and service.
@@ -37,7 +37,7 @@ impl Default for Rates {
 }
 
 /// Seconds for whose calls a full bucket has room.
-pub const BURST: u32 = 5;
+const BURST: u32 = 5;
 
 /// Buckets of one kind that are told apart, at most. Those beyond share one: only that many can be in use at the same time.
 const MOST: usize = 16_384;
