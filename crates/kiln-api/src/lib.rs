@@ -25,6 +25,7 @@ mod calls;
 mod cloudwatch;
 mod config;
 mod connection;
+mod event_stream;
 mod fault;
 mod form;
 mod framing;

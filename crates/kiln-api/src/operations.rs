@@ -169,7 +169,7 @@ impl Operation {
     /// Whether it may change something.
     pub(crate) fn changes(self) -> bool {
         // Clients that encrypt or decrypt the same twice within a second send the same signature.
-        const READING: [&str; 18] = [
+        const READING: [&str; 19] = [
             "List",
             "Get",
             "BatchGet",
@@ -188,6 +188,7 @@ impl Operation {
             "Count",
             "Filter",
             "Test",
+            "StartLiveTail",
         ];
         self.info().is_some_and(|info| !READING.iter().any(|prefix| info.name.starts_with(prefix)))
     }
@@ -272,7 +273,7 @@ pub(crate) async fn call<S: service::Service>(
         }
         (Operation::Logs(info), Content::Whole(body)) => {
             check_content_type(parts)?;
-            logs::logs(service.as_ref(), info, context, &body).await
+            logs::logs(service.as_ref(), info, context, &body, line.stopping).await
         }
         (Operation::SecretsManager(info), Content::Whole(body)) => {
             check_content_type(parts)?;

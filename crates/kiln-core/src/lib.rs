@@ -54,4 +54,7 @@ mod supervise;
 mod tally;
 pub mod timeline;
 
-pub use crate::core::{Core, Parts, StartError};
+pub use crate::{
+    core::{Core, Parts, StartError},
+    logs::Tail,
+};

@@ -64,6 +64,7 @@ pub(crate) fn begin<R: Runners>(inner: &Arc<Inner<R>>, build: &Waiting) {
     // Before it is given: whoever stops a build that is running finds it here, and a stop is never lost.
     let live = Arc::new(Live::new(uuid, document));
     inner.live.insert(Arc::clone(&live));
+    inner.tails.begun(&live, &live.document());
     let permitted = behalf::check_start(inner, &live.document());
     let (id, at, has_stream) = (build.uuid.clone(), inner.now(), permitted.is_ok());
     let given = inner.metadata.write_blocking(move |tx| {

@@ -465,7 +465,7 @@ pub const LOGS_OPERATIONS: [OperationInfo; 118] = table! { "logs":
     PutSubscriptionFilter Any later,
     PutSyslogConfiguration Any later,
     PutTransformer Any later,
-    StartLiveTail LogGroup later,
+    StartLiveTail LogGroup implemented,
     StartQuery Any later,
     StopQuery Any later,
     TagLogGroup LogGroup implemented,
@@ -704,7 +704,8 @@ macro_rules! for_each_cloudwatch_operation {
 }
 
 /// Calls a macro with every implemented operation of CloudWatch Logs that answers JSON: its name, the method of
-/// [`crate::service::Logs`], and the shapes of input and output in [`crate::logs`].
+/// [`crate::service::Logs`], and the shapes of input and output in [`crate::logs`]. `StartLiveTail` answers events and is a
+/// method of the trait alone.
 #[macro_export]
 macro_rules! for_each_logs_operation {
     ($callback:ident) => {
@@ -782,7 +783,8 @@ mod tests {
         let listed: Vec<_> = for_each_cloudwatch_operation!(names).into_iter().collect();
         assert_eq!(listed, CLOUDWATCH_OPERATIONS.map(|o| o.name));
         let listed: Vec<_> = for_each_logs_operation!(names).into_iter().collect();
-        let implemented: Vec<_> = LOGS_OPERATIONS.iter().filter(|o| o.implemented).map(|o| o.name).collect();
+        let answers_json = |o: &&OperationInfo| o.implemented && o.name != "StartLiveTail";
+        let implemented: Vec<_> = LOGS_OPERATIONS.iter().filter(answers_json).map(|o| o.name).collect();
         assert_eq!(listed, implemented);
     }
 }

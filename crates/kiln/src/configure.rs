@@ -44,6 +44,8 @@ pub(crate) fn env(args: &ConfigureArgs, app: &App) -> anyhow::Result<ExitCode> {
     export("AWS_SECRET_ACCESS_KEY", access.credentials.secret.expose());
     export("AWS_REGION", &access.region);
     export("AWS_DEFAULT_REGION", &access.region);
+    // Unasked, clients put `stream-` before the host for a live tail, which need not be a name.
+    export("AWS_DISABLE_HOST_PREFIX_INJECTION", "true");
     let ca = tls::ca_path(&app.data);
     if access.endpoint.tls && ca.exists() {
         export("AWS_CA_BUNDLE", &ca.to_string_lossy());
@@ -62,6 +64,7 @@ pub(crate) fn run(args: &ConfigureArgs, app: &App) -> anyhow::Result<ExitCode> {
         format!("region = {}", access.region),
         format!("endpoint_url = {}", access.endpoint.url()),
         "output = json".to_owned(),
+        "disable_host_prefix_injection = true".to_owned(),
     ];
     let ca = tls::ca_path(&app.data);
     if access.endpoint.tls && ca.exists() {

@@ -47,20 +47,23 @@ impl Answer {
     /// Bytes that come over time. They end with an error when the server stops, so that nobody takes them for complete.
     ///
     /// The source is dropped as soon as the client is gone.
-    pub(crate) fn pieces(
-        mut source: impl ByteSource,
-        length: Option<u64>,
-        mut stopping: watch::Receiver<bool>,
-    ) -> Self {
-        let (sender, pieces) = mpsc::channel(PIECES_AHEAD);
+    pub(crate) fn pieces(source: impl ByteSource, length: Option<u64>, stopping: watch::Receiver<bool>) -> Self {
+        Self::from(Stopped { source, stopping }, length, PIECES_AHEAD)
+    }
+
+    /// Messages that come over time, of a source that ends when the server stops. None waits beside the one that is sent:
+    /// the source leaves out what a slow client has no time for.
+    pub(crate) fn messages(source: impl ByteSource) -> Self {
+        Self::from(source, None, 1)
+    }
+
+    fn from(mut source: impl ByteSource, length: Option<u64>, ahead: usize) -> Self {
+        let (sender, pieces) = mpsc::channel(ahead);
         tokio::spawn(async move {
             loop {
                 let piece = tokio::select! {
                     biased;
                     () = sender.closed() => break,
-                    _ = stopping.wait_for(|stopping| *stopping) => {
-                        Some(Err(io::Error::new(io::ErrorKind::Interrupted, "the server stops")))
-                    }
                     piece = source.next() => piece,
                 };
                 let Some(piece) = piece else { break };
@@ -83,6 +86,24 @@ impl Answer {
     pub(crate) fn keep(mut self, busy: Busy) -> Self {
         self.busy = Some(busy);
         self
+    }
+}
+
+/// A source that ends with an error when the server stops.
+struct Stopped<S> {
+    source: S,
+    stopping: watch::Receiver<bool>,
+}
+
+impl<S: ByteSource> ByteSource for Stopped<S> {
+    async fn next(&mut self) -> Option<io::Result<Vec<u8>>> {
+        tokio::select! {
+            biased;
+            _ = self.stopping.wait_for(|stopping| *stopping) => {
+                Some(Err(io::Error::new(io::ErrorKind::Interrupted, "the server stops")))
+            }
+            piece = self.source.next() => piece,
+        }
     }
 }
 

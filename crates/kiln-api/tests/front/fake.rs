@@ -19,7 +19,7 @@ use kiln_model::{
     kms::*,
     service::{
         ArtifactContent, ByteSink, ByteSource, CodeBuild, Context, CredentialsRequest, DebugConnection, KilnService,
-        Kms, RoleCredentials, RunningBuilds,
+        Kms, LiveTail, LiveTailEvent, RoleCredentials, RunningBuilds,
     },
 };
 use serde::Serialize;
@@ -37,6 +37,8 @@ pub(crate) struct Fake {
     pub(crate) gate: Semaphore,
     /// Pieces of the next journal.
     pub(crate) journal: Mutex<Option<mpsc::Receiver<io::Result<Vec<u8>>>>>,
+    /// What the next live tail says.
+    pub(crate) tail: Mutex<Option<mpsc::Receiver<LiveTailEvent>>>,
     /// Gains a permit when a journal, artifact or shell is given up.
     pub(crate) dropped: Arc<Semaphore>,
     /// What was uploaded whole.
@@ -59,6 +61,7 @@ impl Default for Fake {
             begun: semaphore(),
             gate: semaphore(),
             journal: Mutex::default(),
+            tail: Mutex::default(),
             dropped: Arc::new(semaphore()),
             uploads: Mutex::default(),
             upload_ended: semaphore(),
@@ -161,6 +164,18 @@ mod logs {
     macro_rules! methods {
         ($($name:ident $method:ident $input:ident $output:ident,)+) => {
             impl Logs for super::Fake {
+                type LiveTail = super::Tail;
+
+                async fn start_live_tail(
+                    &self,
+                    _: &Context,
+                    input: StartLiveTailRequest,
+                ) -> Result<super::Tail, ApiError> {
+                    self.call("StartLiveTail", input).await?;
+                    let events = self.tail.lock().unwrap().take().expect("a test that starts a live tail has one");
+                    Ok(super::Tail { events, dropped: std::sync::Arc::clone(&self.dropped) })
+                }
+
                 $(async fn $method(&self, _: &Context, input: $input) -> Result<$output, ApiError> {
                     self.call(stringify!($name), input).await.map(|()| $output::default())
                 })+
@@ -224,6 +239,24 @@ impl ByteSource for Source {
 }
 
 impl Drop for Source {
+    fn drop(&mut self) {
+        self.dropped.add_permits(1);
+    }
+}
+
+/// A live tail.
+pub(crate) struct Tail {
+    pub(crate) events: mpsc::Receiver<LiveTailEvent>,
+    pub(crate) dropped: Arc<Semaphore>,
+}
+
+impl LiveTail for Tail {
+    async fn next(&mut self) -> Option<LiveTailEvent> {
+        self.events.recv().await
+    }
+}
+
+impl Drop for Tail {
     fn drop(&mut self) {
         self.dropped.add_permits(1);
     }

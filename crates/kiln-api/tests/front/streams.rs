@@ -2,6 +2,10 @@
 
 use kiln_api::Listener;
 use kiln_iam::sigv4::sha256;
+use kiln_model::{
+    logs::{LiveTailSessionStart, LiveTailSessionUpdate},
+    service::LiveTailEvent,
+};
 use tokio::{
     io::AsyncWriteExt,
     net::{UnixListener, UnixStream},
@@ -162,4 +166,96 @@ async fn the_relay_out_of_builds_uses_a_unix_socket() {
     assert_eq!(connection.reply().await.unwrap().status, 200);
     drop(world);
     std::fs::remove_dir_all(directory).unwrap();
+}
+
+fn tail() -> Message {
+    let mut message = Message::call("StartLiveTail", r#"{"logGroupIdentifiers":["a"]}"#);
+    message.service = "logs";
+    message.set("x-amz-target", "Logs_20140328.StartLiveTail");
+    message
+}
+
+/// The texts of a message's headers, and its payload.
+fn parts(message: &[u8]) -> (Vec<String>, String) {
+    let number = |at: usize| u32::from_be_bytes(message[at..at + 4].try_into().unwrap()) as usize;
+    assert_eq!(number(0), message.len());
+    let (mut headers, payload) = message[12..message.len() - 4].split_at(number(4));
+    let mut texts = Vec::new();
+    while let Some((length, rest)) = headers.split_first() {
+        let (name, rest) = rest.split_at(usize::from(*length));
+        assert_eq!(rest[0], 7, "a text");
+        let (value, rest) = rest[3..].split_at(usize::from(u16::from_be_bytes([rest[1], rest[2]])));
+        texts.push(format!("{} {}", String::from_utf8_lossy(name), String::from_utf8_lossy(value)));
+        headers = rest;
+    }
+    (texts, String::from_utf8_lossy(payload).into_owned())
+}
+
+#[tokio::test]
+async fn a_live_tail_is_a_stream_of_messages_and_ends_properly_when_the_server_stops() {
+    let mut world = World::start().await;
+    let (events, receiver) = mpsc::channel(1);
+    *world.service.tail.lock().unwrap() = Some(receiver);
+    let mut connection = world.connect().await;
+    connection.send(&tail().signed().bytes()).await;
+    let head = connection.head().await.unwrap();
+    assert_eq!((head.status, head.header("content-type")), (200, "application/vnd.amazon.eventstream"));
+    let headers = |kind: &str, name: &str| {
+        vec![
+            format!(":message-type {kind}"),
+            format!(":{kind}-type {name}"),
+            ":content-type application/json".to_owned(),
+        ]
+    };
+    let said = parts(&connection.chunk().await.unwrap().unwrap());
+    assert_eq!(said, (headers("event", "initial-response"), "{}".to_owned()), "clients want it first");
+    let start = LiveTailSessionStart { session_id: Some("s".to_owned()), ..Default::default() };
+    let update = LiveTailSessionUpdate { session_results: Some(Vec::new()), ..Default::default() };
+    for (event, name, payload) in [
+        (LiveTailEvent::Start(start), "sessionStart", r#"{"sessionId":"s"}"#),
+        (LiveTailEvent::Update(update), "sessionUpdate", r#"{"sessionResults":[]}"#),
+    ] {
+        events.send(event).await.unwrap();
+        assert_eq!(parts(&connection.chunk().await.unwrap().unwrap()), (headers("event", name), payload.to_owned()));
+    }
+    world.stop();
+    let (texts, payload) = parts(&connection.chunk().await.unwrap().unwrap());
+    assert_eq!(texts, headers("exception", "SessionStreamingException"));
+    assert!(payload.contains("Kiln is stopping"), "{payload}");
+    assert_eq!(connection.chunk().await, Ok(None), "a proper end");
+    world.stopped().await;
+}
+
+#[tokio::test]
+async fn a_live_tail_ends_by_itself_and_when_its_client_goes() {
+    let world = World::start().await;
+    let begin = async || {
+        let (events, receiver) = mpsc::channel(1);
+        *world.service.tail.lock().unwrap() = Some(receiver);
+        let mut connection = world.connect().await;
+        connection.send(&tail().signed().bytes()).await;
+        connection.head().await.unwrap();
+        connection.chunk().await.unwrap().unwrap();
+        (events, connection)
+    };
+    let (events, mut connection) = begin().await;
+    events.send(LiveTailEvent::Timeout("three hours".to_owned())).await.unwrap();
+    let (texts, payload) = parts(&connection.chunk().await.unwrap().unwrap());
+    assert!(texts.contains(&":exception-type SessionTimeoutException".to_owned()), "{texts:?}");
+    assert_eq!(payload, r#"{"message":"three hours"}"#);
+    assert_eq!(connection.chunk().await, Ok(None));
+    world.service.dropped.acquire().await.unwrap().forget();
+    let (events, connection) = begin().await;
+    drop(connection);
+    world.service.dropped.acquire().await.unwrap().forget();
+    assert!(events.is_closed());
+}
+
+#[tokio::test]
+async fn what_a_live_tail_is_refused_for_comes_before_it() {
+    let world = World::start().await;
+    world.ask(tail().by(ALICE)).await.refused("AccessDeniedException", "logs:StartLiveTail");
+    let mut empty = tail();
+    empty.body = br#"{"logGroupIdentifiers":[]}"#.to_vec();
+    world.ask(empty).await.refused("InvalidParameterException", "logGroupIdentifiers");
 }

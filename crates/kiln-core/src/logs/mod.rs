@@ -18,13 +18,16 @@ mod put;
 mod source;
 mod streams;
 mod tags;
+mod tail;
 
+pub use self::tail::Tail;
 pub(crate) use self::{
     builds::{close, closed, is_enabled, open},
     expiry::sweep,
     name::resource,
     older::take_in,
     put::Turns,
+    tail::Tails,
 };
 
 use kiln_model::{
@@ -83,6 +86,16 @@ async fn blocking<T: Send + 'static>(
 macro_rules! implement {
     ($($name:ident $method:ident $input:ident $output:ident,)+) => {
         impl<R: Runners> Logs for Core<R> {
+            type LiveTail = tail::Tail<R>;
+
+            async fn start_live_tail(
+                &self,
+                context: &Context,
+                input: StartLiveTailRequest,
+            ) -> Result<Self::LiveTail, ApiError> {
+                tail::start_live_tail(&self.inner, context, input).await
+            }
+
             $(async fn $method(&self, context: &Context, input: $input) -> Result<$output, ApiError> {
                 operations::$method(&self.inner, context, input).await
             })+

@@ -1,6 +1,9 @@
 //! `PutLogEvents`: events that callers put. They are on the disk before the answer, and the stream's row says so.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
 
 use kiln_model::{
     ApiError,
@@ -126,13 +129,15 @@ pub(super) async fn put_log_events<R: Runners>(
         input.log_events.into_iter().take(to).skip(from).map(|event| (event.timestamp, event.message)).collect();
     if let (Some((first_ms, _)), Some((last_ms, _))) = (events.first(), events.last()) {
         let (first_ms, last_ms, count) = (*first_ms, *last_ms, i64::try_from(events.len()).unwrap_or(i64::MAX));
+        let events = Arc::new(events);
         let (logs, stored, first) = (inner.logs.clone(), stream.stored.cast_unsigned(), stream.events.cast_unsigned());
-        let target = (group.clone(), name.clone());
+        let (target, told) = ((group.clone(), name.clone()), Arc::clone(&events));
         let length = blocking(move || {
             let batch = Batch { first, ingested_ms: now, events: &events };
             logs.append(&target.0, &target.1, stored, batch).map_err(|e| written(&e))
         })
         .await?;
+        let target = (group.clone(), name.clone());
         inner
             .transact(move |tx| {
                 // It may have been deleted, and made anew, meanwhile.
@@ -148,6 +153,7 @@ pub(super) async fn put_log_events<R: Runners>(
                 Ok(())
             })
             .await?;
+        inner.tails.put(&target.0, &target.1, now, &told);
     }
     Ok(PutLogEventsResponse {
         next_sequence_token: Some(SEQUENCE_TOKEN.to_owned()),

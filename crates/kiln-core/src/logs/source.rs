@@ -8,7 +8,7 @@ use kiln_store::{
     metadata::LogStreamRecord,
 };
 
-use crate::{core::Inner, lifecycle::Millis, runners::Runners, timeline::millis};
+use crate::{core::Inner, document::Document, lifecycle::Millis, runners::Runners, timeline::millis};
 
 /// What an event counts beside the bytes of its message, as AWS counts.
 pub(super) const OVERHEAD: usize = 26;
@@ -109,6 +109,23 @@ impl Source {
             },
         };
         Ok(Self { events, key: key(stream) })
+    }
+
+    /// The log of a build; `open`: it may still grow.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) fn of_build<R: Runners>(inner: &Inner<R>, document: &Document, open: bool) -> Result<Self, LogError> {
+        let events = inner.build_log(document)?.map_or(Events::None, |log| Events::Lines { log, open });
+        Ok(Self { events, key: 0 })
+    }
+
+    /// Lines of a build's log that have their newlines; 0 for events that were put.
+    pub(super) fn lines(&self) -> u64 {
+        match &self.events {
+            Events::Lines { log, .. } => log.stats().lines,
+            Events::None | Events::Put(..) => 0,
+        }
     }
 
     /// Events from `from` on and before `end_ms`, as many as there is room for. Fewer than there is room for is the end.

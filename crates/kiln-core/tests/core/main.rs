@@ -18,4 +18,5 @@ mod roles;
 mod secrets;
 mod service_credentials;
 mod simulation;
+mod tails;
 mod time;

@@ -9,8 +9,8 @@ use crate::logs::{
     DeleteRetentionPolicyRequest, DescribeIndexPoliciesRequest, DescribeLogGroupsRequest, DescribeLogStreamsRequest,
     DescribeMetricFiltersRequest, DescribeSubscriptionFiltersRequest, FilterLogEventsRequest, GetLogEventsRequest,
     ListTagsForResourceRequest, ListTagsLogGroupRequest, LogGroupClass, OrderBy, PutLogEventsRequest,
-    PutLogGroupDeletionProtectionRequest, PutRetentionPolicyRequest, TagLogGroupRequest, TagResourceRequest,
-    TestMetricFilterRequest, UntagLogGroupRequest, UntagResourceRequest,
+    PutLogGroupDeletionProtectionRequest, PutRetentionPolicyRequest, StartLiveTailRequest, TagLogGroupRequest,
+    TagResourceRequest, TestMetricFilterRequest, UntagLogGroupRequest, UntagResourceRequest,
 };
 
 /// States the constraints of an input; violations are told as `InvalidParameterException`.
@@ -135,6 +135,13 @@ validated_logs! { PutLogGroupDeletionProtectionRequest:
 validated_logs! { PutRetentionPolicyRequest:
     required("logGroupName", formed(1, 512, Pattern::LogGroupName)),
     required("retentionInDays", Rule::Any),
+}
+
+validated_logs! { StartLiveTailRequest:
+    required("logGroupIdentifiers", list(1, 10, &formed(1, 2048, Pattern::LogGroupIdentifier))),
+    optional("logStreamNames", list(1, 100, &formed(1, 512, Pattern::LogStreamName))),
+    optional("logStreamNamePrefixes", list(1, 100, &formed(1, 512, Pattern::LogStreamName))),
+    optional("logEventFilterPattern", text(0, 1024)),
 }
 
 validated_logs! { TagLogGroupRequest:

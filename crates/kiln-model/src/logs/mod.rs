@@ -8,6 +8,7 @@ mod event;
 mod group;
 mod stream;
 mod tag;
+mod tail;
 
 pub use describe::{
     DescribeIndexPoliciesRequest, DescribeIndexPoliciesResponse, DescribeMetricFiltersRequest,
@@ -32,6 +33,9 @@ pub use stream::{
 pub use tag::{
     ListTagsForResourceRequest, ListTagsForResourceResponse, ListTagsLogGroupRequest, ListTagsLogGroupResponse,
     TagLogGroupRequest, TagResourceRequest, UntagLogGroupRequest, UntagResourceRequest,
+};
+pub use tail::{
+    LiveTailSessionLogEvent, LiveTailSessionMetadata, LiveTailSessionStart, LiveTailSessionUpdate, StartLiveTailRequest,
 };
 
 /// The answer of operations that have none.

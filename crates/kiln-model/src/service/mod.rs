@@ -25,7 +25,7 @@ pub use self::{
     iam::Iam,
     kiln::{ArtifactContent, DebugConnection, KilnService},
     kms::Kms,
-    logs::Logs,
+    logs::{LiveTail, LiveTailEvent, Logs},
     s3::Objects,
     secrets_manager::SecretsManager,
     ssm::Ssm,

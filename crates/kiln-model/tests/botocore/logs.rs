@@ -31,10 +31,10 @@ for_each_logs_operation!(operations_of);
 
 compared! { "logs" LOGS_OPERATIONS violated InvalidParameter
     structures {
-        Entity FilteredLogEvent IndexPolicy InputLogEvent
-        LogGroup LogStream MetricFilter MetricFilterMatchRecord
+        Entity FilteredLogEvent IndexPolicy InputLogEvent LiveTailSessionLogEvent LiveTailSessionMetadata
+        LiveTailSessionStart LiveTailSessionUpdate LogGroup LogStream MetricFilter MetricFilterMatchRecord
         MetricTransformation OutputLogEvent RejectedEntityInfo RejectedLogEventsInfo SearchedLogStream
-        SubscriptionFilter
+        StartLiveTailRequest SubscriptionFilter
     }
     enumerations {
         DataProtectionStatus Distribution EntityRejectionErrorType IndexSource InheritedProperty LogGroupClass OrderBy
@@ -55,6 +55,7 @@ fn errors_are_those_of_the_model() {
         &[
             ErrorCode::InvalidOperation,
             ErrorCode::InvalidParameter,
+            ErrorCode::LimitExceeded,
             ErrorCode::OperationAborted,
             ErrorCode::ResourceAlreadyExists,
             ErrorCode::ResourceNotFound,

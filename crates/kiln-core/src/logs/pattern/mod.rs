@@ -62,6 +62,11 @@ impl Pattern {
         Ok(Self(kind))
     }
 
+    /// Whether every event is wanted.
+    pub(super) fn is_all(&self) -> bool {
+        matches!(self.0, Kind::All)
+    }
+
     /// Whether an event with this message is wanted.
     pub(super) fn matches(&self, message: &str) -> bool {
         // The newline that ends a line is no part of what it says.
