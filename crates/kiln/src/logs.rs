@@ -20,6 +20,8 @@ use crate::{
     terminal::view::{Gone, Show, View},
 };
 
+mod search;
+
 /// How often it is looked whether the build still lives when nothing comes.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -40,11 +42,17 @@ pub(crate) struct LogsArgs {
     /// Pass the build's output to a terminal as it is, with every control sequence
     #[arg(long)]
     raw: bool,
+
+    #[command(flatten)]
+    search: search::SearchArgs,
 }
 
 /// Prints the log of a build.
 pub(crate) fn run(args: &LogsArgs, app: &App) -> anyhow::Result<ExitCode> {
     if build::names_service_build(&args.build) {
+        if let Some(text) = &args.search.search {
+            return search::of_service(&args.search, text, &args.build, args.raw, app);
+        }
         let how = build::Follow { json: args.json, raw: args.raw, stops: false, on: args.follow };
         build::follow(&Client::new(app)?, app, &args.build, &how)?;
         return Ok(ExitCode::SUCCESS);
@@ -54,6 +62,9 @@ pub(crate) fn run(args: &LogsArgs, app: &App) -> anyhow::Result<ExitCode> {
     let Some(journal) = runs.journal(&uuid) else {
         usage!("build {} has no log: it ended before its runner began", args.build)
     };
+    if let Some(text) = &args.search.search {
+        return search::of_journal(&args.search, text, &journal, args.raw, app);
+    }
     let show = if args.json { Show::Json } else { Show::Log };
     let mut view = View::new(show, args.raw, args.follow, &journal, app.streams, app.clock.clone());
     let mut follower = Follower::open(&journal)?;

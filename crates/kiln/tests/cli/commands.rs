@@ -112,3 +112,43 @@ fn logs_prints_the_log_again_and_follows_a_build_that_runs() {
     assert_eq!(String::from_utf8_lossy(&shown.stdout), String::from_utf8_lossy(&followed.stdout));
     assert!(String::from_utf8_lossy(&shown.stdout).contains("later"));
 }
+
+#[test]
+fn logs_shows_the_lines_that_are_searched_for() {
+    let place = Place::new();
+    let text = "\x1b[1;31mError\x1b[0m: no such file\na\r\nb\nc\nd\ne\nerror: the end";
+    assert_eq!(place.run(&succeeds(text), &[]).code(), 0);
+    let id = place.last();
+    let log = kiln(&place, &["logs", &id]).1;
+    let at = |wanted: &str| log.split('\n').position(|line| line == wanted).unwrap() + 1;
+    let (b, d, end) = (at("b"), at("d"), at("error: the end"));
+    let search = |args: &[&str]| kiln(&place, &[&["logs", &id], args].concat());
+
+    assert_eq!(search(&["--search", "d", "--regex"]).0, 0);
+    assert_eq!(search(&["--search", "^[bd]$", "--regex"]), (0, format!("{b}:b\n{d}:d\n"), String::new()));
+    assert_eq!(search(&["--search", "^A$", "--regex", "-i"]).1, format!("{}:a\r\n", b - 1));
+    // Lines around, each once; what is between two pieces is marked.
+    let around = format!("{}-a\r\n{b}:b\n{}-c\n{d}:d\n{}-e\n", b - 1, b + 1, d + 1);
+    assert_eq!(search(&["--search", "^[bd]$", "--regex", "-C", "1"]).1, around);
+    let apart = search(&["--search", "^(b|error.*)$", "--regex", "-C1"]).1;
+    assert!(
+        apart.starts_with(&format!("{}-a\r\n{b}:b\n{}-c\n--\n{}-e\n{end}:error", b - 1, b + 1, end - 1)),
+        "{apart}"
+    );
+    // As people read it, over what a terminal would take for a colour.
+    let (code, found, _) = search(&["--search", "error: ", "--ignore-case"]);
+    let lines: Vec<&str> = found.lines().collect();
+    assert_eq!((code, lines.len()), (0, 2), "{found}");
+    assert_eq!(lines[0], format!("{}:\x1b[1;31mError\x1b[0m: no such file", b - 2));
+    assert_eq!(search(&["--search", "not there"]), (1, String::new(), String::new()));
+    assert_eq!(search(&["--search", "^[bd]$"]).0, 1, "a text is no pattern");
+    for (args, says) in [
+        (&["--search", "(", "--regex"][..], "regular expression"),
+        (&["--search", ""], "no text"),
+        (&["--search", "a", "--follow"], "--follow"),
+        (&["--regex"], "--search"),
+    ] {
+        let (code, _, stderr) = search(args);
+        assert!(code == 2 && stderr.contains(says), "{args:?}: {code} {stderr}");
+    }
+}

@@ -26,6 +26,7 @@ mod objects;
 mod operation;
 mod places;
 mod refusals;
+mod search;
 mod secrets;
 mod server;
 mod terraform;
