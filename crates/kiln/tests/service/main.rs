@@ -11,6 +11,7 @@ mod chaos;
 mod client;
 mod clients;
 mod clocks;
+mod commands;
 mod contract;
 mod crashes;
 mod damage;
