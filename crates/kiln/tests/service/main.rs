@@ -16,6 +16,7 @@ mod contract;
 mod crashes;
 mod damage;
 mod disks;
+mod floods;
 mod identity;
 mod journeys;
 mod keys;
