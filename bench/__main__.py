@@ -7,12 +7,13 @@ import pathlib
 import sys
 
 import cases
+import logs
 import machine
 import service
 from cases import Setting
 from measure import HEADER, CommandFailed
 
-CASES = {**cases.CASES, **service.CASES}
+CASES = {**cases.CASES, **service.CASES, "logs": logs.logs}
 
 
 def main() -> int:

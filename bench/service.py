@@ -47,15 +47,16 @@ class _Connection(http.client.HTTPConnection):
 class Client:
     """A client that costs little beside what it measures: one connection for each thread, signed requests."""
 
-    def __init__(self, port: int, key: str, secret: str) -> None:
-        self._host = f"127.0.0.1:{port}"
+    def __init__(self, port: int, key: str, secret: str, data: pathlib.Path | None = None) -> None:
+        self.address = self._host = f"127.0.0.1:{port}"
+        #: The data directory, of Kiln.
+        self.data = data
         self._key, self._secret = key, secret
         self._connections = threading.local()
 
     def request(self, operation: str, body: bytes) -> dict[str, str]:
         """The headers of a signed request to CodeBuild."""
-        headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": f"CodeBuild_20161006.{operation}"}
-        return self._signed("codebuild", "POST", "/", headers, hashlib.sha256(body).hexdigest())
+        return self._asking("codebuild", f"CodeBuild_20161006.{operation}", body)
 
     def _signed(self, service: str, method: str, path: str, headers: dict[str, str], digest: str) -> dict[str, str]:
         """These headers and those that sign them (Signature Version 4)."""
@@ -113,6 +114,25 @@ class Client:
         body = json.dumps(members).encode()
         return json.loads(self.send(self.request(operation, body), body))
 
+    def _asking(self, service: str, target: str, body: bytes) -> dict[str, str]:
+        headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": target}
+        return self._signed(service, "POST", "/", headers, hashlib.sha256(body).hexdigest())
+
+    def ask(self, service: str, target: str, **members: object) -> dict:
+        """A call of another service."""
+        body = json.dumps(members).encode()
+        return json.loads(self.send(self._asking(service, target, body), body))
+
+    def stream(self, service: str, target: str, members: dict) -> http.client.HTTPResponse:
+        """A call whose answer comes bit by bit."""
+        body = json.dumps(members).encode()
+        connection = _Connection(self._host)
+        connection.request("POST", "/", body, self._asking(service, target, body))
+        response = connection.getresponse()
+        if response.status != 200:
+            raise CommandFailed(f"{target}: status {response.status}")
+        return response
+
 
 def _ready(process: subprocess.Popen[bytes], port: int) -> None:
     """Waits until a server answers a request."""
@@ -129,13 +149,16 @@ def _ready(process: subprocess.Popen[bytes], port: int) -> None:
 
 
 @contextlib.contextmanager
-def _serving(kiln: pathlib.Path, data: pathlib.Path) -> Iterator[tuple[Client, int, float]]:
-    """A service: client, process id, seconds until it answered."""
+def _serving(
+    kiln: pathlib.Path, data: pathlib.Path, settings: dict[str, str] | None = None
+) -> Iterator[tuple[Client, int, float]]:
+    """A service, with these variables: client, process id, seconds until it answered."""
     port = _free_port()
     here = ["--data", str(data), "--listen", f"127.0.0.1:{port}"]
     began = time.perf_counter()
     # Variables of the benchmarks are none of the service's, which refuses what it does not know.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
+    environment |= settings or {}
     with subprocess.Popen([str(kiln), "serve", *here], env=environment, **QUIET) as process:
         try:
             _ready(process, port)
@@ -146,7 +169,7 @@ def _serving(kiln: pathlib.Path, data: pathlib.Path) -> Iterator[tuple[Client, i
             lines = (line.removeprefix("export ").partition("=") for line in said.splitlines())
             variables = {name: value.strip("'\"") for name, _, value in lines}
             yield (
-                Client(port, variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"]),
+                Client(port, variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"], data),
                 process.pid,
                 taken,
             )
