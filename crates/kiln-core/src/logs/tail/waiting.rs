@@ -82,7 +82,7 @@ mod tests {
 
     fn event(n: usize, bytes: usize) -> LiveTailSessionLogEvent {
         LiveTailSessionLogEvent {
-            message: Some(format!("{n:0bytes$}")),
+            message: Some("x".repeat(bytes)),
             timestamp: i64::try_from(n).ok(),
             ..Default::default()
         }
