@@ -1,11 +1,12 @@
 //! CloudWatch Logs, driven by unmodified clients: the log of a build while it runs and afterwards, the same bytes each time.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     client::{id, project},
     clients::{client, command, run, script},
     server::{Server, not_root},
+    terraform::{Terraform, plugins},
 };
 
 #[test]
@@ -72,5 +73,26 @@ fn others_read_what_their_policies_say() {
             assert!(told.contains(&text), "{told}");
         }
     }
+    server.check(&[]);
+}
+
+#[test]
+fn terraform_makes_a_log_group_and_a_stream_without_a_difference() {
+    let Some(plugins) = plugins() else { return };
+    let mut server = Server::start();
+    let terraform = Terraform::init(&server, &plugins, "logs.tf");
+    let client = server.client();
+    let groups = || {
+        let found = client.service("logs", "Logs_20140328.DescribeLogGroups", &json!({})).unwrap();
+        found["logGroups"].as_array().unwrap().clone()
+    };
+    for (changed, days) in [("changed=false", json!(7)), ("changed=true", json!(30))] {
+        terraform.apply(&[changed]);
+        assert_eq!(groups()[0]["retentionInDays"], days);
+    }
+    let streams = client.service("logs", "Logs_20140328.DescribeLogStreams", &json!({ "logGroupName": "/terraform" }));
+    assert_eq!(streams.unwrap()["logStreams"][0]["logStreamName"], "made/by/terraform");
+    terraform.destroy(&["changed=true"]);
+    assert_eq!(groups(), Vec::<Value>::new());
     server.check(&[]);
 }
