@@ -185,7 +185,8 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
         Ok(())
     }
 
-    /// Adds what every answer has: its id, and the right time, by which SDKs set their clocks after an error.
+    /// Adds what every answer has: its id, and the right time, by which SDKs set their clocks after an error. From a server that
+    /// is stopping also that the connection ends with it: the client's next request would come too late.
     pub(crate) fn finish(&self, mut response: Response<Answer>, style: Style, request_id: &str) -> Response<Answer> {
         let name = match style {
             Style::Json | Style::Query => HeaderName::from_static("x-amzn-requestid"),
@@ -203,6 +204,9 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
         }
         if let Some(value) = http_date(authenticate::time_of((self.config.clock)())) {
             headers.insert(header::DATE, value);
+        }
+        if *self.stopping.borrow() && !headers.contains_key(header::UPGRADE) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }

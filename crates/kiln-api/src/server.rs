@@ -108,7 +108,7 @@ pub async fn serve<S: Service, K: Keys, A: Authorizer>(
     let (alive, mut ended) = mpsc::channel(1);
     let (late, mut late_ended) = mpsc::channel(1);
     let Api { service, keys, authorizer, trail } = api;
-    let (readiness, drain, linger) = (config.readiness.clone(), config.limits.drain, config.limits.linger);
+    let (readiness, drain) = (config.readiness.clone(), config.limits.drain);
     let server = Arc::new(Server {
         service,
         keys,
@@ -140,8 +140,8 @@ pub async fn serve<S: Service, K: Keys, A: Authorizer>(
     }
     close.send_replace(true);
     acceptors.join_all().await;
-    // Who came after the end was told is answered in no time, or says nothing.
-    timeout(2 * linger, late_ended.recv()).await.ok();
+    // Who came after the end was told is answered at once, or says nothing.
+    timeout(drain, late_ended.recv()).await.ok();
 }
 
 /// What somebody who accepts connections holds.
@@ -213,6 +213,7 @@ impl<S: Service, K: Keys, A: Authorizer> Server<S, K, A> {
             Socket::Tcp(_) | Socket::Unix(_) => None,
         };
         let opened = tokio::select! {
+            biased;
             opened = socket.open(&self.config, &self.service) => opened,
             () = admitted.pulse.is_cut() => return,
             () = is_over.as_mut() => return,
@@ -238,6 +239,8 @@ impl<S: Service, K: Keys, A: Authorizer> Server<S, K, A> {
         let mut is_draining = false;
         loop {
             tokio::select! {
+                // What has come in is looked at before it is decided that nothing has.
+                biased;
                 result = connection.as_mut() => {
                     if let Err(error) = result {
                         tracing::debug!(peer = peer.name(), error = describe(&error), "a connection broke off");

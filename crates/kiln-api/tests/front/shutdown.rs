@@ -98,7 +98,8 @@ async fn whoever_asks_a_stopping_server_is_told_in_its_own_protocol() {
     let health = world.send(&Message::get("/-/ready")).await;
     assert_eq!(health.status, 503);
     world.service.gate.add_permits(1);
-    assert_eq!(busy.reply().await.unwrap().status, 200, "what was accepted ends");
+    let reply = busy.reply().await.unwrap();
+    assert_eq!((reply.status, reply.header("connection")), (200, "close"), "what was accepted ends");
     assert_eq!(world.service.calls().iter().filter(|name| *name == "StartBuild").count(), 1);
     drop(busy);
     world.stopped().await;

@@ -1,14 +1,17 @@
 """Calls a server in every protocol until it is gone. Each call is answered rightly, or with an error on which clients wait and call
-again; a connection that is refused ends it. Anything else, as a connection that breaks off, is a failure."""
+again; a connection that is refused ends it. Anything else, as a connection that breaks off, is a failure, unless its client had
+nothing to say for as long as the server keeps idle connections."""
 
 import sys
 import threading
+import time
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
 ONCE = Config(retries={"total_max_attempts": 1}, connect_timeout=20, read_timeout=60)
+LINGER = 0.4  # a little less than the server's half second
 PASSING = {"ThrottlingException": 400, "Throttling": 400, "ServiceUnavailable": 503, "SlowDown": 503}
 
 
@@ -39,6 +42,7 @@ def calls():
 def work(name, call, warm, results):
     try:
         while True:
+            answered = time.monotonic()
             try:
                 call()
                 results.append("ok")
@@ -48,6 +52,11 @@ def work(name, call, warm, results):
                 assert PASSING.get(code) == status, f"{name}: {error}"
                 assert error.response["ResponseMetadata"]["HTTPHeaders"]["retry-after"] == "1", error.response
                 results.append(code)
+            except ConnectionClosedError:
+                # On a machine that has much else to do a client may come too late with what it says.
+                if time.monotonic() - answered < LINGER:
+                    raise
+                results.append("idle")
     except EndpointConnectionError:
         results.append("gone")
     except Exception as error:
