@@ -16,12 +16,12 @@ use kiln_runner::{
     job::{Control, Job},
 };
 use kiln_store::{
-    AuditLog, Metadata, StoreError, Tx, View, blobs::Blobs, keys::Keys, logs::Logs, metadata::BuildState,
+    AuditError, AuditLog, Metadata, StoreError, Tx, View, blobs::Blobs, keys::Keys, logs::Logs, metadata::BuildState,
 };
 use tokio::sync::watch;
 
 use crate::{
-    audit::Strangers,
+    audit::{Outage, Strangers},
     config::Config,
     document::Document,
     external::External,
@@ -66,6 +66,7 @@ pub(crate) struct Inner<R> {
     pub(crate) tails: streams::Tails,
     pub(crate) audit: AuditLog,
     pub(crate) strangers: Strangers,
+    pub(crate) unaudited: Outage,
     pub(crate) known: Known,
     pub(crate) runners: R,
     pub(crate) live: LiveBuilds,
@@ -94,6 +95,17 @@ pub enum StartError {
         /// Cause.
         source: io::Error,
     },
+}
+
+/// The service cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The store of records.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The audit log, without which nothing may be changed.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
 }
 
 /// The parts that a service is made of.
@@ -147,6 +159,7 @@ impl<R: Runners> Core<R> {
             tails: streams::Tails::default(),
             audit,
             strangers: Strangers::default(),
+            unaudited: Outage::default(),
             known: Known::default(),
             runners,
             live: LiveBuilds::default(),
@@ -204,9 +217,11 @@ impl<R: Runners> Core<R> {
         self.inner.audit.close();
     }
 
-    /// Resolves when the store has failed for good, or was found damaged; the process should end then.
-    pub fn failed(&self) -> impl Future<Output = StoreError> + Send + use<R> {
+    /// Resolves when the store or the audit log has failed for good, or the store was found damaged; the process should
+    /// end then.
+    pub fn failed(&self) -> impl Future<Output = Failure> + Send + use<R> {
         let (failed, mut damage) = (self.inner.metadata.failed(), self.inner.damage.subscribe());
+        let unaudited = self.inner.audit.stopped();
         async move {
             let damaged = async {
                 match damage.wait_for(Option::is_some).await.map(|damage| damage.clone()) {
@@ -216,8 +231,9 @@ impl<R: Runners> Core<R> {
                 }
             };
             tokio::select! {
-                error = failed => error,
-                error = damaged => error,
+                error = failed => error.into(),
+                error = damaged => error.into(),
+                error = unaudited => error.into(),
             }
         }
     }

@@ -55,6 +55,6 @@ mod tally;
 pub mod timeline;
 
 pub use crate::{
-    core::{Core, Parts, StartError},
+    core::{Core, Failure, Parts, StartError},
     logs::Tail,
 };

@@ -187,6 +187,12 @@ impl AuditLog {
         self.shared.state()
     }
 
+    /// Resolves when nothing is written any more because the disk failed; the process should then end: only a new start
+    /// finds out what is on the disk. Never resolves otherwise.
+    pub fn stopped(&self) -> impl Future<Output = AuditError> + Send + use<> {
+        self.shared.stopped()
+    }
+
     /// Shows the records that are in the files, the newest first, until `visit` has enough. `before` is the sequence number
     /// to begin below, `from_ms` the time before which nothing is wanted: files that only have older records are left out.
     ///

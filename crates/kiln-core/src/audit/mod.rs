@@ -5,7 +5,14 @@ mod lookup;
 mod record;
 mod strangers;
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use kiln_model::{
     ApiError, ErrorCode,
@@ -33,9 +40,27 @@ pub fn options(home: &Home, clock: Clock) -> Options {
     }
 }
 
+/// Whether calls are refused because the audit log cannot be written: said in the server's log when it begins and when it
+/// is over, and not with each call.
+#[derive(Debug, Default)]
+pub(crate) struct Outage(AtomicBool);
+
+impl Outage {
+    fn begins(&self, error: &AuditError) {
+        if !self.0.swap(true, Ordering::Relaxed) {
+            tracing::error!(error = %error, "the audit log cannot be written: calls that change something are refused");
+        }
+    }
+
+    fn is_over(&self) {
+        if self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed) {
+            tracing::info!("the audit log is written again");
+        }
+    }
+}
+
 /// What a client is told when nothing can be kept of its call.
 fn refuse(error: &AuditError) -> ApiError {
-    tracing::error!(error = %error, "the audit log cannot be written: calls that change something are refused");
     match error {
         // Clients try again, as with a full disk elsewhere.
         AuditError::DiskFull { .. } => ApiError::new(ErrorCode::Throttling, error.to_string()),
@@ -50,7 +75,16 @@ const RECORD: usize = 600;
 
 impl<R: Runners> AuditTrail for Core<R> {
     fn admit(&self) -> Result<(), ApiError> {
-        self.inner.audit.state().map_err(|error| refuse(&error))
+        match self.inner.audit.state() {
+            Ok(()) => {
+                self.inner.unaudited.is_over();
+                Ok(())
+            }
+            Err(error) => {
+                self.inner.unaudited.begins(&error);
+                Err(refuse(&error))
+            }
+        }
     }
 
     fn note(&self, call: Call) {
@@ -65,6 +99,12 @@ impl<R: Runners> AuditTrail for Core<R> {
         let home = self.inner.config.home.clone();
         let size = RECORD + call.parameter_bytes;
         let done = self.inner.audit.append(size, Box::new(move |sequence| record::of_call(call, 0, sequence, &home)));
-        Box::pin(async move { done.await.map_err(|error| refuse(&error)) })
+        let inner = Arc::clone(&self.inner);
+        Box::pin(async move {
+            done.await.map_err(|error| {
+                inner.unaudited.begins(&error);
+                refuse(&error)
+            })
+        })
     }
 }

@@ -39,7 +39,7 @@ pub enum AuditError {
         path: PathBuf,
     },
     /// A sync failed: what is on the disk is not known.
-    #[error("the audit log is not written any more, because {0}: start the service anew")]
+    #[error("the audit log is not written any more, because its disk failed: {0}; Kiln must be started again")]
     Stopped(String),
     /// The log was closed.
     #[error("the audit log is closed")]

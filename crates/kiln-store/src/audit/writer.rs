@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::{
     Mark, Marks, Opened, Options, Record, SEGMENT, WAITING, WAITING_BYTES,
@@ -56,7 +56,7 @@ pub(super) struct Queue {
 pub(super) struct Shared {
     queue: Mutex<Queue>,
     work: Condvar,
-    failure: Mutex<Option<AuditError>>,
+    failure: watch::Sender<Option<AuditError>>,
     /// Held while files are removed or replaced, and by those who read them.
     files: Mutex<()>,
 }
@@ -93,11 +93,23 @@ impl Shared {
     }
 
     pub(super) fn state(&self) -> Result<(), AuditError> {
-        lock(&self.failure).clone().map_or(Ok(()), Err)
+        self.failure.borrow().clone().map_or(Ok(()), Err)
     }
 
     pub(super) fn fail(&self, error: &AuditError) {
-        *lock(&self.failure) = Some(error.clone());
+        self.failure.send_replace(Some(error.clone()));
+    }
+
+    pub(super) fn stopped(&self) -> impl Future<Output = AuditError> + Send + use<> {
+        let mut failure = self.failure.subscribe();
+        async move {
+            let is_for_good = |failure: &Option<AuditError>| matches!(failure, Some(AuditError::Stopped(_)));
+            match failure.wait_for(is_for_good).await.map(|failure| failure.clone()) {
+                Ok(Some(error)) => error,
+                // The log is closed: nothing can fail any more.
+                _ => std::future::pending().await,
+            }
+        }
     }
 
     pub(super) fn keep_files(&self) -> MutexGuard<'_, ()> {
@@ -289,7 +301,7 @@ impl Writer {
             self.lost = 0;
         }
         self.pending.append(&mut waiters);
-        *lock(&self.shared.failure) = None;
+        self.shared.failure.send_replace(None);
         Ok(())
     }
 

@@ -17,9 +17,14 @@ const END: usize = 2000;
 
 /// Lets the server run under a tracer that is not its parent and leaves its runners alone.
 fn inject(server: &mut Server, calls: &str, what: &str) {
+    inject_at(server, &[], calls, what);
+}
+
+/// The same for the calls alone that `only` lets through.
+fn inject_at(server: &mut Server, only: &[&str], calls: &str, what: &str) {
     let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:{what}"));
     let quiet = ["-D", "-f", "-qq", "-b", "execve", "-o", "/dev/null"];
-    server.wrap(&[&["strace"], &quiet[..], &["-e", &trace, "-e", &inject]].concat());
+    server.wrap(&[&["strace"], &quiet[..], only, &["-e", &trace, "-e", &inject]].concat());
 }
 
 #[test]
@@ -69,4 +74,31 @@ fn a_server_whose_disk_fails_ends_and_says_so() {
     }
     println!("ended {ended} times");
     assert!(ended >= 2, "ended {ended} times");
+}
+
+/// Nothing may be changed without the audit log: a server that went on without it would refuse its users for ever.
+#[test]
+fn a_server_whose_audit_log_cannot_be_synced_ends_and_says_so() {
+    if not_root() || !has_strace() {
+        return;
+    }
+    for n in rounds(vec![3], (1..=5).collect()) {
+        let what = format!("sync {n} of the audit log");
+        let outcome = scenario_survives(
+            &what,
+            |server| {
+                let files = std::fs::read_dir(server.data().join("audit")).unwrap();
+                let log =
+                    files.map(|file| file.unwrap().path()).find(|path| path.extension().is_some_and(|e| e == "log"));
+                let log = log.expect("the audit log goes on in the file that it has").display().to_string();
+                inject_at(server, &["-P", &log], SYNCS, &format!("error=EIO:when={n}"));
+            },
+            |server| server.wrap(&[]),
+        );
+        let (status, said) = outcome.unwrap_or_else(|| panic!("{what}: the server went on"));
+        assert!(status.code().is_some_and(|code| code != 0), "{what}: {status}: {said}");
+        assert!(said.contains("the audit log"), "{what}: {said}");
+        let told = said.matches("calls that change something are refused").count();
+        assert!(told <= 1, "{what}: told {told} times: {said}");
+    }
 }
