@@ -24,8 +24,8 @@ use super::{
 const BATCH: usize = 16;
 /// Threads of one search.
 const THREADS: usize = 2;
-/// Bytes of journal after which a search answers what it has.
-const SEARCHED_BYTES: u64 = 1 << 30;
+/// Bytes of journal after which a search answers what it has, if it has come to another line.
+const SEARCHED_BYTES: u64 = if cfg!(test) { 1 << 20 } else { 1 << 30 };
 
 /// Which lines are searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -271,7 +271,10 @@ impl LogReader {
             }
             at += indices.len();
             batch = (batch * 2).min(BATCH);
-            if let (Some((_, next)), true) = (places.get(at), searched >= SEARCHED_BYTES) {
+            // Within a line that is longer still, the search would begin with the same line again.
+            if let (Some((_, next)), true) = (places.get(at), searched >= SEARCHED_BYTES)
+                && next.lines_before > scope.first
+            {
                 return Ok((Some(next.lines_before), counted));
             }
         }
@@ -332,7 +335,9 @@ impl LogReader {
             }
             at -= indices.len();
             batch = (batch * 2).min(BATCH);
-            if let (Some((_, header)), true) = (places.get(at), at > bottom && searched >= SEARCHED_BYTES) {
+            if let (Some((_, header)), true) = (places.get(at), at > bottom && searched >= SEARCHED_BYTES)
+                && header.lines_before < scope.last
+            {
                 return Ok(Some(header.lines_before));
             }
         }

@@ -31,9 +31,31 @@ fn all(reader: &LogReader, query: &Query, scope: Scope, backward: bool, max: usi
         assert!(found.lines.len() <= max);
         lines.extend(found.lines);
         match found.next {
-            Some(next) if backward => rest.last = next,
-            Some(next) => rest.first = next,
+            Some(next) if backward => {
+                assert!(next < rest.last, "the search goes on");
+                rest.last = next;
+            }
+            Some(next) => {
+                assert!(next > rest.first, "the search goes on");
+                rest.first = next;
+            }
             None => return lines,
+        }
+    }
+}
+
+/// How many lines are found, call by call; each goes on behind the one before.
+fn count(reader: &LogReader, query: &Query) -> u64 {
+    let (mut rest, mut matched) = (ALL, 0);
+    loop {
+        let counted = reader.count(query, rest).unwrap();
+        matched += counted.matched;
+        match counted.next {
+            Some(next) => {
+                assert!(next > rest.first, "the search goes on");
+                rest.first = next;
+            }
+            None => return matched,
         }
     }
 }
@@ -106,7 +128,7 @@ fn a_long_line_is_searched_as_far_as_it_is_shown() {
             if backward {
                 numbers.reverse();
             }
-            assert_eq!(reader.count(&query, ALL).unwrap().matched, numbers.len() as u64);
+            assert_eq!(count(&reader, &query), numbers.len() as u64);
             numbers
         };
         assert_eq!(numbers("needle"), [1]);
@@ -114,6 +136,25 @@ fn a_long_line_is_searched_as_far_as_it_is_shown() {
         assert_eq!(numbers("tail"), [2]);
         assert_eq!(numbers("start"), [3, 4]);
         assert_eq!(numbers("x"), [1, 2]);
+    }
+}
+
+#[test]
+fn a_line_that_is_longer_than_one_search_is_passed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut records = vec![(b"one needle\nlong ".to_vec(), false)];
+    // Several times what one search looks at.
+    records.extend(std::iter::repeat_n((vec![b'x'; 256 << 10], false), 24));
+    records.push((b"\ntwo needle\n".to_vec(), false));
+    let reader = log(dir.path(), &records);
+    for (text, expected) in [("needle", vec![0, 2]), ("long", vec![1]), ("absent", vec![])] {
+        let query = Query::text(text, false).unwrap();
+        assert_eq!(count(&reader, &query), expected.len() as u64, "{text}");
+        for backward in [false, true] {
+            let mut numbers: Vec<u64> = all(&reader, &query, ALL, backward, 10).iter().map(|l| l.number).collect();
+            numbers.sort_unstable();
+            assert_eq!(numbers, expected, "{text}, backward: {backward}");
+        }
     }
 }
 

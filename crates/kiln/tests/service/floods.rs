@@ -28,9 +28,16 @@ fn now_ns() -> i128 {
 /// Number of the first line in which a pattern matches.
 #[track_caller]
 fn first(client: &Client, build: &Accepted, pattern: &str) -> u64 {
-    let input = json!({ "id": id(build), "pattern": pattern, "maxMatches": 1 });
-    let found = client.kiln("SearchBuildLog", &input).unwrap();
-    found["matches"][0]["number"].as_u64().unwrap_or_else(|| panic!("no line like {pattern}: {found}"))
+    let mut input = json!({ "id": id(build), "pattern": pattern, "maxMatches": 1 });
+    loop {
+        let found = client.kiln("SearchBuildLog", &input).unwrap();
+        if let Some(number) = found["matches"][0]["number"].as_u64() {
+            return number;
+        }
+        assert_eq!(found["complete"], false, "no line like {pattern}: {found}");
+        assert_ne!(found["nextLine"], input["fromLine"], "the search does not go on");
+        input["fromLine"] = found["nextLine"].clone();
+    }
 }
 
 /// How many lines there are in which a pattern matches.
