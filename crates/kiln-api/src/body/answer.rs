@@ -44,11 +44,15 @@ impl Answer {
         Self { content, busy: None, line: None }
     }
 
-    /// Bytes that come over time. They end with an error when the server stops, so that nobody takes them for complete.
+    /// Bytes that come over time. Those without a known length may have no end: when the server stops, they end with an error, so
+    /// that nobody takes them for complete.
     ///
     /// The source is dropped as soon as the client is gone.
     pub(crate) fn pieces(source: impl ByteSource, length: Option<u64>, stopping: watch::Receiver<bool>) -> Self {
-        Self::from(Stopped { source, stopping }, length, PIECES_AHEAD)
+        match length {
+            Some(_) => Self::from(source, length, PIECES_AHEAD),
+            None => Self::from(Stopped { source, stopping }, None, PIECES_AHEAD),
+        }
     }
 
     /// Messages that come over time, of a source that ends when the server stops. None waits beside the one that is sent:
