@@ -31,4 +31,5 @@ mod refusals;
 mod search;
 mod secrets;
 mod server;
+mod tails;
 mod terraform;
