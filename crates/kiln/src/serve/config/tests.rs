@@ -40,6 +40,11 @@ allow_host_image = true
 [log]
 level = "info,kiln_api=debug"
 format = "json"
+requests = true
+[limits]
+reads_per_second = 300
+changes_per_second = 200
+strangers_per_second = 70
 [tls]
 cert = "tls/server.pem"
 key = "/etc/kiln/key.pem"
@@ -88,11 +93,11 @@ region = "eu-west-1"
         home: Home { account: "123456789012".into(), region: "eu-central-1".into() },
         listen: SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 443),
         domains: vec!["kiln.example".into(), "10.0.0.7".into()],
-        log: Log { level: "info,kiln_api=debug".into(), json: true, requests: false },
+        log: Log { level: "info,kiln_api=debug".into(), json: true, requests: true },
         tls: Some(TlsFiles { cert: "/data/tls/server.pem".into(), key: "/etc/kiln/key.pem".into() }),
         capacity: Capacity { memory_bytes: 10 << 30, builds: 200 },
         queue_limit: 10,
-        rates: Rates::default(),
+        rates: Rates { reads: 300, changes: 200, strangers: 70 },
         network: Network::None,
         network_allow: vec!["10.1.0.0/16".into(), "fd00::/8".into()],
         engine: EngineChoice::Oci { runtime: "/usr/sbin/runc".into() },
