@@ -3,7 +3,7 @@
 use std::{fs::File, io, sync::Arc};
 
 use kiln_model::{
-    ApiError, ErrorCode, PhaseType, Timestamp,
+    ApiError, ErrorCode, Timestamp,
     kiln::{
         CountBuildLogInput, CountBuildLogOutput, GetBuildLogInput, GetBuildLogOutput, LogLine, LogMatch, LogStart,
         MOST_MATCHES, SearchBuildLogInput, SearchBuildLogOutput, TextRange,
@@ -50,12 +50,8 @@ impl<R: Runners> Inner<R> {
 
 /// The answer where the log of a build that is over was deleted; `None` where it is there, or never was.
 pub(crate) fn deleted(document: &Document) -> Option<ApiError> {
-    let begins_before = |phase: PhaseType| {
-        matches!(phase, PhaseType::Submitted | PhaseType::Queued | PhaseType::Provisioning | PhaseType::Completed)
-    };
-    let life = &document.lifecycle;
-    // From these phases on a build has a log.
-    let had_one = life.status.is_terminal() && life.phases.iter().any(|phase| !begins_before(phase.phase));
+    // One that failed before it was given to a runner never had a log.
+    let had_one = document.lifecycle.status.is_terminal() && document.journal_bytes > 0;
     had_one.then(|| {
         let text = format!(
             "The log of build {} is not there any more: its log stream {} was deleted, or is older than the retention of \
