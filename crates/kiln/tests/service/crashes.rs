@@ -145,6 +145,8 @@ pub(crate) fn scenario(client: &Client) -> Vec<Accepted> {
     wait_for("CreateProject", || match client.call("CreateProject", &input) {
         Ok(_) => Some(()),
         Err(Fault::Lost(_) | Fault::Refused { status: 500.., .. }) => None,
+        // It ends, and says so.
+        Err(fault) if fault.code() == "ThrottlingException" => None,
         // It was made, and the answer was lost.
         Err(fault) if fault.code() == "ResourceAlreadyExistsException" => Some(()),
         Err(fault) => panic!("{fault:?}"),
