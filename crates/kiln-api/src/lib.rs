@@ -31,6 +31,7 @@ mod form;
 mod framing;
 mod host;
 mod operations;
+pub mod otlp;
 mod pages;
 mod pipeline;
 mod query;

@@ -156,6 +156,7 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
             request_id: request_id.to_owned(),
             surroundings: keys.clone().into(),
             rulings: trail.rulings.clone(),
+            traceparent: parts.headers.get("traceparent").and_then(|value| value.to_str().ok()?.parse().ok()),
         };
         for needed in operation.needs(&parts, &content, &context)? {
             let question = Question::about(&needed, &context.caller, &keys);

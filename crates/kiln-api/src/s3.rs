@@ -137,6 +137,7 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
             request_id: request_id.to_owned(),
             surroundings: surroundings(&parts, peer).into(),
             rulings: trail.rulings.clone(),
+            traceparent: None,
         };
         let keys = condition_keys(&parts, claim.as_ref(), peer, &context, now);
         let headers = head::with_hoisted(&parts, claim.as_ref())?;

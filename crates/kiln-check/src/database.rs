@@ -336,6 +336,7 @@ mod tests {
             previous_try: None,
             next_try: None,
             lifecycle,
+            traced: None,
             accepted: None,
             stored: Vec::new(),
             exported: Vec::new(),

@@ -47,6 +47,7 @@ pub(crate) fn document(
         previous_try: None,
         next_try: None,
         lifecycle: Lifecycle::accepted(at),
+        traced: None,
         accepted: None,
         stored: Vec::new(),
         exported: Vec::new(),

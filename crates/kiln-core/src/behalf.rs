@@ -106,6 +106,7 @@ fn as_context<R: Runners>(inner: &Inner<R>, document: &Document) -> Result<Conte
         // As over the API: nothing of it leaves the machine in the clear.
         surroundings: [("aws:SecureTransport", "true".to_owned())].into(),
         rulings: Rulings::default(),
+        traceparent: None,
     })
 }
 

@@ -38,6 +38,7 @@ use crate::{
     runners::Runners,
     scheduler, supervise,
     tally::Tally,
+    traces::{self, TraceSink},
 };
 
 /// The service of one data directory. Cheap to clone.
@@ -72,6 +73,7 @@ pub(crate) struct Inner<R> {
     pub(crate) live: LiveBuilds,
     pub(crate) tally: Tally,
     pub(crate) beat: Beat,
+    pub(crate) traces: Option<Arc<dyn TraceSink>>,
     queue: Mutex<Queue>,
     work: Condvar,
     /// Wall clock and monotonic clock when the service started.
@@ -127,6 +129,8 @@ pub struct Parts<R> {
     pub audit: AuditLog,
     /// Runners.
     pub runners: R,
+    /// Who collects the traces of builds.
+    pub traces: Option<Arc<dyn TraceSink>>,
 }
 
 impl<R: Runners> Core<R> {
@@ -136,7 +140,7 @@ impl<R: Runners> Core<R> {
     /// # Errors
     /// [`StartError`].
     pub fn start(parts: Parts<R>) -> Result<Self, StartError> {
-        let Parts { config, clock, metadata, keys, blobs, logs, audit, runners } = parts;
+        let Parts { config, clock, metadata, keys, blobs, logs, audit, runners, traces } = parts;
         let staging = config.staging();
         let io = |what: String| move |source| StartError::Io { what, source };
         // Whatever lies there belongs to builds that are to be looked at again; those that still run have it open.
@@ -165,6 +169,7 @@ impl<R: Runners> Core<R> {
             live: LiveBuilds::default(),
             tally: Tally::default(),
             beat: Beat::default(),
+            traces,
             queue,
             work: Condvar::new(),
             began,
@@ -186,6 +191,7 @@ impl<R: Runners> Core<R> {
             inner.spawn("kiln-uploads", move || with.external.abort(unfinished));
         }
         inner.recover()?;
+        traces::resume(&inner)?;
         if !inner.metadata.was_checked() {
             let with = Arc::clone(&inner);
             inner.spawn("kiln-check", move || with.check_records());

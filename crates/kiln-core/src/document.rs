@@ -11,7 +11,10 @@ use kiln_model::{
 use kiln_runner::clock::BootTime;
 use serde::{Deserialize, Serialize};
 
-use crate::lifecycle::{Lifecycle, Millis, Phase};
+use crate::{
+    lifecycle::{Lifecycle, Millis, Phase},
+    traces::Traced,
+};
 
 /// Version of the stored form. A newer one is refused; an older one is read by this program's defaults.
 pub const VERSION: u32 = 1;
@@ -39,6 +42,9 @@ pub struct Document {
     pub next_try: Option<String>,
     /// Its life.
     pub lifecycle: Lifecycle,
+    /// Its place in a trace; `None`: nobody collects traces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traced: Option<Traced>,
     /// When it was accepted, by a clock that nobody sets: how long it waits is told by this one.
     #[serde(default)]
     pub accepted: Option<BootTime>,

@@ -21,7 +21,7 @@ use crate::{
     live::{Live, Progress},
     log_object, logs, objects, records,
     runners::Runners,
-    supervise,
+    supervise, traces,
 };
 
 /// Name of the file beside a log that holds what was collected from its journal. It may be lost: the journal says the
@@ -123,6 +123,7 @@ fn commit_document<R: Runners>(
     let samples: Arc<[ResourceSample]> = live.with(|known| known.timeline.samples.as_slice().into());
     let memory = inner.config.capacity.memory_bytes;
     let closed = logs::closed(&inner.logs, &document);
+    live.with(|known| traces::keep(inner, &document, &known.timeline));
     loop {
         let (document, objects, samples) = (document.clone(), objects.clone(), Arc::clone(&samples));
         let (next_uuid, at, boot) = (next_uuid.clone(), inner.now(), inner.clock.boot_time());
@@ -160,6 +161,7 @@ fn commit_document<R: Runners>(
                 let bytes = document.journal_bytes;
                 tracing::info!(build.id = %document.build.id, status = %document.lifecycle.status, "build ended");
                 inner.tally.ended(&document);
+                traces::send(inner, &document);
                 live.with(|known| known.document = document);
                 live.announce(Progress { bytes, over: true });
                 if let Some(next) = next {

@@ -15,7 +15,7 @@ use kiln_model::{
 };
 use kiln_runner::job::{
     ArtifactSettings, BuildspecSource, JOB_VERSION, Job, Keep, Packaging, ServerAccess, ServiceSettings, ServiceSource,
-    Source,
+    Source, TraceOf,
 };
 
 use crate::{artifact, config::Config, document::Document};
@@ -70,6 +70,7 @@ pub(crate) fn job(
         cache_in_bucket: build.cache.r#type == CacheType::S3,
         server: Some(server),
         secret_variables: given.secret,
+        trace: document.traced.map(|traced| TraceOf { parent: traced.parent }),
     };
     Some(Job {
         version: JOB_VERSION,

@@ -53,6 +53,7 @@ mod ssm;
 mod supervise;
 mod tally;
 pub mod timeline;
+pub mod traces;
 
 pub use crate::{
     core::{Core, Failure, Parts, StartError},

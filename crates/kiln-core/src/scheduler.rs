@@ -3,7 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{core::Inner, kms, lifecycle::Event, queue::Waiting, records, retention, runners::Runners, supervise};
+use crate::{
+    core::Inner, kms, lifecycle::Event, queue::Waiting, records, retention, runners::Runners, supervise, traces,
+};
 
 /// How long the scheduler sleeps when nothing is due.
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
@@ -50,6 +52,7 @@ fn expire<R: Runners>(inner: &Inner<R>, build: &Waiting) {
             tracing::info!(build.uuid = %build.uuid, "build waited too long and timed out");
             if let Some((document, _)) = ended {
                 inner.tally.ended(&document);
+                traces::send_unrun(inner, &document);
             }
         }
         Err(e) => {

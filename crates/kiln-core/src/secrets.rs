@@ -30,6 +30,7 @@ pub(crate) async fn of_build<R: Runners>(
         // As over the API: nothing of it leaves the machine in the clear.
         surroundings: [("aws:SecureTransport", "true".to_owned())].into(),
         rulings: Rulings::default(),
+        traceparent: None,
     };
     let mut answers = Vec::with_capacity(wanted.len());
     for secret in wanted {

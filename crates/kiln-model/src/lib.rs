@@ -11,6 +11,7 @@ pub mod build_cache;
 pub mod build_secret;
 mod compute;
 mod report;
+pub mod trace;
 
 #[cfg(feature = "api")]
 pub mod arn;

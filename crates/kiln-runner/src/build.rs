@@ -11,7 +11,10 @@ use std::{
 
 use kiln_buildspec::{Buildspec, Env, Phases, Proxy, Version};
 use kiln_engine::Usage;
-use kiln_model::{BuildStatus, PhaseContext, PhaseType};
+use kiln_model::{
+    BuildStatus, PhaseContext, PhaseType,
+    trace::{BuildTrace, Traceparent},
+};
 use kiln_wire::event::{BuildEnded, Event};
 
 use crate::{
@@ -37,6 +40,9 @@ pub enum RunError {
     #[error(transparent)]
     Journal(#[from] WriteError),
 }
+
+/// By this variable programs know which span they are a part of.
+pub(crate) const TRACEPARENT: &str = "TRACEPARENT";
 
 /// Why a phase failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -252,6 +258,16 @@ impl Build<'_> {
             Some(limit) => format!("the limit is {}, the peak was {peak}", crate::text::bytes(limit)),
             None => format!("the peak was {peak}"),
         }
+    }
+
+    /// The trace that commands are told of: that of the build, unless it has a variable `TRACEPARENT` for something else.
+    pub(crate) fn trace(&self) -> Option<BuildTrace> {
+        let trace = self.job.service.as_ref()?.trace?;
+        let given = self.environment.as_ref().and_then(|environment| environment.variables.get(TRACEPARENT));
+        if given.is_some_and(|value| value.parse::<Traceparent>().is_err()) {
+            return None;
+        }
+        BuildTrace::new(self.job.id.uuid(), trace.parent)
     }
 
     /// `CODEBUILD_BUILD_SUCCEEDING` is 1 until some phase fails (`buildspec.md` section 3).

@@ -1,14 +1,14 @@
 //! INSTALL, PRE_BUILD, BUILD, POST_BUILD: runs the commands (`buildspec.md` sections 2 and 3).
 
 use kiln_buildspec::{Command, Version};
-use kiln_model::PhaseType;
+use kiln_model::{PhaseType, trace::Part};
 use kiln_wire::{
     agent::{CommandExit, FromAgent, Run, ToAgent},
     event::{CommandEnded, CommandStarted, Event, Section},
 };
 
 use crate::{
-    build::{Build, Failure, PhaseResult, millis},
+    build::{Build, Failure, PhaseResult, TRACEPARENT, millis},
     crash,
     session::Halt,
 };
@@ -99,6 +99,18 @@ impl Build<'_> {
     pub(crate) fn run_command(&mut self, place: Place, command: &Command, user: Option<&str>) -> PhaseResult {
         let Place { phase, section, index, attempt } = place;
         self.session.check()?;
+        if let Some(trace) = self.trace() {
+            // The request after this one is the command.
+            let span = trace.span(Part::Command(self.session.next_request().saturating_add(1)));
+            let variables = [(TRACEPARENT.to_owned(), span.to_string())].into();
+            match self.session.request(|id| ToAgent::Set { id, variables })? {
+                FromAgent::Done { .. } => {}
+                FromAgent::Failed { message, .. } => {
+                    self.session.journal.line(&format!("{TRACEPARENT} cannot be set: {message}"))?;
+                }
+                other => return Err(Halt::Protocol(format!("{other:?} in answer to Set"))),
+            }
+        }
         let number = self.session.next_request();
         self.session.journal.line(&format!("Running command {}", command.text))?;
         self.session.journal.event(&Event::CommandStarted(CommandStarted {

@@ -13,6 +13,7 @@ use std::{
 use kiln_model::{
     BuildId, ComputeType, PhaseType,
     build_secret::{BuildSecret, HiddenText},
+    trace::Traceparent,
 };
 use serde::{Deserialize, Serialize};
 
@@ -150,6 +151,16 @@ pub struct ServiceSettings {
     /// Variables given at start whose values the server has: they win over the buildspec's. No value is ever in a job.
     #[serde(default)]
     pub secret_variables: Vec<(String, BuildSecret)>,
+    /// The trace that the build is a part of; `None`: nobody collects traces.
+    #[serde(default)]
+    pub trace: Option<TraceOf>,
+}
+
+/// The trace that a build is a part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceOf {
+    /// The span that started it; `None`: it is a trace of its own.
+    pub parent: Option<Traceparent>,
 }
 
 /// How the runner of a build speaks to the server while the build runs ([`kiln_wire::server`]), and under which names the

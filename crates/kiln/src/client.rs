@@ -40,7 +40,7 @@ use tokio::{
 use crate::app::App;
 
 pub(crate) mod access;
-mod trust;
+pub(crate) mod trust;
 
 use access::{Access, Listen};
 

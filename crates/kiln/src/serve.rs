@@ -40,6 +40,7 @@ mod machine;
 mod notify;
 mod runners;
 mod socket;
+mod telemetry;
 
 use access::Access;
 use account::{Account, AccountKeys};
@@ -82,7 +83,15 @@ pub(crate) fn settings(app: &App, file: Option<&Path>, listen: Option<&str>) -> 
     let raw = Raw::default().file(&path, &text).variables(std::env::vars_os()).flag("--listen", "listen", listen);
     let base = path.parent().unwrap_or(&app.data);
     match Settings::from_raw(raw, base, Machine::this()) {
-        Ok(settings) => Ok(settings),
+        Ok(mut settings) => {
+            if settings.telemetry.is_none() {
+                match telemetry::Collector::of_variables(|name| std::env::var(name).ok()) {
+                    Ok(collector) => settings.telemetry = collector,
+                    Err(why) => usage!("{why}"),
+                }
+            }
+            Ok(settings)
+        }
         Err(problems) => {
             let problems: Problems = problems;
             usage!("{problems}")
@@ -190,7 +199,9 @@ async fn serve(settings: Settings, tls: Option<Tls>, app: &App) -> anyhow::Resul
     let runners = ServerRunners::new(&app.data, app.environment.runner.clone()).context("cannot watch for builds")?;
 
     let config = core_config(&settings, app, url.clone());
-    let core = Core::start(Parts { config, clock: app.clock.clone(), metadata, keys, blobs, logs, audit, runners })
+    let clock = app.clock.clone();
+    let traces = telemetry::start(settings.telemetry.as_ref(), &app.data, &settings.home)?;
+    let core = Core::start(Parts { config, clock, metadata, keys, blobs, logs, audit, runners, traces })
         .context("the service cannot start")?;
     let failed = core.failed();
 

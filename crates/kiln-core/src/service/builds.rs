@@ -31,6 +31,7 @@ use crate::{
     page,
     records::{self, Refused, refuse},
     runners::Runners,
+    traces::{self, Traced},
 };
 
 /// How long an idempotency token is remembered (`api.md` 2.2).
@@ -120,11 +121,13 @@ impl<R: Runners> Core<R> {
         let token = input.idempotency_token.clone().filter(|t| !t.is_empty());
         let token = token.map(|token| (token, digest(&input)));
         let (config, initiator) = (self.inner.config.clone(), context.caller.name.clone());
+        let (is_traced, call) = (self.inner.traces.is_some(), context.traceparent);
         let make = move |tx: &mut Tx<'_>, uuid: &str, now| {
             let (project, cache) = super::projects::stored(tx, &config.home, &name)?;
             super::projects::check_concurrency(tx, &project)?;
             let document = accept::document(&config, &project, input, &initiator, uuid, now)?;
-            Ok(Document { cache, ..document })
+            let traced = is_traced.then(|| Traced::of(&document, call));
+            Ok(Document { cache, traced, ..document })
         };
         Ok(StartBuildOutput { build: self.accept(context, "StartBuild", token, make).await? })
     }
@@ -137,6 +140,7 @@ impl<R: Runners> Core<R> {
         let token = input.idempotency_token.clone().filter(|t| !t.is_empty());
         let token = token.map(|token| (token, digest(&input)));
         let (config, initiator) = (self.inner.config.clone(), context.caller.name.clone());
+        let (is_traced, call) = (self.inner.traces.is_some(), context.traceparent);
         let make = move |tx: &mut Tx<'_>, uuid: &str, now| {
             let missing = || Refused::Api(ApiError::not_found(format!("Build {text} does not exist")));
             let (_, old) = records::find(tx, id.uuid())?.ok_or_else(missing)?;
@@ -144,7 +148,8 @@ impl<R: Runners> Core<R> {
             super::projects::check_concurrency(tx, &project)?;
             let mut again = old.again(&config.home, uuid, now);
             again.build.initiator = Some(initiator);
-            Ok(Document { cache, ..again })
+            let traced = is_traced.then(|| Traced::of(&again, call));
+            Ok(Document { cache, traced, ..again })
         };
         Ok(RetryBuildOutput { build: self.accept(context, "RetryBuild", token, make).await? })
     }
@@ -166,6 +171,7 @@ impl<R: Runners> Core<R> {
                 Effect::Dequeue => {
                     inner.queue().remove(id.uuid());
                     inner.tally.ended(&stopped);
+                    traces::send_unrun(inner, &stopped);
                     inner.nudge_scheduler();
                 }
                 Effect::TellRunner => self.tell_to_stop(id.uuid()).await,

@@ -20,3 +20,4 @@ mod service_credentials;
 mod simulation;
 mod tails;
 mod time;
+mod traces;

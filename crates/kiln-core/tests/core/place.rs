@@ -10,6 +10,7 @@ use kiln_core::{
     Core, Parts,
     config::{Config, Retention},
     queue::Capacity,
+    traces::TraceSink,
 };
 use kiln_model::{
     BuildStatus, PhaseType,
@@ -50,6 +51,7 @@ pub(crate) fn context() -> Context {
         request_id: "request".to_owned(),
         surroundings: std::sync::Arc::default(),
         rulings: kiln_model::audit::Rulings::default(),
+        traceparent: None,
     }
 }
 
@@ -59,6 +61,7 @@ pub(crate) struct Place {
     pub(crate) world: Arc<World>,
     clock: Arc<ManualClock>,
     builds: u32,
+    traces: Option<Arc<dyn TraceSink>>,
 }
 
 impl Place {
@@ -72,7 +75,13 @@ impl Place {
         clock.set_wall_ns(1_800_000_000_000_000_000);
         let temporary = tempfile::tempdir().unwrap();
         let data = temporary.path().to_owned();
-        Self { data, _temporary: Some(temporary), world: Arc::default(), clock, builds }
+        Self { data, _temporary: Some(temporary), world: Arc::default(), clock, builds, traces: None }
+    }
+
+    /// Whose servers give the traces of builds to a collector.
+    pub(crate) fn collected_by(mut self, traces: Arc<dyn TraceSink>) -> Self {
+        self.traces = Some(traces);
+        self
     }
 
     /// On a directory that another process looks after.
@@ -121,6 +130,7 @@ impl Place {
             blobs: Blobs::open(&data.join("blobs"), keys.clone()).unwrap(),
             logs: Logs::open(&data.join("logs")).unwrap(),
             runners: FakeRunners::new(&data, &self.world),
+            traces: self.traces.clone(),
             config,
             keys,
             metadata,

@@ -16,7 +16,7 @@ mod ssm;
 
 use std::{future::Future, io, sync::Arc};
 
-use crate::{BuildId, Timestamp, arn::Home, audit::Rulings};
+use crate::{BuildId, Timestamp, arn::Home, audit::Rulings, trace::Traceparent};
 
 pub use self::{
     builds::{CredentialsRequest, RoleCredentials, RunningBuilds},
@@ -72,6 +72,8 @@ pub struct Context {
     pub surroundings: Arc<[(&'static str, String)]>,
     /// What was decided about it, for the audit log.
     pub rulings: Rulings,
+    /// The span of which the call is a part, where its sender says so (W3C Trace Context).
+    pub traceparent: Option<Traceparent>,
 }
 
 impl Context {

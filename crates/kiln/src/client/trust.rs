@@ -15,13 +15,18 @@ use crate::{app::App, tls};
 const SYSTEM: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
+/// The file of the certificates that this machine trusts, if there is one.
+pub(crate) fn of_machine() -> Option<&'static Path> {
+    SYSTEM.iter().map(Path::new).find(|path| path.exists())
+}
+
 /// Trusts `AWS_CA_BUNDLE`, or what the machine trusts; in any case the authority of `kiln tls init`.
 pub(super) fn connector(app: &App) -> anyhow::Result<tokio_rustls::TlsConnector> {
     let mut roots = RootCertStore::empty();
     match &app.environment.aws.ca_bundle {
         Some(path) => add(&mut roots, path)?,
         None => {
-            if let Some(path) = SYSTEM.iter().map(Path::new).find(|path| path.exists()) {
+            if let Some(path) = of_machine() {
                 add(&mut roots, path)?;
             }
         }

@@ -17,6 +17,7 @@ use kiln_core::{config::Retention, external::ExternalS3, queue::Capacity};
 use kiln_model::arn::Home;
 use kiln_runner::job::{EngineChoice, Network};
 
+use super::telemetry::{self, Collector};
 use crate::runs::{KEEP_BUDGET, parse_size};
 
 pub(crate) mod keys;
@@ -74,6 +75,8 @@ pub(crate) struct Settings {
     pub(crate) retention: Retention,
     pub(crate) max_log_bytes: u64,
     pub(crate) scraping: Scraping,
+    /// Where traces of builds go.
+    pub(crate) telemetry: Option<Collector>,
     pub(crate) allow_host_image: bool,
     pub(crate) blobs: BlobsIn,
     pub(crate) external: Vec<ExternalS3>,
@@ -184,6 +187,7 @@ impl Settings {
         };
         let max_log_bytes = read.size("max_log_bytes", MAX_LOG_BYTES, 1 << 20);
         let scraping = read.scraping();
+        let telemetry = read.telemetry();
         // Who reaches loopback has an account on this machine already (DESIGN decision 5).
         let allow_host_image = read.flag("allow_host_image").unwrap_or_else(|| listen.ip().is_loopback());
         let blobs = read.blobs(base, &home.region);
@@ -207,6 +211,7 @@ impl Settings {
             retention,
             max_log_bytes,
             scraping,
+            telemetry,
             allow_host_image,
             blobs,
             external,
@@ -288,6 +293,24 @@ impl Reader {
                 self.problems.push(Problem { origin, text });
                 None
             }
+        }
+    }
+
+    fn telemetry(&mut self) -> Option<Collector> {
+        let origin = self.raw.origin("telemetry.otlp_headers");
+        let url = self.text("telemetry.otlp_endpoint", None, |text| Collector::traces_of(text).map(Some));
+        let parse = |value: &Value| -> Result<Vec<(String, String)>, String> {
+            value.list()?.iter().map(|header| telemetry::header(header)).collect()
+        };
+        let headers = self.get("telemetry.otlp_headers", parse);
+        match (url, headers, origin) {
+            (Some(url), headers, _) => Some(Collector { url, headers: headers.unwrap_or_default() }),
+            (None, Some(_), Some(origin)) => {
+                let text = "telemetry.otlp_headers: is for telemetry.otlp_endpoint only".to_owned();
+                self.problems.push(Problem { origin, text });
+                None
+            }
+            _ => None,
         }
     }
 

@@ -33,3 +33,4 @@ mod secrets;
 mod server;
 mod tails;
 mod terraform;
+mod traces;

@@ -18,7 +18,7 @@ const fn list(path: &'static str) -> Key {
 }
 
 /// All of them.
-pub(crate) const KEYS: [Key; 35] = [
+pub(crate) const KEYS: [Key; 37] = [
     value("account"),
     value("region"),
     value("listen"),
@@ -47,6 +47,8 @@ pub(crate) const KEYS: [Key; 35] = [
     value("max_log_bytes"),
     value("metrics.token"),
     value("metrics.public"),
+    value("telemetry.otlp_endpoint"),
+    list("telemetry.otlp_headers"),
     value("allow_host_image"),
     value("storage.blobs"),
     value("storage.endpoint"),

@@ -64,6 +64,9 @@ audit_days = 400
 [metrics]
 token = "0123456789abcdef"
 public = false
+[telemetry]
+otlp_endpoint = "http://collector.example:4318"
+otlp_headers = ["authorization=Bearer%20x"]
 [storage]
 blobs = "s3://kiln-blobs/a/b/"
 endpoint = "https://s3.example:9000/"
@@ -98,6 +101,10 @@ region = "eu-west-1"
         capacity: Capacity { memory_bytes: 10 << 30, builds: 200 },
         queue_limit: 10,
         rates: Rates { reads: 300, changes: 200, strangers: 70 },
+        telemetry: Some(Collector {
+            url: "http://collector.example:4318/v1/traces".into(),
+            headers: vec![("authorization".into(), "Bearer x".into())],
+        }),
         network: Network::None,
         network_allow: vec!["10.1.0.0/16".into(), "fd00::/8".into()],
         engine: EngineChoice::Oci { runtime: "/usr/sbin/runc".into() },
@@ -237,6 +244,23 @@ fn rates_of_calls_may_be_set() {
     assert_eq!(set, Rates { reads: 7, strangers: 3, ..Rates::default() });
     let problems = read("limits.changes_per_second = 0", &[]).unwrap_err().to_string();
     assert!(problems.contains("'0' is not a number from 1 to 1000000"), "{problems}");
+}
+
+#[test]
+fn a_collector_of_traces_may_be_named() {
+    let text = "[telemetry]\notlp_endpoint = \"http://localhost:4318/\"\notlp_headers = [\"x-token=a%3Db\"]";
+    let collector = read(text, &[]).unwrap().telemetry.unwrap();
+    assert_eq!(collector.url, "http://localhost:4318/v1/traces");
+    assert_eq!(collector.headers, [("x-token".to_owned(), "a=b".to_owned())]);
+    assert!(!format!("{collector:?}").contains("a=b"), "{collector:?}");
+    for (text, why) in [
+        ("telemetry.otlp_endpoint = \"localhost:4318\"", "is not an endpoint"),
+        ("telemetry.otlp_headers = [\"a=b\"]", "is for telemetry.otlp_endpoint only"),
+        ("telemetry.otlp_endpoint = \"http://c\"\ntelemetry.otlp_headers = [\"secret\"]", "is no NAME=VALUE"),
+    ] {
+        let problems = read(text, &[]).unwrap_err().to_string();
+        assert!(problems.contains(why) && !problems.contains("secret"), "{problems}");
+    }
 }
 
 #[test]
