@@ -3,12 +3,13 @@
 //!
 //! Reading order: [`mod@reference`] and `manifest` (what images are called and made of), `store` (what lies on disk),
 //! `tar`, `decompress` and `unpack` (how a layer becomes a directory), `assemble` (all layers of an image at
-//! once), `registry` and `pull`, `import`.
+//! once), `registry` and `pull`, `import`, `compose`.
 //!
 //! Everything that comes from outside is hostile: layers never write outside their directory, sizes and counts are
 //! bounded ([`Limits`]), content is checked against its digest before it is used.
 
 mod assemble;
+mod compose;
 mod credentials;
 mod decompress;
 mod digest;
@@ -27,6 +28,7 @@ mod tar;
 mod tree;
 mod unpack;
 
+pub use compose::Composition;
 pub use credentials::{Credentials, DockerConfig};
 pub use digest::{Digest, chain_ids};
 pub use error::ImageError;

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::compose::Composition;
 use super::digest::{Digest, chain_ids};
 use super::error::ImageError;
 
@@ -331,6 +332,23 @@ pub(crate) fn root_fs_config(platform: &Platform, diff_id: Digest) -> Vec<u8> {
             ..RawRunConfig::default()
         }),
         rootfs: Some(RawRootFs { kind: "layers".to_owned(), diff_ids: vec![diff_id] }),
+    };
+    to_json(&raw)
+}
+
+/// Writes the configuration of an image that is composed here, with these layers (bottom first). Equal content gives equal
+/// bytes.
+pub(crate) fn composed_config(platform: &Platform, composition: &Composition, diff_ids: Vec<Digest>) -> Vec<u8> {
+    let raw = RawConfig {
+        architecture: platform.architecture.clone(),
+        os: platform.os.clone(),
+        created: Some(composition.created.clone()),
+        config: Some(RawRunConfig {
+            env: Some(composition.env.clone()),
+            labels: Some(composition.labels.iter().map(|(k, v)| (k.clone(), Some(v.clone()))).collect()),
+            ..RawRunConfig::default()
+        }),
+        rootfs: Some(RawRootFs { kind: "layers".to_owned(), diff_ids }),
     };
     to_json(&raw)
 }

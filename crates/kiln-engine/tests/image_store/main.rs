@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
 mod collect;
+mod compose;
 mod hostile;
 mod import;
 mod overlay;
