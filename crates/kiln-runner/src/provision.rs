@@ -258,6 +258,14 @@ fn engine_failure(job: &Job, error: &EngineError) -> Error {
     ))
 }
 
+/// Kiln's own images are in no registry: whoever has their names there is somebody else.
+fn how_to_get(image: &str) -> String {
+    match image.strip_prefix("kiln/") {
+        Some(name) => format!("Make it with `kiln image build {}`", name.strip_suffix(":1").unwrap_or(name)),
+        None => format!("Get it with `kiln image pull {image}`"),
+    }
+}
+
 fn resolve_image(job: &Job) -> Result<(Image, Lease), Error> {
     let failed = |message: String| Error::Failed {
         status: BuildStatus::Failed,
@@ -268,7 +276,7 @@ fn resolve_image(job: &Job) -> Result<(Image, Lease), Error> {
     let image = store
         .resolve(&job.image)
         .map_err(|e| failed(format!("{prefix}: {e}")))?
-        .ok_or_else(|| failed(format!("{prefix}: '{0}' is not here. Get it with `kiln image pull {0}`", job.image)))?;
+        .ok_or_else(|| failed(format!("{prefix}: '{}' is not here. {}", job.image, how_to_get(&job.image))))?;
     let lease = image.lease().map_err(|e| failed(format!("{prefix}: {e}")))?;
     Ok((image, lease))
 }
