@@ -10,12 +10,13 @@ use std::{
 };
 
 /// For each crate, the crates of this workspace that it may use (tests aside).
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("kiln-model", &[]),
     ("kiln-buildspec", &["kiln-model"]),
     ("kiln-wire", &["kiln-model"]),
     ("kiln-agent", &["kiln-wire"]),
     ("kiln-engine", &[]),
+    ("kiln-environments", &[]),
     ("kiln-runner", &["kiln-buildspec", "kiln-engine", "kiln-model", "kiln-wire"]),
     ("kiln-iam", &["kiln-model"]),
     ("kiln-store", &["kiln-model", "kiln-wire"]),
@@ -28,6 +29,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "kiln-buildspec",
             "kiln-core",
             "kiln-engine",
+            "kiln-environments",
             "kiln-iam",
             "kiln-model",
             "kiln-runner",

@@ -1,5 +1,6 @@
-//! `kiln image`: bringing images in, listing and removing them.
+//! `kiln image`: bringing images in, making curated ones, listing and removing them.
 
+mod build;
 mod progress;
 
 use std::{
@@ -44,6 +45,8 @@ enum ImageCommand {
     Pull(PullArgs),
     /// Take in an image from a file: `docker save`, an OCI layout, or a root file system as a tar archive
     Import(ImportArgs),
+    /// Make curated images: for a language, ready to use
+    Build(build::BuildArgs),
     /// List the images
     Ls {
         /// Print JSON, one image a line
@@ -119,7 +122,7 @@ enum Format {
 /// Does what is asked.
 pub(crate) fn run(args: &ImageArgs, app: &App) -> anyhow::Result<ExitCode> {
     let directory = app.data.join("images");
-    let adds = matches!(args.command, ImageCommand::Pull(_) | ImageCommand::Import(_));
+    let adds = matches!(args.command, ImageCommand::Pull(_) | ImageCommand::Import(_) | ImageCommand::Build(_));
     // Looking must not make a directory where none was.
     if !adds && !directory.try_exists()? {
         if let ImageCommand::Rm { images } = &args.command {
@@ -132,6 +135,7 @@ pub(crate) fn run(args: &ImageArgs, app: &App) -> anyhow::Result<ExitCode> {
     match &args.command {
         ImageCommand::Pull(args) => pull(args, app, &store)?,
         ImageCommand::Import(args) => import(args, app, &store)?,
+        ImageCommand::Build(args) => return build::run(args, app, &store),
         ImageCommand::Ls { json: true } => {
             let list = store.list().map_err(explained)?;
             print(list.iter().map(|image| format!("{}\n", as_json(image))).collect::<String>().as_bytes())?;
@@ -139,7 +143,7 @@ pub(crate) fn run(args: &ImageArgs, app: &App) -> anyhow::Result<ExitCode> {
         ImageCommand::Ls { json: false } => {
             let list = store.list().map_err(explained)?;
             if list.is_empty() {
-                eprintln!("There are no images. `kiln image pull` or `kiln image import` brings one.");
+                eprintln!("There are no images. `kiln image build`, `pull` or `import` brings one.");
             } else {
                 print(table(&list, app.clock.wall_ns()).as_bytes())?;
             }

@@ -5,6 +5,7 @@
 mod artifacts;
 mod checklist;
 mod compatibility;
+mod curated;
 mod environments;
 mod examples;
 mod faults;
