@@ -327,6 +327,27 @@ mod tests {
     }
 
     #[test]
+    fn the_service_lists_what_comes_with_the_program() {
+        let none = tempfile::tempdir().unwrap();
+        let recipes = Recipes::new(None, none.path().to_owned());
+        let mut listed = Vec::new();
+        for platform in kiln_model::curated::images().platforms {
+            for language in platform.languages {
+                let word = language.language.map(|language| format!("{language:?}").to_lowercase()).unwrap_or_default();
+                let ours = language.images.into_iter().filter(|image| image.versions[0].starts_with("kiln/"));
+                listed.extend(ours.map(|image| (image.versions[0].clone(), image.description.unwrap(), word.clone())));
+            }
+        }
+        let environments = recipes.names().unwrap().into_iter().map(|name| recipes.load(&name).unwrap());
+        let mut ours: Vec<_> = environments
+            .map(|e| (e.image(), e.recipe.description.clone(), format!("{:?}", e.recipe.language).to_lowercase()))
+            .collect();
+        listed.sort();
+        ours.sort();
+        assert_eq!(listed, ours);
+    }
+
+    #[test]
     fn an_environment_lies_on_its_parents_lock_and_no_other() {
         let dir = tempfile::tempdir().unwrap();
         let recipes = recipes(dir.path(), &[("base/recipe.toml", BASE), ("top/recipe.toml", TOP), ("not/x", "")]);

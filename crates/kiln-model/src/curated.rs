@@ -1,4 +1,5 @@
-//! The curated images that AWS publishes (`buildspec.md` 13.1, state of spring 2026).
+//! The curated images: those that AWS publishes (`buildspec.md` 13.1, state of spring 2026), and Kiln's own
+//! (`docs/environments.md`).
 //!
 //! A list for people and tools that choose an image, not a promise that this machine has it: an image that cannot be had
 //! fails the build that names it. Windows is left out, since no machine of Kiln runs it.
@@ -17,10 +18,18 @@ const LAMBDA_X86_64: &str = "aws/codebuild/amazonlinux-x86_64-lambda-standard";
 const LAMBDA_AARCH64: &str = "aws/codebuild/amazonlinux-aarch64-lambda-standard";
 
 /// Grouped by platform, then by language.
-const ROWS: [Row; 16] = {
-    use LanguageType::{Base, Dotnet, Golang, Java, NodeJs, Python, Ruby};
-    use PlatformType::{AmazonLinux, Ubuntu};
+const ROWS: [Row; 23] = {
+    use LanguageType::{Base, Dotnet, Golang, Java, NodeJs, Php, Python, Ruby};
+    use PlatformType::{AmazonLinux, Debian, Ubuntu};
     [
+        // As the recipes of kiln-environments have them; a test there compares.
+        (Debian, Base, "kiln/base", &["1"], "Debian 13, C toolchain, git, AWS CLI"),
+        (Debian, Golang, "kiln/go", &["1"], "Go 1.25, 1.26 and 1.27"),
+        (Debian, Java, "kiln/java", &["1"], "OpenJDK 21 and 25 with Maven"),
+        (Debian, NodeJs, "kiln/node", &["1"], "Node.js 20, 22, 24 and 26 with npm"),
+        (Debian, Php, "kiln/php", &["1"], "PHP 8.4 with Composer and PHPUnit"),
+        (Debian, Python, "kiln/python", &["1"], "Python 3.13 with pip, venv and pytest"),
+        (Debian, Ruby, "kiln/ruby", &["1"], "Ruby 3.3 with Bundler, Rake and RSpec"),
         (AmazonLinux, Base, X86_64, &["4.0", "5.0", "6.0"], "Amazon Linux, x86-64, all runtimes"),
         (AmazonLinux, Base, AARCH64, &["2.0", "3.0", "4.0"], "Amazon Linux, 64-bit ARM, all runtimes"),
         (AmazonLinux, Java, X86_64, &["corretto8", "corretto11"], "Amazon Linux, x86-64, Corretto"),
@@ -114,6 +123,7 @@ mod tests {
             "aws/codebuild/amazonlinux-x86_64-standard:5.0",
             "aws/codebuild/amazonlinux-aarch64-standard:3.0",
             "aws/codebuild/amazonlinux-x86_64-lambda-standard:python3.12",
+            "kiln/python:1",
         ] {
             assert!(names.contains(name), "{name}");
         }

@@ -337,6 +337,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_image_of_kilns_own_is_made_and_not_pulled() {
+        assert_eq!(how_to_get("kiln/python:1"), "Make it with `kiln image build python`");
+        assert_eq!(how_to_get("kiln/python:2"), "Make it with `kiln image build python:2`");
+        assert_eq!(how_to_get("debian:12"), "Get it with `kiln image pull debian:12`");
+    }
+
+    #[test]
     fn the_agent_is_installed_once_and_replaced_whole() {
         let data = tempfile::tempdir().unwrap();
         let file = install_agent(data.path(), b"one").unwrap();
