@@ -76,7 +76,7 @@ impl Apt {
         let mut command = self.command();
         command.args(["--yes", "--no-install-recommends", "--print-uris", "install", "?essential"]).args(packages);
         let text = run(PROGRAM, OF, "find out what Debian's packages need", &mut command, &self.dir)?;
-        text.lines().filter(|line| line.starts_with('\'')).map(|line| printed(line)).collect()
+        text.lines().filter(|line| line.starts_with('\'')).map(printed).collect()
     }
 
     /// Downloads package files into `to`.
