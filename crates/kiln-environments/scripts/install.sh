@@ -47,7 +47,7 @@ while IFS='|' read -r file strip to programs; do
   rm -rf "$work/unpacked"
   mkdir "$work/unpacked"
   case $file in
-    *.whl) unzip -q "packages/$file" -d "$work/unpacked" ;;
+    *.whl | *.zip) unzip -q "packages/$file" -d "$work/unpacked" ;;
     *) tar --extract --file "packages/$file" --directory "$work/unpacked" --no-same-owner ;;
   esac
   mkdir -p "$(dirname "$to")"

@@ -4,6 +4,7 @@
 mod apt;
 mod npm;
 mod pip;
+mod vendor;
 
 use std::{
     io,
@@ -48,8 +49,8 @@ pub enum Step {
 /// # Errors
 /// If a client is missing or fails, or brings another file than the lock names.
 pub fn fetch(environment: &Environment, cache: &PackageCache, told: &mut dyn FnMut(Step)) -> Result<(), Error> {
-    let missing: Vec<&Package> =
-        environment.usable_lock()?.packages.iter().filter(|package| cache.get(package).is_none()).collect();
+    let packages = environment.packages()?;
+    let missing: Vec<&Package> = packages.iter().filter(|package| cache.get(package).is_none()).collect();
     let of = |kinds: &[Kind]| -> Vec<&Package> {
         missing.iter().copied().filter(|package| kinds.contains(&package.kind)).collect()
     };
@@ -58,6 +59,15 @@ pub fn fetch(environment: &Environment, cache: &PackageCache, told: &mut dyn FnM
         let bytes = packages.iter().map(|package| package.size).sum();
         told(Step::Fetching { of, count: packages.len(), bytes });
     };
+    // First what is most likely not to be had: nothing else is then fetched in vain.
+    let vendored = of(&[Kind::Vendor]);
+    if !vendored.is_empty() {
+        tell("their vendors", &vendored);
+        let items = environment.recipe.unpack.iter();
+        for item in items.filter(|item| vendored.iter().any(|package| item.is(package))) {
+            vendor::download(environment, item, cache, scratch.path())?;
+        }
+    }
     let debian = of(&[Kind::Essential, Kind::Debian]);
     if !debian.is_empty() {
         tell("Debian", &debian);
@@ -77,7 +87,8 @@ pub fn fetch(environment: &Environment, cache: &PackageCache, told: &mut dyn FnM
             npm::download(&package.name, &package.version, scratch.path()).map_err(|e| gone(environment, e))?;
         }
     }
-    missing.iter().try_for_each(|package| cache.add(package, &scratch.path().join(&package.file)))
+    let mut fetched = missing.iter().filter(|package| package.kind != Kind::Vendor);
+    fetched.try_for_each(|package| cache.add(package, &scratch.path().join(&package.file)))
 }
 
 /// A registry that no longer has what a lock names says so in its own words: what to do about it is the same for all.
@@ -140,15 +151,20 @@ pub fn resolve(
         packages.extend(wheels);
     }
     for unpack in &recipe.unpack {
-        let (of, kind) = match unpack.registry {
-            Registry::Pypi => ("PyPI", Kind::Pypi),
-            Registry::Npm => ("npm", Kind::Npm),
-        };
-        told(Step::Resolving { of });
-        packages.push(match kind {
-            Kind::Npm => npm::locked(&unpack.name, &unpack.version, scratch.path(), cache)?,
-            _ => pip::locked(&pip::newest(&unpack.name, &unpack.version, scratch.path())?, kind, cache)?,
-        });
+        let (name, version) = (&unpack.name, &unpack.version);
+        match unpack.registry {
+            Registry::Pypi => {
+                told(Step::Resolving { of: "PyPI" });
+                let file = pip::newest(name, version, scratch.path())?;
+                packages.push(pip::locked(&file, Kind::Pypi, cache)?);
+            }
+            Registry::Npm => {
+                told(Step::Resolving { of: "npm" });
+                packages.push(npm::locked(name, version, scratch.path(), cache)?);
+            }
+            // The recipe pins it.
+            Registry::Vendor => {}
+        }
     }
     Ok(Lock { epoch, parent, packages })
 }

@@ -35,7 +35,7 @@ pub struct Package {
     pub version: String,
     /// Name of the file.
     pub file: String,
-    /// Its bytes.
+    /// Its bytes; 0 where only its hash is known.
     pub size: u64,
     /// Its hash, in hex.
     pub sha256: String,
@@ -54,6 +54,8 @@ pub enum Kind {
     Pypi,
     /// A package of npm that is unpacked.
     Npm,
+    /// A vendor's archive that is unpacked. A recipe names it, and no lock.
+    Vendor,
 }
 
 impl Kind {
@@ -67,6 +69,7 @@ impl Kind {
             Self::Wheel => "wheel",
             Self::Pypi => "pypi",
             Self::Npm => "npm",
+            Self::Vendor => "vendor",
         }
     }
 }
@@ -152,7 +155,8 @@ impl Package {
     }
 }
 
-fn is_hash(text: &str) -> bool {
+/// Whether it is a SHA-256 in hex, as locks and recipes have it.
+pub(crate) fn is_hash(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 

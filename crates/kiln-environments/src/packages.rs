@@ -57,12 +57,12 @@ impl PackageCache {
         Ok(Scratch { path })
     }
 
-    /// The file of a package, if it is here with the size that the lock names.
+    /// The file of a package, if it is here with the size that the lock names, or with any where it names none.
     #[must_use]
     pub fn get(&self, package: &Package) -> Option<PathBuf> {
-        let path = self.dir.join("sha256").join(&package.sha256);
+        let path = self.place(&package.sha256);
         let found = fs::symlink_metadata(&path).ok()?;
-        (found.is_file() && found.len() == package.size).then_some(path)
+        (found.is_file() && (package.size == 0 || found.len() == package.size)).then_some(path)
     }
 
     /// Takes a file over whose hash must be the lock's.
@@ -77,6 +77,12 @@ impl PackageCache {
         self.keep(file, &actual)
     }
 
+    /// Where the file of this hash is, or would be.
+    #[must_use]
+    pub fn place(&self, sha256: &str) -> PathBuf {
+        self.dir.join("sha256").join(sha256)
+    }
+
     /// Takes a file over that the next lock will name. Returns its hash and size.
     ///
     /// # Errors
@@ -88,7 +94,7 @@ impl PackageCache {
     }
 
     fn keep(&self, file: &Path, hash: &str) -> Result<(), Error> {
-        let to = self.dir.join("sha256").join(hash);
+        let to = self.place(hash);
         File::open(file).and_then(|file| file.sync_all()).map_err(Error::io("write to disk", file))?;
         fs::rename(file, &to).map_err(Error::io("move a package to", &to))
     }
@@ -162,6 +168,8 @@ mod tests {
         // A file that was cut is not there.
         package.size = 6;
         assert_eq!(cache.get(&package), None);
+        package.size = 0;
+        assert!(cache.get(&package).is_some());
         let scratch = cache.scratch("test").unwrap();
         fs::write(scratch.path().join("x"), "y").unwrap();
         let path = scratch.path().to_owned();

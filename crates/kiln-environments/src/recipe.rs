@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::lock::{Kind, Package};
+use crate::lock::{Kind, Package, is_hash};
 
 /// What goes into an image, as a person writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -16,6 +16,10 @@ pub struct Recipe {
     pub language: Language,
     /// The environment on whose layers it lies; none: it begins with an empty file system.
     pub from: Option<String>,
+    /// Environments that lie on what this one lies on too, and whose packages, links, variables, runtimes and `after` it
+    /// takes on as if they were its own.
+    #[serde(default)]
+    pub with: Vec<String>,
     /// A script of the directory that runs before packages are installed.
     pub before: Option<String>,
     /// A script of the directory that runs after all else.
@@ -58,6 +62,12 @@ pub enum Language {
     Ruby,
     /// PHP.
     Php,
+    /// .NET.
+    Dotnet,
+    /// Android.
+    Android,
+    /// Images of containers.
+    Docker,
 }
 
 /// Debian's packages.
@@ -90,12 +100,17 @@ pub struct Unpack {
     pub registry: Registry,
     /// Its name.
     pub name: String,
-    /// Its version, or the beginning of it: `22` is the newest 22.x.y when the lock is made.
+    /// Its version, or the beginning of it: `22` is the newest 22.x.y when the lock is made. A vendor's is exact.
     pub version: String,
-    /// The directory of the archive whose content is taken.
+    /// The directory of the archive whose content is taken; none: all of it.
+    #[serde(default)]
     pub strip: String,
     /// Where to.
     pub to: String,
+    /// Where the vendor has it; for the registry `vendor`, and only there.
+    pub url: Option<String>,
+    /// SHA-256 of the vendor's file, in hex.
+    pub sha256: Option<String>,
     /// Files that are programs, as patterns below `to`: wheels do not say.
     #[serde(default)]
     pub programs: Vec<String>,
@@ -109,15 +124,32 @@ pub enum Registry {
     Pypi,
     /// Node's.
     Npm,
+    /// No registry, but the program's own maker, by URL: needs the internet.
+    Vendor,
 }
 
 impl Unpack {
+    /// The file that a vendor serves, which the recipe pins and no lock; `None` of what comes from a registry.
+    #[must_use]
+    pub fn vendored(&self) -> Option<Package> {
+        let (url, sha256) = (self.url.as_ref()?, self.sha256.as_ref()?);
+        Some(Package {
+            kind: Kind::Vendor,
+            name: self.name.clone(),
+            version: self.version.clone(),
+            file: url.rsplit('/').next().unwrap_or_default().to_owned(),
+            size: 0,
+            sha256: sha256.clone(),
+        })
+    }
+
     /// Whether the lock's package is the one that this asks for.
     #[must_use]
     pub fn is(&self, package: &Package) -> bool {
         let kind = match self.registry {
             Registry::Pypi => Kind::Pypi,
             Registry::Npm => Kind::Npm,
+            Registry::Vendor => Kind::Vendor,
         };
         let rest = package.version.strip_prefix(&self.version);
         kind == package.kind
@@ -126,7 +158,63 @@ impl Unpack {
     }
 }
 
+impl Unpack {
+    /// A vendor's file has a URL and a hash, and a package of a registry has none.
+    fn check_origin(&self) -> Result<(), String> {
+        let name = &self.name;
+        match (self.registry, &self.url, &self.sha256) {
+            (Registry::Vendor, Some(url), Some(sha256)) => {
+                let plain = |c: char| c.is_ascii_alphanumeric() || "/:._+-".contains(c);
+                // Without encryption only from this machine, as tests and mirrors on it are.
+                let secure = url.starts_with("https://") || url.starts_with("http://127.0.0.1:");
+                let file = url.rsplit('/').next().unwrap_or_default();
+                let archive = [".tar.gz", ".tar.xz", ".tgz", ".zip"].iter().any(|end| file.ends_with(end));
+                if !secure || !url.chars().all(plain) || !archive || file.starts_with(['-', '.']) {
+                    return Err(format!("unpack.url of `{name}` is no https URL of a .tar.gz, .tar.xz or .zip file"));
+                }
+                if !is_hash(sha256) {
+                    return Err(format!("unpack.sha256 of `{name}` has not 64 lower-case hex digits"));
+                }
+                Ok(())
+            }
+            (Registry::Vendor, ..) => Err(format!("`{name}` comes from its vendor: it needs `url` and `sha256`")),
+            (_, None, None) => Ok(()),
+            _ => Err(format!("`{name}` comes from a registry: `url` and `sha256` are for the registry `vendor`")),
+        }
+    }
+}
+
 impl Recipe {
+    /// Takes on what a recipe has of which [`with`](Self::with) says so. What both name is as this one has it.
+    ///
+    /// # Errors
+    /// If it cannot be part of another: in words.
+    pub(crate) fn take_on(&mut self, part: Self) -> Result<(), String> {
+        if part.before.is_some() || part.debian.suite.is_some() || !part.with.is_empty() {
+            return Err("it cannot be part of another, since it has `before`, `debian.suite` or `with`".to_owned());
+        }
+        let pythons = (&self.pypi.python, &part.pypi.python);
+        if let (Some(ours), Some(parts)) = pythons
+            && ours != parts
+        {
+            return Err(format!("its packages are for Python {parts}, and others for {ours}"));
+        }
+        self.pypi.python = self.pypi.python.take().or(part.pypi.python);
+        self.pypi.packages.extend(part.pypi.packages);
+        self.debian.packages.extend(part.debian.packages);
+        self.unpack.extend(part.unpack);
+        part.links.into_iter().for_each(|(path, target)| {
+            self.links.entry(path).or_insert(target);
+        });
+        part.environment.into_iter().for_each(|(name, value)| {
+            self.environment.entry(name).or_insert(value);
+        });
+        part.runtimes.into_iter().for_each(|(runtime, versions)| {
+            self.runtimes.entry(runtime).or_insert(versions);
+        });
+        Ok(())
+    }
+
     /// Reads a recipe.
     ///
     /// # Errors
@@ -150,6 +238,7 @@ impl Recipe {
         for unpack in &self.unpack {
             absolute("unpack.to", &unpack.to)?;
             absolute("unpack.strip: /", &format!("/{}", unpack.strip))?;
+            unpack.check_origin()?;
             let patterns = unpack.programs.iter();
             for pattern in patterns {
                 absolute("unpack.programs: /", &format!("/{}", pattern.replace('*', "")))?;
@@ -191,6 +280,12 @@ mod tests {
     fn what_a_recipe_must_not_say_is_refused() {
         let good = "description = 'x'\nlanguage = 'golang'\nfrom = 'base'\n";
         Recipe::parse(good).unwrap();
+        let hash = "0a".repeat(32);
+        let of = |registry: &str| {
+            format!("[[unpack]]\nregistry = '{registry}'\nname = 'n'\nversion = '1'\nstrip = 'p'\nto = '/opt'\n")
+        };
+        let (npm, vendor) = (of("npm"), of("vendor"));
+        Recipe::parse(&format!("{good}{vendor}url = 'https://a.test/n.zip'\nsha256 = '{hash}'\n")).unwrap();
         for (more, says) in [
             ("colour = 'red'", "colour"),
             ("[debian]\nsuite = 'trixie'", "debian.suite"),
@@ -203,6 +298,12 @@ mod tests {
             ("[[unpack]]\nregistry = 'npm'\nname = 'n'\nversion = '1'\nstrip = 'p'\nto = 'opt'", "`opt`"),
             ("[[unpack]]\nregistry = 'cpan'\nname = 'n'\nversion = '1'\nstrip = 'p'\nto = '/opt'", "cpan"),
             ("[environment]\n'A B' = 'x'", "`A B`"),
+            ("[[unpack]]\nregistry = 'vendor'\nname = 'n'\nversion = '1'\nto = '/opt'", "needs `url` and `sha256`"),
+            (&format!("{npm}url = 'https://a.test/n.zip'"), "are for the registry `vendor`"),
+            (&format!("{vendor}url = 'https://a.test/n.zip'\nsha256 = 'ABC'"), "64 lower-case hex digits"),
+            (&format!("{vendor}url = 'http://a.test/n.zip'\nsha256 = '{hash}'"), "no https URL"),
+            (&format!("{vendor}url = 'https://a.test/n.exe'\nsha256 = '{hash}'"), "no https URL"),
+            (&format!("{vendor}url = 'https://a.test/?n.zip'\nsha256 = '{hash}'"), "no https URL"),
         ] {
             let error = Recipe::parse(&format!("{good}{more}\n")).unwrap_err();
             assert!(error.contains(says), "{more}: {error}");
@@ -219,6 +320,8 @@ mod tests {
             strip: "package".to_owned(),
             to: "/opt/node".to_owned(),
             programs: Vec::new(),
+            url: None,
+            sha256: None,
         };
         let package = |kind, version: &str| Package {
             kind,
@@ -230,5 +333,23 @@ mod tests {
         };
         assert!(unpack.is(&package(Kind::Npm, "2.1")) && unpack.is(&package(Kind::Npm, "2")));
         assert!(!unpack.is(&package(Kind::Npm, "22.1")) && !unpack.is(&package(Kind::Pypi, "2.1")));
+    }
+
+    #[test]
+    fn what_a_part_has_is_taken_on_and_our_own_wins() {
+        let head = "description = 'x'\nlanguage = 'base'\nfrom = 'base'\n";
+        let recipe = |more: &str| Recipe::parse(&format!("{head}{more}")).unwrap();
+        let part = "after = 'a'\n[debian]\npackages = ['q']\n[links]\n'/a' = 'part'\n'/b' = 'part'\n\
+            [environment]\nPATH = 'part'\nHOME = 'part'\n[runtimes.go]\n1 = ['x']\n";
+        let mut whole = recipe("[debian]\npackages = ['p']\n[links]\n'/a' = 'own'\n[environment]\nPATH = 'own'\n");
+        whole.take_on(recipe(part)).unwrap();
+        assert_eq!(whole.debian.packages, ["p", "q"]);
+        assert_eq!((whole.links["/a"].as_str(), whole.links["/b"].as_str()), ("own", "part"));
+        assert_eq!((whole.environment["PATH"].as_str(), whole.environment["HOME"].as_str()), ("own", "part"));
+        assert!(whole.runtimes.contains_key("go") && whole.after.is_none());
+        let other = |python: &str| recipe(&format!("[pypi]\npython = '{python}'\npackages = ['z']\n"));
+        whole.take_on(other("3.13")).unwrap();
+        assert!(whole.take_on(other("3.12")).unwrap_err().contains("for Python 3.12, and others for 3.13"));
+        assert!(whole.take_on(recipe("before = 'b'\n")).unwrap_err().contains("cannot be part"));
     }
 }

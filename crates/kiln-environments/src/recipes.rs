@@ -8,7 +8,12 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{error::Error, lock::Lock, recipe::Recipe, stage};
+use crate::{
+    error::Error,
+    lock::{Lock, Package},
+    recipe::{Recipe, Unpack},
+    stage,
+};
 
 /// Files of an environment by name.
 type Files = &'static [(&'static str, &'static str)];
@@ -21,14 +26,19 @@ macro_rules! files {
 }
 
 /// The environments that come with the program: the directory `environments/`.
-const BUILT_IN: [(&str, Files); 7] = [
+const BUILT_IN: [(&str, Files); 12] = [
+    files!("android": "recipe.toml", "lock"),
     files!("base": "recipe.toml", "before.sh", "after.sh", "lock"),
+    files!("docker": "recipe.toml", "after.sh", "lock"),
+    files!("dotnet": "recipe.toml", "lock"),
     files!("go": "recipe.toml", "lock"),
+    files!("gradle": "recipe.toml", "lock"),
     files!("java": "recipe.toml", "after.sh", "lock"),
     files!("node": "recipe.toml", "lock"),
     files!("php": "recipe.toml", "lock"),
     files!("python": "recipe.toml", "lock"),
     files!("ruby": "recipe.toml", "lock"),
+    files!("standard": "recipe.toml", "lock"),
 ];
 
 /// Longest chain of environments that lie on one another.
@@ -109,7 +119,7 @@ impl Recipes {
         let wrong =
             |file: &str, problem: String| Error::Recipe { name: name.to_owned(), file: file.to_owned(), problem };
         let text = self.file(name, "recipe.toml")?.unwrap_or_default();
-        let recipe = Recipe::parse(&text).map_err(|problem| wrong("recipe.toml", problem))?;
+        let mut recipe = Recipe::parse(&text).map_err(|problem| wrong("recipe.toml", problem))?;
         let script = |file: &Option<String>| match file {
             None => Ok(None),
             Some(file) if !is_file_name(file) => {
@@ -120,7 +130,7 @@ impl Recipes {
                 None => Err(wrong(file, "the recipe names it, and it is not there".to_owned())),
             },
         };
-        let (before, after) = (script(&recipe.before)?, script(&recipe.after)?);
+        let (before, mut after) = (script(&recipe.before)?, script(&recipe.after)?);
         let parent = match &recipe.from {
             Some(_) if depth >= MAX_CHAIN => {
                 return Err(wrong("recipe.toml", format!("more than {MAX_CHAIN} environments lie on one another")));
@@ -128,6 +138,21 @@ impl Recipes {
             Some(from) => Some(Box::new(self.load_chain(from, depth + 1)?)),
             None => None,
         };
+        for with in recipe.with.clone() {
+            let cannot = |problem: String| wrong("recipe.toml", format!("with `{}`: {problem}", shown(&with)));
+            // One that is part of itself ends as a chain that is too long: a part lies on something, too.
+            let part = self.load_chain(&with, depth + 1)?;
+            let below = parent.as_deref().map(Environment::chain).unwrap_or_default();
+            if !part.parent.as_ref().is_some_and(|on| below.iter().any(|there| there.name == on.name)) {
+                return Err(cannot(format!("it does not lie on what `{name}` lies on")));
+            }
+            recipe.take_on(part.recipe).map_err(cannot)?;
+            // In the order of the parts, after its own.
+            after = match (after, part.after) {
+                (Some(first), Some(then)) => Some(format!("{first}\n{then}")),
+                (first, then) => first.or(then),
+            };
+        }
         let (lock_place, lock_text) = self.lock_text(name)?;
         let lock = match lock_text {
             Some(text) => Some(Lock::parse(&text).map_err(|problem| Error::Lock {
@@ -205,23 +230,33 @@ impl Environment {
         let name = &self.name;
         let update = format!("`kiln image build --update {name}` makes one of what the registries have now");
         let wrong = |problem: String| Error::Lock { name: name.clone(), problem };
-        let lock =
-            self.lock.as_ref().ok_or_else(|| wrong(format!("it has no lock yet ({}): {update}", self.lock_place)))?;
+        // What lies below first: without it there is nothing to say of this one.
         let parent = match &self.parent {
             Some(parent) => Some(parent.usable_lock()?.hash()),
             None => None,
         };
+        let lock =
+            self.lock.as_ref().ok_or_else(|| wrong(format!("it has no lock yet ({}): {update}", self.lock_place)))?;
         if lock.parent != parent {
             let below = self.recipe.from.as_deref().unwrap_or("nothing");
             return Err(wrong(format!("{} was made on another lock of `{below}`: {update}", self.lock_place)));
         }
-        for unpack in &self.recipe.unpack {
+        for unpack in self.recipe.unpack.iter().filter(|unpack| unpack.vendored().is_none()) {
             if !lock.packages.iter().any(|package| unpack.is(package)) {
                 let what = format!("{} {}", unpack.name, unpack.version);
                 return Err(wrong(format!("{} lacks {what}, which the recipe asks for: {update}", self.lock_place)));
             }
         }
         Ok(lock)
+    }
+
+    /// Every package file of its layer: those of the lock, and those that vendors serve.
+    ///
+    /// # Errors
+    /// As [`usable_lock`](Self::usable_lock).
+    pub fn packages(&self) -> Result<Vec<Package>, Error> {
+        let vendored = self.recipe.unpack.iter().filter_map(Unpack::vendored);
+        Ok(self.usable_lock()?.packages.iter().cloned().chain(vendored).collect())
     }
 
     /// The variables of its image, with those from below.
@@ -294,6 +329,7 @@ fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lock::Kind;
 
     fn recipes(dir: &Path, files: &[(&str, &str)]) -> Recipes {
         for (path, text) in files {
@@ -323,6 +359,9 @@ mod tests {
             environment.usable_lock().unwrap();
             assert_eq!(environment.inputs().unwrap(), recipes.load(&name).unwrap().inputs().unwrap());
             assert!(environment.variables().contains_key("PATH"), "{name}");
+            // What is not from a registry is not there without the internet, and lists say so.
+            let vendored = environment.recipe.unpack.iter().any(|unpack| unpack.vendored().is_some());
+            assert_eq!(vendored, environment.recipe.description.ends_with("(needs the internet)"), "{name}");
         }
     }
 
@@ -370,6 +409,39 @@ mod tests {
     }
 
     #[test]
+    fn an_environment_has_what_it_is_made_with() {
+        let dir = tempfile::tempdir().unwrap();
+        let tool = "description = 't'\nlanguage = 'golang'\nfrom = 'base'\nafter = 'after.sh'\n[debian]\npackages = ['tool']\n\
+            [[unpack]]\nregistry = 'vendor'\nname = 'v'\nversion = '1'\nto = '/opt/v'\nurl = 'https://v.test/v-1.zip'\n";
+        let tool = format!("{tool}sha256 = '{}'\n", "0b".repeat(32));
+        let all = "description = 'a'\nlanguage = 'base'\nfrom = 'top'\nwith = ['tool']\nafter = 'after.sh'\n";
+        let files = [
+            ("base/recipe.toml", BASE),
+            ("top/recipe.toml", TOP),
+            ("tool/recipe.toml", tool.as_str()),
+            ("tool/after.sh", "echo tool"),
+            ("all/recipe.toml", all),
+            ("all/after.sh", "echo all"),
+        ];
+        let recipes = recipes(dir.path(), &files);
+        let base = lock(None);
+        let top = lock(Some(&base));
+        recipes.store_lock("base", &base).unwrap();
+        recipes.store_lock("top", &top).unwrap();
+        recipes.store_lock("all", &lock(Some(&top))).unwrap();
+        let all = recipes.load("all").unwrap();
+        assert_eq!(all.recipe.debian.packages, ["tool"]);
+        assert_eq!(all.after.as_deref(), Some("echo all\necho tool"));
+        assert_eq!(all.chain().iter().map(|e| e.name.as_str()).collect::<Vec<_>>(), ["base", "top", "all"]);
+        let packages = all.packages().unwrap();
+        assert_eq!((packages.len(), packages[0].file.as_str(), packages[0].kind), (1, "v-1.zip", Kind::Vendor));
+        // What a part is made of is what the whole is made of.
+        let inputs = all.inputs().unwrap();
+        fs::write(dir.path().join("tool/after.sh"), "echo other").unwrap();
+        assert_ne!(recipes.load("all").unwrap().inputs().unwrap(), inputs);
+    }
+
+    #[test]
     fn a_lock_of_this_machine_wins_over_the_one_that_came_along() {
         let dir = tempfile::tempdir().unwrap();
         let recipes = Recipes::new(None, dir.path().to_owned());
@@ -388,17 +460,22 @@ mod tests {
             ("ring/recipe.toml", ring.as_str()),
             ("script/recipe.toml", "description = 'x'\nlanguage = 'base'\nafter = 'gone.sh'\n[debian]\nsuite = 'x'\n"),
             ("outside/recipe.toml", "description = 'x'\nlanguage = 'base'\nafter = '../x'\n[debian]\nsuite = 'x'\n"),
+            ("good/recipe.toml", BASE),
             ("locked/recipe.toml", BASE),
             ("locked/lock", "kiln-lock 9"),
+            ("self/recipe.toml", "description = 'x'\nlanguage = 'base'\nfrom = 'good'\nwith = ['self']\n"),
+            ("stranger/recipe.toml", "description = 'x'\nlanguage = 'base'\nfrom = 'good'\nwith = ['good']\n"),
         ];
         let recipes = recipes(dir.path(), &files);
         for (name, says) in [
-            ("nothing", "there is no environment `nothing`: there are base, locked, outside, ring, script"),
+            ("nothing", "there are base, good, locked, outside, ring, script, self, stranger"),
             ("base", "recipe.toml: "),
             ("ring", "more than 8 environments"),
             ("script", "gone.sh: the recipe names it"),
             ("outside", "`../x` is no name of a file"),
             ("locked", "locked/lock: its head"),
+            ("self", "more than 8 environments"),
+            ("stranger", "with `good`: it does not lie on what `stranger` lies on"),
             ("../base", "there is no environment"),
         ] {
             let error = recipes.load(name).unwrap_err().to_string();

@@ -8,21 +8,22 @@ use crate::{
     recipes::Environment,
 };
 
-/// The document for an environment's own packages; those of the environments below are in theirs.
+/// The document for an environment's own packages; those of the environments below are in theirs. `packages`: all of its
+/// layer, `lock`: its usable lock.
 #[must_use]
-pub fn document(environment: &Environment, lock: &Lock) -> String {
+pub fn document(environment: &Environment, lock: &Lock, packages: &[Package]) -> String {
     let image = environment.image();
     let root = "SPDXRef-Image";
-    let mut packages = vec![json!({
+    let mut items = vec![json!({
         "SPDXID": root, "name": image, "versionInfo": lock.hash(), "downloadLocation": "NOASSERTION",
         "filesAnalyzed": false, "primaryPackagePurpose": "CONTAINER", "licenseConcluded": "NOASSERTION",
         "licenseDeclared": "NOASSERTION", "copyrightText": "NOASSERTION", "supplier": "NOASSERTION",
     })];
     let mut relationships =
         vec![json!({"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": root})];
-    for (number, package) in lock.packages.iter().enumerate() {
+    for (number, package) in packages.iter().enumerate() {
         let id = format!("SPDXRef-Package-{number}");
-        packages.push(json!({
+        items.push(json!({
             "SPDXID": id, "name": package.name, "versionInfo": package.version, "packageFileName": package.file,
             "downloadLocation": "NOASSERTION", "filesAnalyzed": false, "licenseConcluded": "NOASSERTION",
             "licenseDeclared": "NOASSERTION", "copyrightText": "NOASSERTION", "supplier": "NOASSERTION",
@@ -37,7 +38,7 @@ pub fn document(environment: &Environment, lock: &Lock) -> String {
         "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT", "name": image,
         "documentNamespace": format!("urn:kiln:environment:{}:{}", environment.name, lock.hash()),
         "creationInfo": {"created": created(lock), "creators": ["Tool: kiln"]},
-        "packages": packages, "relationships": relationships,
+        "packages": items, "relationships": relationships,
     });
     format!("{document:#}\n")
 }
@@ -61,6 +62,7 @@ fn purl(package: &Package) -> String {
         }
         Kind::Wheel | Kind::Pypi => format!("pkg:pypi/{name}@{version}"),
         Kind::Npm => format!("pkg:npm/{name}@{version}"),
+        Kind::Vendor => format!("pkg:generic/{name}@{version}?checksum=sha256:{}", package.sha256),
     }
 }
 
@@ -74,7 +76,8 @@ mod tests {
         let none = tempfile::tempdir().unwrap();
         let base = Recipes::new(None, none.path().to_owned()).load("base").unwrap();
         let lock = base.usable_lock().unwrap();
-        let document: serde_json::Value = serde_json::from_str(&super::document(&base, lock)).unwrap();
+        let document: serde_json::Value =
+            serde_json::from_str(&super::document(&base, lock, &base.packages().unwrap())).unwrap();
         let packages = document["packages"].as_array().unwrap();
         assert_eq!(packages.len(), lock.packages.len() + 1);
         let git = packages.iter().find(|package| package["name"] == "git").unwrap();

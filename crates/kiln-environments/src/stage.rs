@@ -45,8 +45,8 @@ pub fn prepare(environment: &Environment, stage: Stage, cache: &PackageCache, di
         let path = dir.join(name);
         fs::write(&path, text).map_err(Error::io("write", path))
     };
-    let packages = lock.packages.iter().filter(|package| stage == Stage::Install || package.kind == Kind::Essential);
-    for package in packages {
+    let all = environment.packages()?;
+    for package in all.iter().filter(|package| stage == Stage::Install || package.kind == Kind::Essential) {
         let file = cache.get(package).ok_or_else(|| Error::Io {
             what: "find the package",
             path: PathBuf::from(&package.file),
@@ -61,7 +61,7 @@ pub fn prepare(environment: &Environment, stage: Stage, cache: &PackageCache, di
             "bootstrap.sh"
         }
         Stage::Install => {
-            install_files(environment, lock, dir, &write)?;
+            install_files(environment, lock, &all, dir, &write)?;
             "install.sh"
         }
     };
@@ -76,6 +76,7 @@ pub fn prepare(environment: &Environment, stage: Stage, cache: &PackageCache, di
 fn install_files(
     environment: &Environment,
     lock: &Lock,
+    packages: &[Package],
     dir: &Path,
     write: &dyn Fn(&str, &str) -> Result<(), Error>,
 ) -> Result<(), Error> {
@@ -89,8 +90,8 @@ fn install_files(
     write("wheels", &lines(lock, &[Kind::Wheel], |package| format!("{}=={}", package.name, package.version)))?;
     let mut unpack = String::new();
     for item in &recipe.unpack {
-        // The usable lock has one for each.
-        for package in lock.packages.iter().filter(|package| item.is(package)) {
+        // There is one for each: in the usable lock, or of a vendor.
+        for package in packages.iter().filter(|package| item.is(package)) {
             let (strip, to) = (item.strip.trim_matches('/'), &item.to);
             // Writing to a string cannot fail.
             let _ok = writeln!(unpack, "{}|{strip}|{to}|{}", package.file, item.programs.join(" "));
@@ -107,7 +108,7 @@ fn install_files(
     if let Some(text) = runtimes_file::text(environment) {
         write("image/config/runtimes.yml", &text)?;
     }
-    write(&format!("image/sbom/{}.spdx.json", environment.name), &sbom::document(environment, lock))
+    write(&format!("image/sbom/{}.spdx.json", environment.name), &sbom::document(environment, lock, packages))
 }
 
 fn lines(lock: &Lock, kinds: &[Kind], line: impl Fn(&Package) -> String) -> String {

@@ -18,14 +18,19 @@ const LAMBDA_X86_64: &str = "aws/codebuild/amazonlinux-x86_64-lambda-standard";
 const LAMBDA_AARCH64: &str = "aws/codebuild/amazonlinux-aarch64-lambda-standard";
 
 /// Grouped by platform, then by language.
-const ROWS: [Row; 23] = {
-    use LanguageType::{Base, Dotnet, Golang, Java, NodeJs, Php, Python, Ruby};
+const ROWS: [Row; 28] = {
+    use LanguageType::{Android, Base, Docker, Dotnet, Golang, Java, NodeJs, Php, Python, Ruby};
     use PlatformType::{AmazonLinux, Debian, Ubuntu};
     [
         // As the recipes of kiln-environments have them; a test there compares.
         (Debian, Base, "kiln/base", &["1"], "Debian 13, C toolchain, git, AWS CLI"),
+        (Debian, Base, "kiln/standard", &["1"], "Node.js, Go, Java, Python, Ruby, PHP and Docker"),
+        (Debian, Android, "kiln/android", &["1"], "Android SDK 36 on OpenJDK 21 and 25 (needs the internet)"),
+        (Debian, Docker, "kiln/docker", &["1"], "Docker with Buildx and Compose, Buildah, Skopeo"),
+        (Debian, Dotnet, "kiln/dotnet", &["1"], ".NET SDK 10.0 (needs the internet)"),
         (Debian, Golang, "kiln/go", &["1"], "Go 1.25, 1.26 and 1.27"),
         (Debian, Java, "kiln/java", &["1"], "OpenJDK 21 and 25 with Maven"),
+        (Debian, Java, "kiln/gradle", &["1"], "OpenJDK 21 and 25 with Maven and Gradle 9.4 (needs the internet)"),
         (Debian, NodeJs, "kiln/node", &["1"], "Node.js 20, 22, 24 and 26 with npm"),
         (Debian, Php, "kiln/php", &["1"], "PHP 8.4 with Composer and PHPUnit"),
         (Debian, Python, "kiln/python", &["1"], "Python 3.13 with pip, venv and pytest"),

@@ -262,6 +262,10 @@ fn engine_failure(job: &Job, error: &EngineError) -> Error {
 fn how_to_get(image: &str) -> String {
     match image.strip_prefix("kiln/") {
         Some(name) => format!("Make it with `kiln image build {}`", name.strip_suffix(":1").unwrap_or(name)),
+        None if image.starts_with("aws/codebuild/") => {
+            let ours = "or name `kiln/standard:1`, which `kiln image build standard` makes";
+            format!("Get it with `kiln image pull {image}`, from where AWS publishes it, {ours}")
+        }
         None => format!("Get it with `kiln image pull {image}`"),
     }
 }
@@ -341,6 +345,11 @@ mod tests {
         assert_eq!(how_to_get("kiln/python:1"), "Make it with `kiln image build python`");
         assert_eq!(how_to_get("kiln/python:2"), "Make it with `kiln image build python:2`");
         assert_eq!(how_to_get("debian:12"), "Get it with `kiln image pull debian:12`");
+        assert_eq!(
+            how_to_get("aws/codebuild/standard:7.0"),
+            "Get it with `kiln image pull aws/codebuild/standard:7.0`, from where AWS publishes it, \
+             or name `kiln/standard:1`, which `kiln image build standard` makes"
+        );
     }
 
     #[test]

@@ -13,6 +13,10 @@ const DEFAULT_API_HOST: &str = "registry-1.docker.io";
 /// Under which key docker's configuration file keeps the default registry's credentials.
 const DEFAULT_CREDENTIALS_KEY: &str = "https://index.docker.io/v1/";
 const OFFICIAL_PREFIX: &str = "library/";
+/// What CodeBuild calls its own images, and where AWS publishes them (`buildspec.md` 13.1).
+const CODEBUILD_PREFIX: &str = "aws/codebuild/";
+const CODEBUILD_DOMAIN: &str = "public.ecr.aws";
+const CODEBUILD_PATH: &str = "codebuild/";
 /// Longest name (host and path) that registries accept.
 const MAX_NAME: usize = 255;
 const MAX_TAG: usize = 128;
@@ -28,7 +32,7 @@ pub struct Reference {
 
 impl Reference {
     /// Parses `text`: no host means docker's default registry, no slash in the path there means `library/`, neither
-    /// tag nor digest means `latest`.
+    /// tag nor digest means `latest`. `aws/codebuild/` means the registry where AWS publishes CodeBuild's images.
     ///
     /// # Errors
     /// [`ImageError::Reference`] with the rule that `text` breaks.
@@ -64,16 +68,16 @@ impl Reference {
         let (domain, path) = match name.split_once('/') {
             Some((first, path)) if is_domain(first) => {
                 check_domain(first)?;
-                (first, path)
+                (first, path.to_owned())
             }
-            _ => (DEFAULT_DOMAIN, name),
+            _ => match name.strip_prefix(CODEBUILD_PREFIX) {
+                Some(image) => (CODEBUILD_DOMAIN, format!("{CODEBUILD_PATH}{image}")),
+                None => (DEFAULT_DOMAIN, name.to_owned()),
+            },
         };
         let domain = if domain == LEGACY_DEFAULT_DOMAIN { DEFAULT_DOMAIN } else { domain };
-        let path = if domain == DEFAULT_DOMAIN && !path.contains('/') {
-            format!("{OFFICIAL_PREFIX}{path}")
-        } else {
-            path.to_owned()
-        };
+        let path =
+            if domain == DEFAULT_DOMAIN && !path.contains('/') { format!("{OFFICIAL_PREFIX}{path}") } else { path };
         if domain.len() + 1 + path.len() > MAX_NAME {
             return Err("host and path together may have 255 characters");
         }
@@ -138,10 +142,15 @@ impl Reference {
     }
 
     /// The short form that people write: without the default registry and `library/`, where that reads back as the
-    /// same reference (`docker.io/my.team/app` cannot be shortened: `my.team` would be taken for a host).
+    /// same reference (`docker.io/my.team/app` cannot be shortened: `my.team` would be taken for a host); CodeBuild's
+    /// images as CodeBuild calls them.
     #[must_use]
     pub fn familiar(&self) -> String {
         let full = self.to_string();
+        let published = full.strip_prefix(CODEBUILD_DOMAIN).and_then(|rest| rest.strip_prefix('/'));
+        if let Some(image) = published.and_then(|rest| rest.strip_prefix(CODEBUILD_PATH)) {
+            return format!("{CODEBUILD_PREFIX}{image}");
+        }
         let Some(short) = full.strip_prefix(DEFAULT_DOMAIN).and_then(|rest| rest.strip_prefix('/')) else {
             return full;
         };
@@ -253,7 +262,8 @@ mod tests {
     fn defaults_are_docker_s() {
         assert_eq!(canonical("debian"), "docker.io/library/debian:latest");
         assert_eq!(canonical("debian:12"), "docker.io/library/debian:12");
-        assert_eq!(canonical("aws/codebuild/standard:7.0"), "docker.io/aws/codebuild/standard:7.0");
+        assert_eq!(canonical("aws/codebuild/standard:7.0"), "public.ecr.aws/codebuild/standard:7.0");
+        assert_eq!(canonical("docker.io/aws/codebuild/x:1"), "docker.io/aws/codebuild/x:1");
         assert_eq!(canonical("index.docker.io/debian"), "docker.io/library/debian:latest");
         assert_eq!(canonical("localhost/a"), "localhost/a:latest");
         assert_eq!(canonical("localhost:5000/a/b:1"), "localhost:5000/a/b:1");
@@ -273,11 +283,16 @@ mod tests {
             "library/a/b:1",
             "docker.io/library/x:y",
             "docker.io/my.team/a",
+            "docker.io/aws/codebuild/x:1",
+            "public.ecr.aws/codebuild/standard:7.0",
+            "public.ecr.aws/other/standard:7.0",
         ] {
             let reference = Reference::parse(text).unwrap();
             assert_eq!(Reference::parse(&reference.familiar()).unwrap(), reference, "{text}");
         }
         assert_eq!(Reference::parse("debian:12").unwrap().familiar(), "debian:12");
+        let published = Reference::parse("public.ecr.aws/codebuild/amazonlinux-x86_64-standard:5.0").unwrap();
+        assert_eq!(published.familiar(), "aws/codebuild/amazonlinux-x86_64-standard:5.0");
     }
 
     #[test]

@@ -188,7 +188,9 @@ impl Work<'_> {
             Step::Resolving { of } => self.note(environment, &format!("asking {of} what there is")),
             Step::Fetching { of, count: files, bytes: size } => {
                 let packages = count(files as u64, "package");
-                self.note(environment, &format!("fetching {packages} of {of}, {}", bytes(size)));
+                // Of what vendors serve only the hash is known.
+                let size = if size == 0 { String::new() } else { format!(", {}", bytes(size)) };
+                self.note(environment, &format!("fetching {packages} of {of}{size}"));
             }
         }
     }

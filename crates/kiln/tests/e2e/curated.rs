@@ -6,9 +6,15 @@
 
 use std::{
     env, fs,
+    io::{Read as _, Write as _},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    thread,
 };
+
+use kiln_environments::{Lock, PackageCache, Recipes};
+use sha2::{Digest as _, Sha256};
 
 use crate::project::not_root;
 
@@ -37,6 +43,8 @@ impl Curated {
         let built = curated.kiln(&["image", "build", name]);
         let said = String::from_utf8_lossy(&built.stderr).into_owned();
         if built.status.success() {
+            // The layers of what it replaces.
+            assert!(!said.contains(": storing") || curated.kiln(&["image", "prune"]).status.success());
             return Some(curated);
         }
         // Debian has dropped what the lock names, or nothing can be reached at all.
@@ -59,9 +67,15 @@ impl Curated {
 
     /// Runs a directory in an image, and returns the exit status, the log, and the names of what the build left.
     fn run(&self, image: &str, dir: &Path) -> (i32, String, Vec<String>) {
+        self.run_with(image, dir, &[])
+    }
+
+    /// [`run`](Self::run) with more options.
+    fn run_with(&self, image: &str, dir: &Path, options: &[&str]) -> (i32, String, Vec<String>) {
         let artifacts = tempfile::tempdir().unwrap();
         let (dir, out) = (dir.to_str().unwrap(), artifacts.path().to_str().unwrap());
-        let output = self.kiln(&["run", dir, "--image", image, "--artifacts", out, "--no-cache"]);
+        let args = ["run", dir, "--image", image, "--artifacts", out, "--no-cache"];
+        let output = self.kiln(&[&args, options].concat());
         let log = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         let names =
             fs::read_dir(artifacts.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -70,6 +84,17 @@ impl Curated {
 
     /// Runs commands in an image, without network, with these runtimes. Returns the exit status and the log.
     fn commands(&self, image: &str, runtimes: &[(&str, &str)], commands: &[&str]) -> (i32, String) {
+        self.commands_with(image, runtimes, commands, &[])
+    }
+
+    /// [`commands`](Self::commands) with more options.
+    fn commands_with(
+        &self,
+        image: &str,
+        runtimes: &[(&str, &str)],
+        commands: &[&str],
+        options: &[&str],
+    ) -> (i32, String) {
         let project = tempfile::tempdir().unwrap();
         let mut spec = "version: 0.2\nphases:\n".to_owned();
         if !runtimes.is_empty() {
@@ -80,7 +105,8 @@ impl Curated {
         commands.iter().for_each(|command| spec.push_str(&format!("      - {command}\n")));
         fs::write(project.path().join("buildspec.yml"), spec).unwrap();
         let dir = project.path().to_str().unwrap();
-        let output = self.kiln(&["run", dir, "--image", image, "--network", "none", "--no-cache"]);
+        let args = ["run", dir, "--image", image, "--network", "none", "--no-cache"];
+        let output = self.kiln(&[&args, options].concat());
         let log = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         (output.status.code().unwrap_or(-1), log)
     }
@@ -136,7 +162,7 @@ fn the_list_of_environments_says_which_are_ready() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(
-        said.contains("there is no environment `cobol`: there are base, go, java, node, php, python, ruby"),
+        said.contains("there is no environment `cobol`: there are android, base, docker, dotnet, go, gradle, java"),
         "{said}"
     );
 }
@@ -301,4 +327,158 @@ fn php_builds_its_example_in_its_image() {
     let (status, log) =
         curated.commands("kiln/php:1", &[], &["composer --version", "php -m | grep -E 'curl|intl|mbstring|xml|zip'"]);
     assert_eq!(status, 0, "{log}");
+}
+
+#[test]
+fn docker_builds_and_runs_its_example_in_its_image() {
+    if !long() {
+        return;
+    }
+    let Some(curated) = Curated::new("docker") else { return };
+    let (status, log, artifacts) = curated.run_with("kiln/docker:1", &example("docker"), &["--privileged"]);
+    assert_eq!(status, 0, "{log}");
+    assert!(log.lines().any(|line| line == "Hello, Kiln, from a container."), "{log}");
+    assert_eq!(artifacts, ["artifacts.zip"]);
+    // Without a daemon: an image of a Dockerfile, and what stands in it.
+    let (status, log) = curated.commands_with(
+        "kiln/docker:1",
+        &[],
+        &[
+            "docker --version && docker buildx version && docker compose version",
+            "echo content >file && printf 'FROM scratch\\nCOPY file /file\\nLABEL made=here\\n' >Dockerfile",
+            "buildah bud --tag demo:1 . && buildah push demo:1 oci-archive:/tmp/demo.tar",
+            "skopeo inspect oci-archive:/tmp/demo.tar",
+        ],
+        &["--privileged"],
+    );
+    assert!(status == 0 && log.contains("\"made\": \"here\""), "{log}");
+    // Without the privilege the daemon cannot start, and says so; its client can still be used with another's.
+    let (status, log) = curated.commands("kiln/docker:1", &[], &["docker --version", "dockerd", "true"]);
+    assert!(status == 1 && log.contains("Docker version ") && log.contains("failed to start daemon"), "{log}");
+}
+
+#[test]
+fn standard_has_every_runtime() {
+    if !long() {
+        return;
+    }
+    let Some(curated) = Curated::new("standard") else { return };
+    let all = [
+        ("nodejs", "22"),
+        ("golang", "1.26"),
+        ("java", "corretto25"),
+        ("python", "3.13"),
+        ("ruby", "3.3"),
+        ("php", "8.4"),
+    ];
+    let asks = [
+        "node --version && npm --version",
+        "go version",
+        "javac --version && mvn --version",
+        "python --version && pytest --version",
+        "ruby --version && rspec --version",
+        "php --version && composer --version",
+        "docker --version",
+        "ls /codebuild/image/sbom",
+    ];
+    let (status, log) = curated.commands("kiln/standard:1", &all, &asks);
+    assert_eq!(status, 0, "{log}");
+    for says in [
+        "v22.",
+        "go version go1.26.",
+        "javac 25.",
+        "Python 3.13.",
+        "ruby 3.3.",
+        "PHP 8.4.",
+        "Docker version ",
+        "standard.spdx.json",
+    ] {
+        assert!(log.lines().any(|line| line.starts_with(says)), "{says}:\n{log}");
+    }
+    for name in ["node", "go", "python-pytest", "ruby-rspec", "php-phpunit"] {
+        let (status, log, artifacts) = curated.run("kiln/standard:1", &example(name));
+        assert!(status == 0 && artifacts.len() == 1, "{name}:\n{log}");
+    }
+    let (status, log) = curated.commands("kiln/standard:1", &[("rust", "1.93")], &["true"]);
+    let known = "Unknown runtime named 'rust'. This build image has the following runtimes: golang, java, nodejs, php, python, ruby";
+    assert!(status == 2 && log.contains(known), "{log}");
+}
+
+/// Serves one answer to each of the next requests.
+fn serve(answers: Vec<(&'static str, Vec<u8>)>) -> (u16, thread::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = thread::spawn(move || {
+        for (status, body) in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            let mut byte = [0];
+            while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+                request.extend(byte);
+            }
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+        }
+    });
+    (port, server)
+}
+
+#[test]
+fn what_a_vendor_serves_is_checked_and_its_absence_explained() {
+    let Some(curated) = Curated::new("base") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    // Unlike any that the cache has.
+    let said = format!("tool of {}", dir.path().display());
+    fs::create_dir_all(dir.path().join("tool-1.0/bin")).unwrap();
+    fs::write(dir.path().join("tool-1.0/bin/tool"), format!("#!/bin/sh\necho {said}\n")).unwrap();
+    let tar = Command::new("tar")
+        .args(["--create", "--gzip", "--directory"])
+        .arg(dir.path())
+        .arg("tool-1.0")
+        .output()
+        .unwrap();
+    let hash = hex::encode(Sha256::digest(&tar.stdout));
+    let (port, server) =
+        serve(vec![("404 Not Found", Vec::new()), ("200 OK", b"another file".to_vec()), ("200 OK", tar.stdout)]);
+
+    let recipes = dir.path().join("recipes");
+    fs::create_dir_all(recipes.join("tool")).unwrap();
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../environments/base");
+    assert!(Command::new("cp").arg("-r").args([&base, &recipes]).status().unwrap().success());
+    // Where the base's packages are no longer to be had, this machine has a lock of its own.
+    fs::copy(curated.data.join("environments/base/lock"), recipes.join("base/lock")).ok();
+    let url = format!("http://127.0.0.1:{port}/tool-1.0.tar.gz");
+    let recipe = format!(
+        "description = 'A tool'\nlanguage = 'base'\nfrom = 'base'\n[[unpack]]\nregistry = 'vendor'\nname = 'tool'\nversion = '1.0'\n\
+         url = '{url}'\nsha256 = '{hash}'\nstrip = 'tool-1.0'\nto = '/opt/tool'\nprograms = ['bin/*']\n\
+         [links]\n'/usr/local/bin/tool' = '../../../opt/tool/bin/tool'\n"
+    );
+    fs::write(recipes.join("tool/recipe.toml"), recipe).unwrap();
+    let known = Recipes::new(Some(recipes.clone()), dir.path().join("locks"));
+    let parent = known.load("base").unwrap().usable_lock().unwrap().hash();
+    known.store_lock("tool", &Lock { epoch: 1_795_000_000, parent: Some(parent), packages: Vec::new() }).unwrap();
+    let build = || curated.kiln(&["image", "build", "--recipes", recipes.to_str().unwrap(), "tool"]);
+
+    let text = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let gone = build();
+    assert_eq!(gone.status.code(), Some(3), "{}", text(&gone));
+    let explained = format!("kiln/tool:1 needs the internet: no registry has tool 1.0, and it comes from {url}.");
+    assert!(
+        text(&gone).contains("`curl` could not download tool 1.0") && text(&gone).contains(&explained),
+        "{}",
+        text(&gone)
+    );
+    let other = build();
+    assert!(!other.status.success(), "{}", text(&other));
+    assert!(text(&other).contains("tool-1.0.tar.gz is not the file that the lock names"), "{}", text(&other));
+    let made = build();
+    assert!(made.status.success(), "{}", text(&made));
+    let checks = ["tool", "cat /codebuild/image/sbom/tool.spdx.json"];
+    let (status, log) = curated.commands("kiln/tool:1", &[], &checks);
+    assert!(status == 0 && log.lines().any(|line| line == said), "{log}");
+    assert!(log.contains(&format!("pkg:generic/tool@1.0?checksum=sha256:{hash}")), "{log}");
+
+    server.join().unwrap();
+    assert!(curated.kiln(&["image", "rm", "kiln/tool:1"]).status.success());
+    fs::remove_file(PackageCache::open(curated.data.join("packages")).unwrap().place(&hash)).unwrap();
 }
