@@ -37,6 +37,8 @@ pub struct Config {
     pub clock: Clock,
     /// Who may read `/-/metrics`.
     pub scraping: Scraping,
+    /// The files of the web console; none when the binary was built without it.
+    pub console: &'static [ConsoleFile],
     /// What the process and the machine come to; reads it anew each time.
     pub machine: Option<Arc<dyn Fn() -> MachineFigures + Send + Sync>>,
 }
@@ -54,9 +56,21 @@ impl Config {
             readiness: Readiness::default(),
             clock,
             scraping: Scraping::default(),
+            console: &[],
             machine: None,
         }
     }
+}
+
+/// A file of the web console.
+#[derive(Debug, Clone, Copy)]
+pub struct ConsoleFile {
+    /// Below `/-/`: `index.html`, `assets/…`.
+    pub path: &'static str,
+    /// Its media type.
+    pub content_type: &'static str,
+    /// Its bytes, as gzip has them.
+    pub gzip: &'static [u8],
 }
 
 /// Who may read `/-/metrics`.

@@ -45,7 +45,7 @@ pub mod server;
 
 pub use authenticate::{Keys, KnownKey};
 pub use authorise::{Authorizer, BucketPolicies, Question};
-pub use config::{Clock, Config, Limits, MachineFigures, Readiness, ScrapeToken, Scraping, State};
+pub use config::{Clock, Config, ConsoleFile, Limits, MachineFigures, Readiness, ScrapeToken, Scraping, State};
 pub use connection::tls::{Tls, TlsError};
 pub use rates::Rates;
 pub use request_log::TARGET as REQUESTS;

@@ -264,6 +264,15 @@ pub(crate) async fn call<S: service::Service>(
                     let connection = service.debug_build(context, input).await?;
                     Ok(debug::switch(connection, line))
                 }
+                // It may wait for a line; a server that stops does not wait for that.
+                "GetBuildLog" => {
+                    let mut stopping = line.stopping;
+                    tokio::select! {
+                        biased;
+                        answer = kiln(service.as_ref(), info, context, &body) => answer,
+                        _ = stopping.wait_for(|stopping| *stopping) => Err(ApiError::unavailable("the server stops").into()),
+                    }
+                }
                 _ => kiln(service.as_ref(), info, context, &body).await,
             }
         }

@@ -1,8 +1,10 @@
 //! What is served to anybody: what this is, how it is, badges. No other site may read or frame it.
 
 mod badge;
+mod console;
 mod metrics;
 
+pub(crate) use console::sign_in;
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use kiln_model::{figures::PartCheck, kiln::BadgeInput, service::KilnService};
 use serde_json::{Map, Value, json};
@@ -22,8 +24,9 @@ const INDEX: &str = "<!doctype html>
 <meta charset=\"utf-8\">
 <title>Kiln</title>
 <h1>Kiln</h1>
-<p>This is a Kiln server: AWS CodeBuild as software that anyone can run. AWS clients use it with this address as their
-endpoint:</p>
+<p>This is a Kiln server: AWS CodeBuild as software that anyone can run. Its program was built without the web console:
+<code>scripts/console</code> in Kiln's repository builds that, and the next <code>cargo build</code> takes it along. AWS
+clients use the server with this address as their endpoint:</p>
 <pre>aws --endpoint-url http://… codebuild list-projects</pre>
 <p><code>kiln env</code> on the server prints the settings, <a href=\"/-/health\">health</a> says how it is.</p>
 </html>
@@ -36,9 +39,17 @@ pub(crate) async fn answer<S: KilnService, K, A>(
     peer: &Peer,
     server: &Server<S, K, A>,
 ) -> Response<Answer> {
+    let mut policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
     let mut response = if matches!(parts.method, Method::GET | Method::HEAD) {
         match page {
-            Page::Index => html(INDEX),
+            Page::Console => match console::file(server.config.console, parts) {
+                Some(found) => {
+                    policy = console::POLICY;
+                    found
+                }
+                None if server.config.console.is_empty() => html(INDEX),
+                None => status(StatusCode::NOT_FOUND),
+            },
             Page::ToIndex => {
                 let mut response = status(StatusCode::FOUND);
                 response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/-/"));
@@ -50,7 +61,7 @@ pub(crate) async fn answer<S: KilnService, K, A>(
             // It is looked up in the database, by whoever comes along.
             Page::Badge if !server.throttle.admits_stranger(peer) => status(StatusCode::TOO_MANY_REQUESTS),
             Page::Badge => badge(parts, server.service.as_ref()).await,
-            Page::Nothing => status(StatusCode::NOT_FOUND),
+            Page::Nothing | Page::SignIn => status(StatusCode::NOT_FOUND),
         }
     } else {
         let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
@@ -58,7 +69,6 @@ pub(crate) async fn answer<S: KilnService, K, A>(
         response
     };
     let headers = response.headers_mut();
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

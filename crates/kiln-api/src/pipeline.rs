@@ -27,7 +27,7 @@ use crate::{
     operations::{self, Content, Line, Operation},
     pages,
     request_log::RequestLine,
-    route::{Route, Service},
+    route::{Page, Route, Service},
     s3,
     server::Server,
 };
@@ -87,6 +87,10 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
             return Err(Fault::Stopping);
         }
         let service = match route {
+            Route::Page(Page::SignIn) => {
+                let length = length.unwrap_or_default();
+                return pages::sign_in(&parts, body, length, &config.limits, &self.bodies, self.service.as_ref()).await;
+            }
             Route::Page(page) => return Ok(pages::answer(*page, &parts, peer, self).await),
             Route::Foreign { name, .. } => return Err(Fault::Foreign(name.clone())),
             Route::Service(Service::S3) => {

@@ -54,8 +54,10 @@ impl Service {
 /// Pages that nobody signs for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Page {
-    /// `/-/`: what this is.
-    Index,
+    /// `/-/`, and what the console shows below it.
+    Console,
+    /// `/-/sign-in`: a link of `kiln console` for a session.
+    SignIn,
     /// A browser at `/`.
     ToIndex,
     /// `/-/health`.
@@ -155,15 +157,22 @@ fn foreign(name: &str, style: Style) -> Route {
     Route::Foreign { name: name.chars().take(64).collect(), style }
 }
 
+/// What the console has below `/-/`: its files, and the pages that it shows.
+const CONSOLE: [&str; 6] = ["assets/", "builds/", "create-project", "dashboard", "projects", "queue"];
+
 fn by_path<B>(request: &Request<B>) -> Route {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     match request.uri().path() {
-        "/-/" | "/-" => Route::Page(Page::Index),
+        "/-/" | "/-" => Route::Page(Page::Console),
+        "/-/sign-in" => Route::Page(Page::SignIn),
         "/-/health" => Route::Page(Page::Health),
         "/-/ready" => Route::Page(Page::Ready),
         "/-/metrics" => Route::Page(Page::Metrics),
         "/-/badges" => Route::Page(Page::Badge),
         "/badges" if is_read => Route::Page(Page::Badge),
+        path if CONSOLE.iter().any(|part| path.strip_prefix("/-/").is_some_and(|path| path.starts_with(part))) => {
+            Route::Page(Page::Console)
+        }
         path if path.starts_with("/-/") => Route::Page(Page::Nothing),
         "/" if is_read && is_browser(request) => Route::Page(Page::ToIndex),
         _ if is_form(request) => Route::Service(Service::Sts),
@@ -278,7 +287,11 @@ mod tests {
         let browser = [("accept", "text/html,application/xhtml+xml")];
         assert_eq!(route("GET", "/", &browser), Route::Page(Page::ToIndex));
         assert_eq!(route("GET", "/", &[]), Route::Service(Service::S3));
-        assert_eq!(route("GET", "/-/", &[]), Route::Page(Page::Index));
+        for path in ["/-/", "/-", "/-/builds/demo:1", "/-/projects", "/-/projects/demo", "/-/queue", "/-/assets/a.js"] {
+            assert_eq!(route("GET", path, &[]), Route::Page(Page::Console), "{path}");
+        }
+        assert_eq!(route("POST", "/-/sign-in", &[]), Route::Page(Page::SignIn));
+        assert_eq!(route("GET", "/builds/demo", &[]), Route::Service(Service::S3));
         assert_eq!(route("GET", "/-/health?x", &[]), Route::Page(Page::Health));
         assert_eq!(route("GET", "/-/ready", &[]), Route::Page(Page::Ready));
         assert_eq!(route("GET", "/-/metrics", &[]), Route::Page(Page::Metrics));

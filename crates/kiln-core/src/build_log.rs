@@ -11,12 +11,18 @@ use kiln_model::{
 };
 use kiln_runner::job::JOURNAL_FILE;
 use kiln_store::logs::{Line, LogError, LogReader, Query, Scope};
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::Semaphore,
+    time::{Duration, Instant, timeout_at},
+};
 
 use crate::{core::Inner, document::Document, runners::Runners, timeline::millis};
 
 /// Matches of an answer where the caller does not say.
 const MATCHES_SHOWN: u32 = 100;
+
+/// Longest wait for a line, in seconds.
+const LONGEST_WAIT: u32 = 20;
 
 /// Searches at a time; each takes two threads and some 30 MiB. More of them wait their turn.
 static SEARCHES: Semaphore = Semaphore::const_new(2);
@@ -109,9 +115,31 @@ pub(crate) async fn read<R: Runners>(
     input: GetBuildLogInput,
 ) -> Result<GetBuildLogOutput, ApiError> {
     let start = input.start()?;
-    let read = with_log(inner, document, move |log, over| read_from(log, over, start, &input));
-    let (output, over) = read.await?;
-    Ok(output.unwrap_or(GetBuildLogOutput { lines: Vec::new(), next_line: 1, complete: over }))
+    let patience = Duration::from_secs(u64::from(input.wait_seconds.unwrap_or_default().min(LONGEST_WAIT)));
+    let (waits, until) = (!patience.is_zero(), Instant::now() + patience);
+    let (uuid, project) = (document.uuid().to_owned(), document.build.project_name.clone());
+    // Looked at before each read, so that no line comes unseen in between.
+    let mut progress = inner.live.get(&uuid).map(|live| live.follow());
+    let mut document = document;
+    loop {
+        if let Some(progress) = &mut progress {
+            progress.mark_unchanged();
+        }
+        let asked = input.clone();
+        let read = with_log(inner, document, move |log, over| read_from(log, over, start, &asked));
+        let (output, over) = read.await?;
+        let output = output.unwrap_or(GetBuildLogOutput { lines: Vec::new(), next_line: 1, complete: over });
+        let Some(progress) = progress.as_mut().filter(|_| waits && output.lines.is_empty() && !output.complete) else {
+            return Ok(output);
+        };
+        // An error is the end of the build, which its record says, or of the server.
+        match timeout_at(until, progress.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return Ok(output),
+        }
+        let Some(again) = inner.find(&uuid, &project)? else { return Ok(output) };
+        document = again;
+    }
 }
 
 fn read_from(

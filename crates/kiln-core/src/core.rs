@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use crate::{
     audit::{Outage, Strangers},
     config::Config,
+    console::Links,
     document::Document,
     external::External,
     finish,
@@ -69,6 +70,7 @@ pub(crate) struct Inner<R> {
     pub(crate) strangers: Strangers,
     pub(crate) unaudited: Outage,
     pub(crate) known: Known,
+    pub(crate) links: Links,
     pub(crate) runners: R,
     pub(crate) live: LiveBuilds,
     pub(crate) tally: Tally,
@@ -165,6 +167,7 @@ impl<R: Runners> Core<R> {
             strangers: Strangers::default(),
             unaudited: Outage::default(),
             known: Known::default(),
+            links: Links::default(),
             runners,
             live: LiveBuilds::default(),
             tally: Tally::default(),

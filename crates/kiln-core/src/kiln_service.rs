@@ -4,15 +4,16 @@ use std::fs;
 
 use kiln_buildspec::Severity;
 use kiln_model::{
-    ApiError, BuildStatus, PhaseType, Timestamp,
+    ApiError, BuildStatus, PhaseType, Secret, Timestamp,
     figures::{BuildFigures, PartCheck},
     kiln::{
-        ArtifactDetail, BadgeInput, BadgeState, Capacity, CountBuildLogInput, CountBuildLogOutput, DebugBuildInput,
-        DescribeBuildInput, DescribeBuildOutput, DescribeQueueInput, DescribeQueueOutput, ExplainAccessInput,
-        ExplainAccessOutput, GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput, GetBuildLogOutput,
-        LintBuildspecInput, LintBuildspecOutput, LintRemark, LintSeverity, LookupEventsInput, LookupEventsOutput,
-        PhaseDetail, QueuePlace, QueuedBuild, ResourceSample, RunningBuild, SearchBuildLogInput, SearchBuildLogOutput,
-        UploadSourceInput, UploadSourceOutput, VerifyAuditLogInput, VerifyAuditLogOutput,
+        ArtifactDetail, BadgeInput, BadgeState, Capacity, ConsoleSession, CountBuildLogInput, CountBuildLogOutput,
+        CreateConsoleLinkInput, CreateConsoleLinkOutput, DebugBuildInput, DescribeBuildInput, DescribeBuildOutput,
+        DescribeQueueInput, DescribeQueueOutput, ExplainAccessInput, ExplainAccessOutput, GetBuildArtifactInput,
+        GetBuildJournalInput, GetBuildLogInput, GetBuildLogOutput, LintBuildspecInput, LintBuildspecOutput, LintRemark,
+        LintSeverity, LookupEventsInput, LookupEventsOutput, PhaseDetail, QueuePlace, QueuedBuild, ResourceSample,
+        RunningBuild, SearchBuildLogInput, SearchBuildLogOutput, UploadSourceInput, UploadSourceOutput,
+        VerifyAuditLogInput, VerifyAuditLogOutput,
     },
     service::{ArtifactContent, ByteSource, Context, DebugConnection, KilnService},
 };
@@ -21,6 +22,7 @@ use kiln_store::logs::LogReader;
 use crate::{
     audit, build_log,
     bytes::{Bytes, Journal},
+    console,
     core::Core,
     debug::ShellInput,
     document::Document,
@@ -212,6 +214,18 @@ impl<R: Runners> KilnService for Core<R> {
     async fn count_build_log(&self, _: &Context, input: CountBuildLogInput) -> Result<CountBuildLogOutput, ApiError> {
         let (_, document) = self.find_build(&input.id)?;
         build_log::count(&self.inner, document, input).await
+    }
+
+    async fn create_console_link(
+        &self,
+        context: &Context,
+        input: CreateConsoleLinkInput,
+    ) -> Result<CreateConsoleLinkOutput, ApiError> {
+        console::create_link(&self.inner, context, &input)
+    }
+
+    fn open_console_link(&self, secret: &Secret) -> Option<ConsoleSession> {
+        self.inner.links.open(secret, self.inner.now())
     }
 
     async fn lint_buildspec(&self, _: &Context, input: LintBuildspecInput) -> Result<LintBuildspecOutput, ApiError> {

@@ -19,6 +19,7 @@ pub mod bytes;
 mod caches;
 mod cloudwatch;
 pub mod config;
+mod console;
 pub mod core;
 pub mod crash;
 pub mod debug;

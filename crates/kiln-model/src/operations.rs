@@ -140,8 +140,9 @@ pub const OPERATIONS: [OperationInfo; 59] = table! { "codebuild":
 };
 
 /// Every operation of the Kiln API, by name (`docs/kiln-api.md`).
-pub const KILN_OPERATIONS: [OperationInfo; 13] = table! { "kiln":
+pub const KILN_OPERATIONS: [OperationInfo; 14] = table! { "kiln":
     CountBuildLog Project implemented,
+    CreateConsoleLink Any implemented,
     DebugBuild Project implemented,
     DescribeBuild Project implemented,
     DescribeQueue Any implemented,
@@ -578,6 +579,7 @@ macro_rules! for_each_kiln_operation {
     ($callback:ident) => {
         $callback! {
             CountBuildLog count_build_log CountBuildLogInput CountBuildLogOutput,
+            CreateConsoleLink create_console_link CreateConsoleLinkInput CreateConsoleLinkOutput,
             DescribeBuild describe_build DescribeBuildInput DescribeBuildOutput,
             DescribeQueue describe_queue DescribeQueueInput DescribeQueueOutput,
             ExplainAccess explain_access ExplainAccessInput ExplainAccessOutput,

@@ -13,6 +13,7 @@ mod builds;
 mod cache;
 mod client;
 mod configure;
+mod console;
 mod data;
 mod debug;
 mod doctor;
@@ -72,6 +73,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Bring a backup back into a new data directory
     Restore(backup::RestoreArgs),
+    /// Print a link that signs in to the web console, once
+    Console(console::ConsoleArgs),
     /// Print the variables that AWS clients need to use the service: eval "$(kiln env)"
     Env(configure::ConfigureArgs),
     /// Add a profile 'kiln' to the AWS CLI's files
@@ -113,6 +116,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Iam(args) => iam::run(&args, &app()?),
         Command::Backup(args) => backup::run(&args, &app()?),
         Command::Restore(args) => backup::restore(&args, &app()?),
+        Command::Console(args) => console::run(&args, &app()?),
         Command::Env(args) => configure::env(&args, &app()?),
         Command::Configure(args) => configure::run(&args, &app()?),
         Command::Tls(args) => tls::run(&args, &app()?),

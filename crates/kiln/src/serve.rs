@@ -35,6 +35,7 @@ use crate::{
 mod access;
 mod account;
 pub(crate) mod config;
+mod console;
 mod log;
 mod machine;
 mod notify;
@@ -277,6 +278,7 @@ fn api_config(settings: &Settings, app: &App) -> kiln_api::Config {
     config.domains = settings.domains.clone();
     config.scraping = settings.scraping.clone();
     config.limits.rates = settings.rates;
+    config.console = console::FILES;
     let (data, started) = (app.data.clone(), app.clock.wall_ns() as f64 / 1e9);
     config.machine = Some(Arc::new(move || machine::figures(&data, started)));
     config
@@ -298,6 +300,9 @@ fn announce(settings: &Settings, app: &App, url: &str, new_root: Option<&(String
         ));
     }
     text.push_str(&format!("kiln: ready on {url}\n"));
+    if !console::FILES.is_empty() {
+        text.push_str(&format!("kiln: `{} console` prints a link to the console in a browser\n", app.command));
+    }
     if new_root.is_some() {
         text.push_str(&format!(
             "kiln: next: `{} configure` adds an AWS CLI profile; then `aws --profile kiln codebuild list-projects`\n",

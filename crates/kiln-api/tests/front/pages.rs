@@ -1,6 +1,6 @@
 //! What anybody may see, and the names that the server answers to.
 
-use kiln_api::State;
+use kiln_api::{ConsoleFile, State};
 
 use crate::{client::Message, world::World};
 
@@ -127,4 +127,72 @@ async fn figures_are_for_this_machine_or_a_token() {
     let refused = world.send(&ask(&[])).await;
     assert_eq!((refused.status, refused.header("www-authenticate")), (401, "Bearer"));
     assert_eq!(world.send(&ask(&[("Authorization", "Bearer s3cret")])).await.status, 200);
+}
+
+/// `gzip -n` of `<html>` and of `1`.
+const HTML: &[u8] = &[31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 179, 201, 40, 201, 205, 177, 3, 0, 65, 12, 67, 199, 6, 0, 0, 0];
+const SCRIPT: &[u8] = &[31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 51, 4, 0, 183, 239, 220, 131, 1, 0, 0, 0];
+
+static CONSOLE: [ConsoleFile; 2] = [
+    ConsoleFile { path: "index.html", content_type: "text/html; charset=utf-8", gzip: HTML },
+    ConsoleFile { path: "assets/a.js", content_type: "text/javascript; charset=utf-8", gzip: SCRIPT },
+];
+
+#[tokio::test]
+async fn the_console_is_served_under_a_strict_policy() {
+    let world = World::with(|config| config.console = &CONSOLE).await;
+    for path in
+        ["/-/", "/-/builds/demo:1?line=3", "/-/projects/demo/edit", "/-/projects", "/-/queue", "/-/dashboard?days=1"]
+    {
+        let reply = world.send(&Message::get(path)).await;
+        assert_eq!((reply.status, reply.text().as_str()), (200, "<html>"), "{path}");
+        assert_eq!(reply.header("content-type"), "text/html; charset=utf-8");
+        let policy = reply.header("content-security-policy");
+        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert!(!policy.contains("unsafe") && !policy.contains('*') && !policy.contains("http"), "{policy}");
+        assert_eq!(reply.header("x-content-type-options"), "nosniff");
+        assert_eq!(reply.header("cache-control"), "no-cache");
+    }
+    let packed = world.send(&Message::get("/-/assets/a.js").with("Accept-Encoding", "br, gzip")).await;
+    assert_eq!((packed.status, packed.header("content-encoding")), (200, "gzip"));
+    assert_eq!(packed.body, SCRIPT);
+    assert!(packed.header("cache-control").contains("immutable"));
+    for refused in ["identity", "gzip;q=0", "br"] {
+        let plain = world.send(&Message::get("/-/assets/a.js").with("Accept-Encoding", refused)).await;
+        assert_eq!((plain.find("content-encoding"), plain.text().as_str()), (None, "1"), "{refused}");
+    }
+    for path in ["/-/assets/b.js", "/-/assets/../index.html", "/-/index.html", "/-/other"] {
+        assert_eq!(world.send(&Message::get(path)).await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_is_handed_in_for_a_session() {
+    let world = World::start().await;
+    let post = |body: &str| {
+        let mut message = Message::get("/-/sign-in").with("Content-Type", "application/json");
+        (message.method, message.body) = ("POST", body.as_bytes().to_vec());
+        message
+    };
+    let reply = world.send(&post("{\"link\":\"opens\"}")).await;
+    assert_eq!(reply.status, 200);
+    let session: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!((&session["accessKeyId"], &session["sessionToken"]), (&"ASIAEXAMPLE".into(), &"token".into()));
+    assert_eq!(reply.header("cache-control"), "no-store");
+    assert_eq!(reply.find("access-control-allow-origin"), None);
+
+    let reply = world.send(&post("{\"link\":\"other\"}")).await;
+    assert_eq!(reply.status, 403);
+    assert!(reply.text().contains("kiln console") && !reply.text().contains("other\""), "{}", reply.text());
+    for body in ["", "[]", "{\"link\":1}", "{\"link\":null}"] {
+        assert_eq!(world.send(&post(body)).await.status, 400, "{body}");
+    }
+    // What a form of another site can send.
+    for kind in ["text/plain", "application/x-www-form-urlencoded"] {
+        let reply = world.send(&post("{\"link\":\"opens\"}").with("Content-Type", kind)).await;
+        assert_eq!(reply.status, 415, "{kind}");
+    }
+    let reply = world.send(&Message::get("/-/sign-in")).await;
+    assert_eq!((reply.status, reply.header("allow")), (405, "POST"));
+    world.send(&post(&" ".repeat(2_000))).await.refused("InvalidInputException", "at most 1024 are read");
 }

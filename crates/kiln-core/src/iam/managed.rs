@@ -60,13 +60,13 @@ pub(super) static ALL: [AwsPolicy; 9] = [
         arn: "arn:aws:iam::aws:policy/AWSCodeBuildDeveloperAccess",
         id: "ANPAKILNCODEBUILDDEVE",
         description: "Runs builds, and changes no project",
-        document: r#"{"Version":"2012-10-17","Statement":[{"Sid":"AWSServicesAccess","Effect":"Allow","Action":["codebuild:StartBuild","codebuild:StopBuild","codebuild:StartBuildBatch","codebuild:StopBuildBatch","codebuild:RetryBuild","codebuild:RetryBuildBatch","codebuild:BatchGet*","codebuild:GetResourcePolicy","codebuild:DescribeTestCases","codebuild:DescribeCodeCoverages","codebuild:List*","kiln:Describe*","kiln:Get*","kiln:LintBuildspec","kiln:UploadSource","codecommit:GetBranch","codecommit:GetCommit","codecommit:GetRepository","codecommit:ListBranches","s3:GetBucketLocation","s3:ListAllMyBuckets","logs:GetLogEvents","logs:FilterLogEvents"],"Resource":"*"}]}"#,
+        document: r#"{"Version":"2012-10-17","Statement":[{"Sid":"AWSServicesAccess","Effect":"Allow","Action":["codebuild:StartBuild","codebuild:StopBuild","codebuild:StartBuildBatch","codebuild:StopBuildBatch","codebuild:RetryBuild","codebuild:RetryBuildBatch","codebuild:BatchGet*","codebuild:GetResourcePolicy","codebuild:DescribeTestCases","codebuild:DescribeCodeCoverages","codebuild:List*","kiln:CountBuildLog","kiln:CreateConsoleLink","kiln:Describe*","kiln:Get*","kiln:LintBuildspec","kiln:SearchBuildLog","kiln:UploadSource","codecommit:GetBranch","codecommit:GetCommit","codecommit:GetRepository","codecommit:ListBranches","s3:GetBucketLocation","s3:ListAllMyBuckets","logs:GetLogEvents","logs:FilterLogEvents"],"Resource":"*"}]}"#,
     },
     AwsPolicy {
         arn: "arn:aws:iam::aws:policy/AWSCodeBuildReadOnlyAccess",
         id: "ANPAKILNCODEBUILDREAD",
         description: "Looks at projects and builds",
-        document: r#"{"Version":"2012-10-17","Statement":[{"Sid":"AWSServicesAccess","Effect":"Allow","Action":["codebuild:BatchGet*","codebuild:GetResourcePolicy","codebuild:List*","codebuild:DescribeTestCases","codebuild:DescribeCodeCoverages","kiln:Describe*","kiln:Get*","codecommit:GetBranch","codecommit:GetCommit","codecommit:GetRepository","logs:GetLogEvents"],"Resource":"*"}]}"#,
+        document: r#"{"Version":"2012-10-17","Statement":[{"Sid":"AWSServicesAccess","Effect":"Allow","Action":["codebuild:BatchGet*","codebuild:GetResourcePolicy","codebuild:List*","codebuild:DescribeTestCases","codebuild:DescribeCodeCoverages","kiln:CountBuildLog","kiln:CreateConsoleLink","kiln:Describe*","kiln:Get*","kiln:SearchBuildLog","codecommit:GetBranch","codecommit:GetCommit","codecommit:GetRepository","logs:GetLogEvents"],"Resource":"*"}]}"#,
     },
     AwsPolicy {
         arn: "arn:aws:iam::aws:policy/IAMFullAccess",

@@ -31,6 +31,7 @@ pub(crate) use access::{Resource, surroundings};
 pub(crate) use default_role::ensure as ensure_service_roles;
 pub(crate) use explain::explain_access;
 pub(crate) use rights::{Known, entity_id};
+pub(crate) use sessions::own_session;
 
 use kiln_model::{
     ApiError,

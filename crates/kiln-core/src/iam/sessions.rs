@@ -2,6 +2,7 @@
 
 use kiln_iam::policy::{Kind, Policy, ResourceRule};
 use kiln_model::{
+    ApiError,
     iam::{AssumeRole, Credentials, IamCode, IamError, check_session_name},
     service::Context,
 };
@@ -123,7 +124,7 @@ fn make<R: Runners>(
     seconds: i64,
     policies: Option<Vec<String>>,
     packed: usize,
-) -> Result<Credentials, kiln_model::ApiError> {
+) -> Result<Credentials, ApiError> {
     let home = &inner.config.home;
     let session = &request.session_name;
     let arn = format!("arn:{}:sts::{}:assumed-role/{}/{session}", home.partition(), home.account, record.name);
@@ -148,26 +149,47 @@ fn make<R: Runners>(
     })
 }
 
+/// What AWS allows the root.
+const LONGEST_OF_ROOT: i64 = 3_600;
+
+/// A session of the caller, as long as `GetSessionToken` gives one when nobody says how long.
+///
+/// # Errors
+/// The caller is a session.
+pub(crate) fn own_session<R: Runners>(
+    inner: &Inner<R>,
+    context: &Context,
+    seconds: Option<i64>,
+) -> Result<Credentials, ApiError> {
+    if context.caller.session.is_some() {
+        return Err(ApiError::access_denied("A session cannot make another one: call with a user's access key"));
+    }
+    of_caller(inner, context, seconds)
+}
+
 pub(super) fn session_token<R: Runners>(
     inner: &Inner<R>,
     context: &Context,
     seconds: Option<i64>,
 ) -> Result<Credentials, IamError> {
-    let caller = &context.caller;
-    if caller.session.is_some() {
+    if context.caller.session.is_some() {
         return Err(IamError::new(IamCode::AccessDenied, "Cannot call GetSessionToken with session credentials"));
     }
-    let is_root = caller.arn.ends_with(":root");
-    let seconds = seconds.unwrap_or(if is_root { 3_600 } else { 43_200 });
-    if !(900..=129_600).contains(&seconds) {
+    if seconds.is_some_and(|seconds| !(900..=129_600).contains(&seconds)) {
         return Err(IamError::validation("durationSeconds", "Member must have value between 900 and 129600"));
     }
+    Ok(of_caller(inner, context, seconds)?)
+}
+
+fn of_caller<R: Runners>(inner: &Inner<R>, context: &Context, seconds: Option<i64>) -> Result<Credentials, ApiError> {
+    let caller = &context.caller;
+    let is_root = caller.arn.ends_with(":root");
+    let seconds = seconds.unwrap_or(43_200);
     let new = NewSession {
         arn: caller.arn.clone(),
         name: caller.name.clone(),
         user_id: caller.user_id.clone(),
-        // What AWS allows the root.
-        seconds: if is_root { seconds.min(3_600) } else { seconds },
+        seconds: if is_root { seconds.min(LONGEST_OF_ROOT) } else { seconds },
         policies: None,
         build: None,
     };

@@ -16,9 +16,10 @@ use crate::{
     },
     decode::Input,
     kiln::{
-        CountBuildLogInput, DebugBuildInput, DescribeBuildInput, DescribeQueueInput, ExplainAccessInput,
-        GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput, LintBuildspecInput, LookupEventsInput,
-        MOST_EVENTS, MOST_LINES, MOST_MATCHES, SearchBuildLogInput, UploadSourceInput, VerifyAuditLogInput,
+        CountBuildLogInput, CreateConsoleLinkInput, DebugBuildInput, DescribeBuildInput, DescribeQueueInput,
+        ExplainAccessInput, GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput, LintBuildspecInput,
+        LookupEventsInput, MOST_EVENTS, MOST_LINES, MOST_MATCHES, SearchBuildLogInput, UploadSourceInput,
+        VerifyAuditLogInput,
     },
 };
 
@@ -393,6 +394,7 @@ input! { GetBuildLogInput:
     optional("fromByte", Rule::Number { min: 0, max: i64::MAX }),
     optional("tail", Rule::Number { min: 0, max: i64::MAX }),
     optional("maxLines", Rule::Number { min: 1, max: MOST_LINES as i64 }),
+    optional("waitSeconds", Rule::Number { min: 0, max: 20 }),
 }
 
 input! { SearchBuildLogInput:
@@ -406,6 +408,10 @@ input! { CountBuildLogInput:
     required("id", NON_EMPTY),
     optional("fromLine", LINE),
     optional("toLine", LINE),
+}
+
+input! { CreateConsoleLinkInput:
+    optional("durationSeconds", Rule::Number { min: 900, max: 43_200 }),
 }
 
 input! { LintBuildspecInput: required("buildspec", Rule::Any), }

@@ -35,6 +35,9 @@ pub struct GetBuildLogInput {
     /// Most lines to answer, 1 to 10000; 1000 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_lines: Option<u32>,
+    /// Seconds to wait for a line of a running build where there is none yet, 0 to 20; 0 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_seconds: Option<u32>,
 }
 
 /// A line of a log.

@@ -5,6 +5,7 @@
 
 mod audit;
 mod build;
+mod console;
 mod explain;
 mod lint;
 mod log;
@@ -20,6 +21,7 @@ pub use build::{
     ArtifactDetail, BuildResources, CommandDetail, DescribeBuildInput, DescribeBuildOutput, PhaseDetail, ReportDetail,
     ResourceSample,
 };
+pub use console::{ConsoleSession, CreateConsoleLinkInput, CreateConsoleLinkOutput};
 pub use explain::{ExplainAccessInput, ExplainAccessOutput, ExplainedStatement, KeyValues};
 pub use lint::{LintBuildspecInput, LintBuildspecOutput, LintRemark, LintSeverity};
 pub use log::{GetBuildLogInput, GetBuildLogOutput, LogLine, LogStart, MOST_LINES};

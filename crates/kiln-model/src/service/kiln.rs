@@ -4,14 +4,15 @@ use std::future::Future;
 
 use super::{ByteSink, ByteSource, Context};
 use crate::{
-    ApiError,
+    ApiError, Secret,
     figures::{BuildFigures, PartCheck},
     kiln::{
-        BadgeInput, BadgeState, CountBuildLogInput, CountBuildLogOutput, DebugBuildInput, DescribeBuildInput,
-        DescribeBuildOutput, DescribeQueueInput, DescribeQueueOutput, ExplainAccessInput, ExplainAccessOutput,
-        GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput, GetBuildLogOutput, LintBuildspecInput,
-        LintBuildspecOutput, LookupEventsInput, LookupEventsOutput, SearchBuildLogInput, SearchBuildLogOutput,
-        UploadSourceInput, UploadSourceOutput, VerifyAuditLogInput, VerifyAuditLogOutput,
+        BadgeInput, BadgeState, ConsoleSession, CountBuildLogInput, CountBuildLogOutput, CreateConsoleLinkInput,
+        CreateConsoleLinkOutput, DebugBuildInput, DescribeBuildInput, DescribeBuildOutput, DescribeQueueInput,
+        DescribeQueueOutput, ExplainAccessInput, ExplainAccessOutput, GetBuildArtifactInput, GetBuildJournalInput,
+        GetBuildLogInput, GetBuildLogOutput, LintBuildspecInput, LintBuildspecOutput, LookupEventsInput,
+        LookupEventsOutput, SearchBuildLogInput, SearchBuildLogOutput, UploadSourceInput, UploadSourceOutput,
+        VerifyAuditLogInput, VerifyAuditLogOutput,
     },
 };
 
@@ -55,6 +56,16 @@ pub trait KilnService: Send + Sync + 'static {
         context: &Context,
         input: DescribeBuildInput,
     ) -> impl Future<Output = Result<DescribeBuildOutput, ApiError>> + Send;
+
+    /// A secret for which the console is given a session of the caller, once.
+    fn create_console_link(
+        &self,
+        context: &Context,
+        input: CreateConsoleLinkInput,
+    ) -> impl Future<Output = Result<CreateConsoleLinkOutput, ApiError>> + Send;
+
+    /// The session that such a secret is for; nobody signs for it. `None`: there is no such secret, or no longer.
+    fn open_console_link(&self, secret: &Secret) -> Option<ConsoleSession>;
 
     /// What policies say about a call, statement by statement.
     fn explain_access(

@@ -12,6 +12,7 @@ mod client;
 mod clients;
 mod clocks;
 mod commands;
+mod console;
 mod contract;
 mod crashes;
 mod damage;

@@ -1,0 +1,204 @@
+import {
+  BatchGetBuildsCommand,
+  BatchGetProjectsCommand,
+  type Build,
+  ListBuildsForProjectCommand,
+  StartBuildCommand,
+} from "@aws-sdk/client-codebuild";
+import Alert from "@cloudscape-design/components/alert";
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import Container from "@cloudscape-design/components/container";
+import ExpandableSection from "@cloudscape-design/components/expandable-section";
+import Header from "@cloudscape-design/components/header";
+import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
+import Link from "@cloudscape-design/components/link";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import Table from "@cloudscape-design/components/table";
+import { useState } from "react";
+import { type CallError, callError } from "../api/client";
+import { ago, count, duration } from "../format";
+import { useNow, useReading, useSigned } from "../hooks";
+import { Problem } from "../parts/Problem";
+import { Spark } from "../parts/Spark";
+import { Status } from "../parts/status";
+import { navigate, paths } from "../router";
+import { TEXT } from "../text";
+import { StartBuild } from "./StartBuild";
+
+/** Builds that are shown at first, and at each "Load more". */
+const SHOWN = 25;
+
+export function ProjectPage({ name }: { name: string }) {
+  const { api } = useSigned();
+  const [most, setMost] = useState(SHOWN);
+  const [isStarting, setStarting] = useState(false);
+  const [hasOverrides, setOverrides] = useState(false);
+  const [failed, setFailed] = useState<CallError>();
+  const now = useNow(true);
+
+  const project = useReading(`project ${name}`, async (abortSignal) => {
+    const found = await api.codebuild.send(new BatchGetProjectsCommand({ names: [name] }), { abortSignal });
+    return { project: found.projects?.[0] };
+  });
+  const builds = useReading(
+    `builds ${name} ${most}`,
+    async (abortSignal) => {
+      const ids: string[] = [];
+      let nextToken: string | undefined;
+      do {
+        const input = { projectName: name, sortOrder: "DESCENDING", nextToken } as const;
+        const page = await api.codebuild.send(new ListBuildsForProjectCommand(input), { abortSignal });
+        ids.push(...(page.ids ?? []));
+        nextToken = page.nextToken;
+      } while (nextToken !== undefined && ids.length <= most);
+      const shown = ids.slice(0, most);
+      const found: Build[] = [];
+      for (let at = 0; at < shown.length; at += 100) {
+        const some = { ids: shown.slice(at, at + 100) };
+        found.push(...((await api.codebuild.send(new BatchGetBuildsCommand(some), { abortSignal })).builds ?? []));
+      }
+      const place = new Map(shown.map((id, at) => [id, at]));
+      found.sort((a, b) => (place.get(a.id ?? "") ?? 0) - (place.get(b.id ?? "") ?? 0));
+      return { builds: found, hasMore: ids.length > most || nextToken !== undefined };
+    },
+    (known) => (known?.builds.some((build) => !build.buildComplete) ? 1500 : 5000),
+  );
+
+  const start = async () => {
+    setStarting(true);
+    setFailed(undefined);
+    try {
+      const { build } = await api.codebuild.send(new StartBuildCommand({ projectName: name }));
+      if (build?.id) navigate(paths.build(build.id));
+    } catch (thrown) {
+      setFailed(callError(thrown));
+      setStarting(false);
+    }
+  };
+
+  const known = project.data?.project;
+  if (project.data && !known) return <Alert type="warning">{TEXT.project.missing}</Alert>;
+  const buildspec = known?.source?.buildspec;
+  return (
+    <SpaceBetween size="l">
+      <Header
+        variant="h1"
+        description={known?.description}
+        actions={
+          <SpaceBetween direction="horizontal" size="xs">
+            <Button onClick={() => setOverrides(true)}>{TEXT.project.startWith}</Button>
+            <Button variant="primary" loading={isStarting} onClick={() => void start()}>
+              {TEXT.project.start}
+            </Button>
+          </SpaceBetween>
+        }
+      >
+        {name}
+      </Header>
+      {failed && <Problem error={failed} />}
+      {project.error && !known && <Problem error={project.error} />}
+      {known && (
+        <Container header={<Header variant="h2">{TEXT.project.details}</Header>}>
+          <SpaceBetween size="m">
+            <KeyValuePairs
+              columns={4}
+              items={[
+                {
+                  label: TEXT.project.source,
+                  value: (
+                    <span className="break">
+                      {known.source?.type}
+                      {known.source?.location && <Box variant="small">{known.source.location}</Box>}
+                    </span>
+                  ),
+                },
+                {
+                  label: TEXT.project.image,
+                  value: (
+                    <span className="break">
+                      {known.environment?.image}
+                      {known.environment?.privilegedMode && <Box variant="small">{TEXT.project.privileged}</Box>}
+                    </span>
+                  ),
+                },
+                { label: TEXT.project.compute, value: known.environment?.computeType ?? "–" },
+                { label: TEXT.project.timeout, value: TEXT.project.timeoutOf(known.timeoutInMinutes ?? 60) },
+                { label: TEXT.project.role, value: <span className="break">{known.serviceRole}</span> },
+                { label: TEXT.project.arn, value: <span className="break">{known.arn}</span> },
+                { label: TEXT.project.rate, value: <Spark builds={builds.data?.builds ?? []} /> },
+              ]}
+            />
+            <ExpandableSection headerText={TEXT.project.buildspec}>
+              <pre className="code">{buildspec ? buildspec : TEXT.project.inSource}</pre>
+            </ExpandableSection>
+          </SpaceBetween>
+        </Container>
+      )}
+      {builds.error && !builds.data ? (
+        <Problem error={builds.error} />
+      ) : (
+        <Table<Build>
+          trackBy="id"
+          items={builds.data?.builds ?? []}
+          loading={!builds.data}
+          loadingText={TEXT.loading}
+          enableKeyboardNavigation
+          header={<Header variant="h2">{TEXT.project.builds}</Header>}
+          empty={<Box textAlign="center">{TEXT.project.noBuilds}</Box>}
+          footer={
+            builds.data?.hasMore && (
+              <Box textAlign="center">
+                <Button onClick={() => setMost(most + SHOWN)}>{TEXT.project.more}</Button>
+              </Box>
+            )
+          }
+          columnDefinitions={[
+            {
+              id: "number",
+              header: TEXT.project.number,
+              isRowHeader: true,
+              minWidth: 80,
+              cell: ({ id, buildNumber }) => (
+                <Link href={paths.build(id ?? "")}>{buildNumber === undefined ? id : `#${count(buildNumber)}`}</Link>
+              ),
+            },
+            {
+              id: "status",
+              header: TEXT.project.status,
+              minWidth: 130,
+              cell: ({ buildStatus }) => <Status status={buildStatus} />,
+            },
+            {
+              id: "duration",
+              header: TEXT.project.duration,
+              minWidth: 100,
+              cell: ({ startTime, endTime }) =>
+                startTime ? duration((endTime?.getTime() ?? now) - startTime.getTime()) : "–",
+            },
+            {
+              id: "started",
+              header: TEXT.project.started,
+              minWidth: 110,
+              cell: ({ startTime }) => (startTime ? ago(startTime, now) : "–"),
+            },
+            {
+              id: "version",
+              header: TEXT.project.version,
+              minWidth: 140,
+              cell: ({ resolvedSourceVersion, sourceVersion }) =>
+                (resolvedSourceVersion?.slice(0, 12) ?? sourceVersion) || "–",
+            },
+            {
+              id: "by",
+              header: TEXT.project.by,
+              minWidth: 120,
+              cell: ({ initiator }) => initiator ?? "–",
+            },
+          ]}
+        />
+      )}
+      {hasOverrides && <StartBuild project={name} onDismiss={() => setOverrides(false)} />}
+    </SpaceBetween>
+  );
+}

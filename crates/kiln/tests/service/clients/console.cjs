@@ -1,0 +1,414 @@
+// The web console in a real browser: Debian's Chromium, driven by Playwright.
+//
+// Takes from the environment: where the console is (CONSOLE_URL), links that sign in (CONSOLE_LINK; CONSOLE_DENIED_KEYS: keys
+// of a user who may do little), which projects there are, where screenshots go (CONSOLE_SHOTS, if they are wanted). Whatever the
+// console asks of another server, and whatever its content security policy refuses, fails the journey; so does a serious
+// finding of axe.
+'use strict';
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
+const { chromium } = require('playwright-core');
+
+const url = process.env.CONSOLE_URL;
+const axe = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+const shots = process.env.CONSOLE_SHOTS;
+// To try a console that was just built without compiling Kiln again.
+const dist = process.env.CONSOLE_DIST;
+const wide = { width: 1440, height: 900 };
+const narrow = { width: 390, height: 844 };
+const PATIENCE = 60_000;
+
+const troubles = [];
+let browser;
+
+/** A tab of its own, as a person has one: nobody is signed in. */
+async function tab({ viewport = wide, colorScheme = 'light' } = {}) {
+  const context = await browser.newContext({ viewport, colorScheme, acceptDownloads: true });
+  context.setDefaultTimeout(PATIENCE);
+  const page = await context.newPage();
+  page.on('request', (request) => {
+    const { origin, protocol } = new URL(request.url());
+    if (origin !== url && !['data:', 'blob:'].includes(protocol)) troubles.push(`asked ${request.url()}`);
+  });
+  page.on('pageerror', (error) => troubles.push(`script failed: ${error.stack}`));
+  page.on('dialog', (dialog) => {
+    troubles.push(`a dialog: ${dialog.message()}`);
+    dialog.dismiss();
+  });
+  page.on('console', (message) => {
+    if (/Content Security Policy|Refused to/.test(message.text())) troubles.push(message.text());
+  });
+  if (dist) {
+    await page.route(/\/-\/assets\//, async (route) => {
+      const name = new URL(route.request().url()).pathname.slice(3);
+      // After a redirect the page is the one that Kiln has.
+      if (!fs.existsSync(path.join(dist, name))) return route.continue();
+      const types = { '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
+      await route.fulfill({ body: fs.readFileSync(path.join(dist, name)), contentType: types[path.extname(name)] });
+    });
+    await page.route(
+      ({ pathname }) => /^\/-\/($|projects|builds|queue)/.test(pathname),
+      async (route) => {
+        const answer = await route.fetch();
+        await route.fulfill({ response: answer, body: fs.readFileSync(path.join(dist, 'index.html')) });
+      },
+    );
+  }
+  return page;
+}
+
+async function shot(page, name) {
+  if (shots) await page.screenshot({ path: path.join(shots, `${name}.png`) });
+}
+
+/** Fails for what axe calls serious or critical. */
+async function accessible(page, name) {
+  await page.evaluate(axe);
+  const found = await page.evaluate(async () => {
+    const { violations } = await window.axe.run(document, { resultTypes: ['violations'] });
+    return violations.map(({ id, impact, nodes }) => ({ id, impact, where: nodes.slice(0, 3).map((n) => n.html) }));
+  });
+  const bad = found.filter(({ impact }) => impact === 'serious' || impact === 'critical');
+  assert.deepEqual(bad, [], `${name}: ${JSON.stringify(bad, null, 2)}`);
+}
+
+/** Nothing sticks out of the page to the right. */
+async function fits(page, name) {
+  const { scroll, client } = await page.evaluate(() => ({
+    scroll: document.documentElement.scrollWidth,
+    client: document.documentElement.clientWidth,
+  }));
+  assert.ok(scroll <= client + 1, `${name}: ${scroll} pixels wide in ${client}`);
+}
+
+const steps = [];
+function step(name, work) {
+  steps.push([name, work]);
+}
+
+const session = {};
+/** A tab in which somebody is signed in. */
+async function signedIn(options) {
+  const page = await tab(options);
+  await page.addInitScript((kept) => sessionStorage.setItem('kiln.session', kept), session.kept);
+  return page;
+}
+
+const log = (page) => page.locator('.log-view');
+const row = (page, line) => page.locator(`.log-row[data-line="${line}"]`);
+const status = (page, text) => page.locator('h1', { hasText: text }).waitFor();
+
+step('a link signs in once, and stays in no address', async () => {
+  const page = await tab();
+  const asked = [];
+  page.on('request', (request) => asked.push(request.url()));
+  const begun = Date.now();
+  await page.goto(process.env.CONSOLE_LINK);
+  await page.getByRole('link', { name: 'shop', exact: true }).waitFor();
+  console.log(`first page after ${Date.now() - begun} ms`);
+  const secret = process.env.CONSOLE_LINK.split('link=')[1];
+  assert.ok(!page.url().includes(secret));
+  assert.ok(asked.every((one) => !one.includes(secret)), 'the secret is in a request line');
+  session.kept = await page.evaluate(() => sessionStorage.getItem('kiln.session'));
+  assert.equal(await page.evaluate(() => localStorage.length + document.cookie.length), 0);
+  const other = await tab();
+  await other.goto(process.env.CONSOLE_LINK);
+  await other.getByText('This link was opened before').waitFor();
+  await accessible(other, 'sign in');
+  await fits(other, 'sign in');
+  await shot(other, 'sign-in');
+});
+
+step('keys sign in, wrong ones do not', async () => {
+  const page = await tab({ viewport: narrow, colorScheme: 'dark' });
+  await page.goto(`${url}/`, { waitUntil: 'load' });
+  assert.equal(new URL(page.url()).pathname, '/-/');
+  await page.getByLabel('Access key ID').fill('AKIANOBODY');
+  await page.getByLabel('Secret access key').fill('wrong');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByText(/security token .* is invalid/i).first().waitFor();
+  await page.getByRole('textbox', { name: 'Keys' }).fill(process.env.CONSOLE_KEYS);
+  assert.equal(await page.getByRole('textbox', { name: 'Keys' }).inputValue(), '', 'the secret is on the screen');
+  await accessible(page, 'sign in, dark');
+  await fits(page, 'sign in, narrow');
+  await shot(page, 'sign-in-dark-narrow');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('link', { name: 'shop', exact: true }).waitFor();
+  await page.reload();
+  await page.getByRole('link', { name: 'shop', exact: true }).waitFor();
+});
+
+step('projects show how they are', async () => {
+  for (const [name, options] of [
+    ['projects', {}],
+    ['projects-dark-narrow', { viewport: narrow, colorScheme: 'dark' }],
+  ]) {
+    const page = await signedIn(options);
+    await page.goto(`${url}/-/`);
+    const shop = page.getByRole('row', { name: /^shop/ });
+    await shop.getByText('Succeeded').waitFor();
+    await shop.getByRole('img', { name: '2 of 3 builds succeeded' }).waitFor();
+    await accessible(page, name);
+    await fits(page, name);
+    await shot(page, name);
+    await page.context().close();
+  }
+});
+
+step('a build is started, watched, paused and stopped', async () => {
+  const page = await signedIn();
+  await page.goto(`${url}/-/projects/ticker`);
+  await page.getByRole('button', { name: 'Start build', exact: true }).waitFor();
+  await accessible(page, 'project');
+  await page.getByRole('button', { name: 'Start build', exact: true }).click();
+  await status(page, 'In progress');
+  // Each line says when it was printed; how much later is it there?
+  await page.evaluate(() => {
+    window.delays = [];
+    const seen = new Set();
+    new MutationObserver(() => {
+      for (const line of document.querySelectorAll('.log-text')) {
+        const found = /^tick (\d+) (\d{13})$/.exec(line.textContent);
+        if (found && !seen.has(found[1])) {
+          seen.add(found[1]);
+          window.delays.push(Date.now() - Number(found[2]));
+        }
+      }
+    }).observe(document.querySelector('.log'), { subtree: true, childList: true, characterData: true });
+  });
+  await page.waitForFunction(() => window.delays.length >= 45);
+  const delays = (await page.evaluate(() => window.delays)).slice(5).sort((a, b) => a - b);
+  const p95 = delays[Math.floor(delays.length * 0.95)];
+  console.log(`a line is seen after ${delays[delays.length >> 1]} ms (median), ${p95} ms (95 of 100)`);
+  assert.ok(p95 < Number(process.env.CONSOLE_SLOWEST ?? 2_000), `${p95} ms`);
+  await page.getByRole('button', { name: 'Pause' }).click();
+  const at = await log(page).evaluate((view) => view.scrollTop);
+  const lines = await page.locator('.log-foot').textContent();
+  await page.waitForFunction((before) => document.querySelector('.log-foot').textContent !== before, lines);
+  assert.equal(await log(page).evaluate((view) => view.scrollTop), at, 'it moves although it is paused');
+  await page.getByRole('button', { name: 'Follow' }).click();
+  await page.getByText('Following').waitFor();
+  await shot(page, 'build-live');
+  await accessible(page, 'build, live');
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await status(page, 'Stopped');
+  await page.context().close();
+});
+
+step('a build with other settings', async () => {
+  const page = await signedIn();
+  await page.goto(`${url}/-/projects/shop`);
+  await page.getByRole('button', { name: 'Start build with overrides' }).click();
+  await page.getByRole('button', { name: 'Add variable' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('textbox', { name: 'Environment variables Name' }).fill('GREETING');
+  await dialog.getByRole('textbox', { name: 'Environment variables Value' }).fill('from the <b>browser</b>');
+  await accessible(page, 'overrides');
+  await shot(page, 'overrides');
+  await dialog.getByRole('button', { name: 'Start build' }).click();
+  await status(page, 'Succeeded');
+  await page.locator('.log-text', { hasText: 'hello from the <b>browser</b>' }).first().waitFor();
+  await page.getByRole('tab', { name: 'Environment' }).click();
+  await page.getByRole('cell', { name: 'from the <b>browser</b>' }).waitFor();
+  await accessible(page, 'environment');
+  await page.getByRole('tab', { name: 'Artifacts and reports' }).click();
+  const downloading = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Download' }).click();
+  const bytes = fs.readFileSync(await (await downloading).path());
+  assert.equal(bytes.subarray(0, 2).toString(), 'PK');
+  await accessible(page, 'results');
+  await page.getByRole('tab', { name: 'Resources' }).click();
+  await page.getByRole('heading', { name: 'Memory', exact: true }).waitFor();
+  await accessible(page, 'resources');
+  await shot(page, 'resources');
+  await page.getByRole('tab', { name: 'Phases and commands' }).click();
+  await page.getByText('exit 0').first().waitFor();
+  await accessible(page, 'details');
+  await shot(page, 'details');
+  await page.getByRole('button', { name: 'Retry', exact: true }).click();
+  await status(page, 'Succeeded');
+  await page.context().close();
+});
+
+step('what a build prints is text', async () => {
+  for (const [name, options] of [
+    ['hostile', {}],
+    ['hostile-dark-narrow', { viewport: narrow, colorScheme: 'dark' }],
+  ]) {
+    const page = await signedIn(options);
+    await page.goto(`${url}/-/builds/${process.env.CONSOLE_HOSTILE}`);
+    await status(page, 'Failed');
+    // It opens at what failed.
+    await page.locator('.log-text', { hasText: 'the last words' }).first().waitFor();
+    // The output of the first command, below what it is.
+    const first = Number(process.env.CONSOLE_HOSTILE_LINE);
+    await page.goto(`${url}/-/builds/${process.env.CONSOLE_HOSTILE}?line=${first}-${first + 5}`);
+    await row(page, first).locator('.log-text', { hasText: '<img src=x onerror="alert(1)">' }).waitFor();
+    await row(page, first + 6).locator('.ansi-f1', { hasText: 'red' }).waitFor();
+    // What the command is stands above, as the text that it is.
+    const shown = await page.locator('.log').evaluate((element, from) => ({
+      strange: element.querySelectorAll('img, script, iframe, object, embed, [onerror], [onload]').length,
+      links: [...element.querySelectorAll('a')].filter((a) => !a.getAttribute('href').startsWith('/-/builds/')).length,
+      named: [...element.querySelectorAll('.log-named')].map((one) => one.textContent),
+      text: [...element.querySelectorAll('.log-row')]
+        .filter((one) => Number(one.dataset.line) >= from)
+        .map((one) => one.textContent)
+        .join('\n'),
+    }), first);
+    assert.equal(shown.strange + shown.links, 0);
+    assert.ok(shown.named.includes('U+202E'), JSON.stringify(shown.named));
+    assert.ok(shown.text.includes('hidden? no') && !/[\u202a-\u202e\u2066-\u2069]/.test(shown.text));
+    assert.ok(!shown.text.includes('evil.example/osc8'));
+    assert.equal(await page.evaluate(() => document.title.includes('hijacked')), false);
+    await accessible(page, name);
+    await fits(page, name);
+    await shot(page, name);
+    await page.getByRole('button', { name: 'First error' }).click();
+    await page.locator('.log-text', { hasText: /^the last words$/ }).waitFor();
+    await shot(page, `${name}-error`);
+    // Its line of a megabyte is there, and bounded.
+    const longest = await page.locator('.log').evaluate((element) => element.textContent.length);
+    assert.ok(longest < 100_000, `${longest} characters`);
+    await page.context().close();
+  }
+});
+
+step('commands fold', async () => {
+  const page = await signedIn();
+  await page.goto(`${url}/-/builds/${process.env.CONSOLE_HOSTILE}`);
+  await page.locator('.log-text', { hasText: 'the last words' }).first().waitFor();
+  await page.getByRole('button', { name: 'Options' }).click();
+  await page.getByRole('menuitem', { name: 'Fold all', exact: true }).click();
+  await page.locator('.log-note-bad', { hasText: 'exit 3' }).waitFor();
+  await page.locator('.log-note', { hasText: 'folded' }).first().waitFor();
+  assert.equal(await page.locator('.log-text', { hasText: /^the last words$/ }).count(), 0);
+  await page.getByRole('button', { name: 'Unfold the output of this command' }).last().click();
+  await page.locator('.log-text', { hasText: /^1$/ }).waitFor();
+  await page.context().close();
+});
+
+step('a log of millions of lines', async () => {
+  const page = await signedIn();
+  const lines = Number(process.env.CONSOLE_LARGE_LINES);
+  const begun = Date.now();
+  await page.goto(`${url}/-/builds/${process.env.CONSOLE_LARGE}`);
+  await page.locator('.log-text', { hasText: /./ }).first().waitFor();
+  console.log(`${lines} lines: first screen after ${Date.now() - begun} ms`);
+  await page.getByRole('button', { name: 'Options' }).click();
+  await page.getByRole('menuitem', { name: 'Last line' }).click();
+  await page.locator('.log-text', { hasText: 'after all the lines' }).first().waitFor();
+  // A wheel moves by some lines, in whatever log.
+  const top = () => page.locator('.log-row').first().getAttribute('data-line').then(Number);
+  const before = await top();
+  await log(page).hover();
+  await page.mouse.wheel(0, -400);
+  await page.waitForFunction((from) => Number(document.querySelector('.log-row').dataset.line) < from, before);
+  assert.ok(before - (await top()) < 200, `${before} ${await top()}`);
+  // Search, over all of it.
+  await page.getByRole('searchbox', { name: 'Search the log' }).fill('needle in the hay');
+  await page.getByText('2 lines found', { exact: true }).waitFor();
+  await page.getByRole('searchbox', { name: 'Search the log' }).press('Enter');
+  await page.locator('.log-found .log-mark', { hasText: 'needle in the hay' }).waitFor();
+  // A link to a line, for another tab.
+  const line = await page.locator('.log-found').getAttribute('data-line');
+  await row(page, line).locator('.log-number').click();
+  await page.locator('.log-row.log-selected').waitFor();
+  const link = page.url();
+  assert.ok(link.endsWith(`?line=${line}`), link);
+  await shot(page, 'large');
+  const second = await signedIn();
+  await second.goto(link);
+  await row(second, line).locator('.log-text', { hasText: 'needle in the hay' }).waitFor();
+  await row(second, Number(line) + 3).locator('.log-number').click({ modifiers: ['Shift'] });
+  await second.getByText(`to ${(Number(line) + 3).toLocaleString('en')}`).waitFor();
+  // Wherever somebody looks, there are no more rows than the screen has room for.
+  const sizes = await log(second).evaluate(async (view) => {
+    let most = 0;
+    for (let part = 0; part <= 40; part++) {
+      view.scrollTop = (view.scrollHeight * part) / 40;
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      most = Math.max(most, view.querySelectorAll('.log-row').length);
+    }
+    return { most, height: view.scrollHeight };
+  });
+  assert.ok(sizes.most < 100 && sizes.height < 10_000_000, JSON.stringify(sizes));
+  await second.close();
+  await page.context().close();
+});
+
+step('what is denied is shown as denied, in its place', async () => {
+  const page = await tab();
+  await page.goto(`${url}/-/`);
+  await page.getByRole('textbox', { name: 'Keys' }).fill(process.env.CONSOLE_DENIED_KEYS);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('link', { name: 'shop', exact: true }).waitFor();
+  await page.getByRole('row', { name: /^shop/ }).getByText('Denied').waitFor();
+  await accessible(page, 'denied');
+  await shot(page, 'denied');
+  await page.goto(`${url}/-/builds/${process.env.CONSOLE_HOSTILE}`);
+  await page.getByText(/is not authorized to perform: codebuild:BatchGetBuilds/).first().waitFor();
+  await page.goto(`${url}/-/queue`);
+  await page.getByText(/is not authorized to perform: kiln:DescribeQueue/).waitFor();
+  await page.context().close();
+});
+
+step('names that are markup stay names', async () => {
+  const page = await signedIn();
+  const name = '<img src=x onerror=alert(1)>';
+  await page.goto(`${url}/-/projects/${encodeURIComponent(name)}`);
+  await page.getByText(/There is no project|failed to satisfy/).first().waitFor();
+  assert.equal(await page.locator('main img, main script').count(), 0);
+  await page.goto(`${url}/-/builds/${encodeURIComponent(name)}`);
+  await page.getByRole('alert').or(page.getByText(/no such build|failed to satisfy|Invalid/i)).first().waitFor();
+  await page.goto(`${url}/-/queue`);
+  await page.getByText('Nothing waits.').waitFor();
+  await accessible(page, 'queue');
+  await shot(page, 'queue');
+  await page.context().close();
+});
+
+step('no other site frames it', async () => {
+  const page = await tab();
+  const refused = [];
+  page.on('console', (message) => refused.push(message.text()));
+  await page.goto(`${url}/-/health`);
+  await page.setContent(`<iframe src="${url}/-/"></iframe>`);
+  await page.waitForTimeout(500);
+  const inside = page.frames().at(-1);
+  assert.equal(await inside.locator('#root').count().catch(() => 0), 0);
+  troubles.splice(0, troubles.length, ...troubles.filter((one) => !/frame/i.test(one)));
+  await page.context().close();
+});
+
+async function main() {
+  browser = await chromium.launch({
+    executablePath: process.env.CONSOLE_BROWSER ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-dev-shm-usage'],
+  });
+  const only = process.env.CONSOLE_ONLY;
+  for (const [name, work] of steps) {
+    if (only && !name.includes(only) && !name.includes('signs in once')) continue;
+    const begun = Date.now();
+    try {
+      await work();
+      assert.deepEqual(troubles, []);
+    } catch (error) {
+      for (const context of browser.contexts()) {
+        const page = context.pages().at(-1);
+        if (page && shots) await page.screenshot({ path: path.join(shots, 'failed.png') }).catch(() => {});
+        if (page) console.error((await page.locator('body').innerText().catch(() => '')).slice(0, 2000));
+      }
+      console.error(`not ok: ${name}`);
+      throw error;
+    }
+    console.log(`ok: ${name} (${Date.now() - begun} ms)`);
+  }
+  await browser.close();
+}
+
+main().catch((error) => {
+  console.error(error, troubles);
+  process.exit(1);
+});
