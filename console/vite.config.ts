@@ -17,6 +17,7 @@ export default defineConfig({
       output: {
         manualChunks: (id) => {
           if (id.includes("@aws-") || id.includes("@smithy")) return "aws";
+          if (/@codemirror|@lezer|style-mod|crelt|w3c-keyname/.test(id)) return "editor";
           if (id.includes("node_modules")) return "ui";
           return undefined;
         },

@@ -3,7 +3,7 @@ import Box from "@cloudscape-design/components/box";
 import BreadcrumbGroup from "@cloudscape-design/components/breadcrumb-group";
 import Spinner from "@cloudscape-design/components/spinner";
 import TopNavigation from "@cloudscape-design/components/top-navigation";
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from "react";
 import { Api, callError } from "./api/client";
 import { SignedContext } from "./hooks";
 import { BuildPage } from "./pages/Build";
@@ -15,6 +15,11 @@ import { followLinks, paths, type Route, useRoute } from "./router";
 import { keep, LinkRefused, linkOf, load, open, type Session } from "./session";
 import { TEXT } from "./text";
 import { useTheme } from "./theme";
+
+// With its editor, which not everybody needs.
+const EditProject = lazy(() => import("./pages/EditProject"));
+
+const Dashboard = lazy(() => import("./pages/Dashboard"));
 
 /** The link that the page was opened with. It goes from the address, and so from the history, at once. */
 const LINK = linkOf(location.hash);
@@ -109,6 +114,7 @@ function Shell({ session, isDark, onTheme, onSignOut }: ShellProps) {
           identity={{ href: paths.projects, title: TEXT.product }}
           utilities={[
             { type: "button", text: TEXT.projects, href: paths.projects },
+            { type: "button", text: TEXT.dashboard.title, href: paths.dashboard({ days: 7 }) },
             { type: "button", text: TEXT.queue, href: paths.queue },
             {
               type: "menu-dropdown",
@@ -137,13 +143,18 @@ function Shell({ session, isDark, onTheme, onSignOut }: ShellProps) {
         headerSelector="#top"
         navigationHide
         toolsHide
-        contentType={route.page === "build" ? "default" : "table"}
+        contentType={contentOf(route)}
         maxContentWidth={Number.MAX_VALUE}
         breadcrumbs={crumbs.length > 1 && <BreadcrumbGroup items={crumbs} ariaLabel={TEXT.product} />}
         content={<Page route={route} />}
       />
     </>
   );
+}
+
+function contentOf({ page }: Route): "default" | "wizard" | "table" {
+  if (page === "build") return "default";
+  return page === "create" || page === "edit" ? "wizard" : "table";
 }
 
 function crumbsOf(route: Route): { text: string; href: string }[] {
@@ -156,6 +167,16 @@ function crumbsOf(route: Route): { text: string; href: string }[] {
       const build = { text: uuid.slice(0, 8) || route.id, href: paths.build(route.id) };
       return [projects, { text: project, href: paths.project(project) }, build];
     }
+    case "create":
+      return [projects, { text: TEXT.form.new, href: paths.create }];
+    case "edit":
+      return [
+        projects,
+        { text: route.name, href: paths.project(route.name) },
+        { text: TEXT.form.edit, href: paths.edit(route.name) },
+      ];
+    case "dashboard":
+      return [{ text: TEXT.dashboard.title, href: paths.dashboard(route.filter) }];
     case "queue":
       return [{ text: TEXT.queue, href: paths.queue }];
     default:
@@ -171,6 +192,21 @@ function Page({ route }: { route: Route }) {
       return <ProjectPage key={route.name} name={route.name} />;
     case "build":
       return <BuildPage key={route.id} id={route.id} lines={route.lines} />;
+    case "create":
+    case "edit": {
+      const name = route.page === "edit" ? route.name : undefined;
+      return (
+        <Suspense fallback={<Spinner size="large" />}>
+          <EditProject key={name ?? ""} name={name} />
+        </Suspense>
+      );
+    }
+    case "dashboard":
+      return (
+        <Suspense fallback={<Spinner size="large" />}>
+          <Dashboard filter={route.filter} />
+        </Suspense>
+      );
     case "queue":
       return <QueuePage />;
     case "nothing":

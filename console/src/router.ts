@@ -5,7 +5,10 @@ import { useSyncExternalStore } from "react";
 export type Route =
   | { page: "projects" }
   | { page: "project"; name: string }
+  | { page: "create" }
+  | { page: "edit"; name: string }
   | { page: "build"; id: string; lines?: Lines }
+  | { page: "dashboard"; filter: Filter }
   | { page: "queue" }
   | { page: "nothing" };
 
@@ -15,12 +18,45 @@ export interface Lines {
   last: number;
 }
 
+/** Which builds the dashboard is about. */
+export interface Filter {
+  project?: string;
+  /** Days until now; one of `DAYS`. */
+  days: number;
+  status?: string;
+}
+
+export const DAYS = [1, 7, 30, 90];
+
 export const paths = {
   projects: "/-/projects",
   queue: "/-/queue",
+  create: "/-/create-project",
+  dashboard: (filter: Filter) => {
+    const query = new URLSearchParams();
+    if (filter.project !== undefined) query.set("project", filter.project);
+    if (filter.days !== DAY_SHOWN) query.set("days", String(filter.days));
+    if (filter.status !== undefined) query.set("status", filter.status);
+    return query.size === 0 ? "/-/dashboard" : `/-/dashboard?${query}`;
+  },
   project: (name: string) => `/-/projects/${encodeURIComponent(name)}`,
+  edit: (name: string) => `/-/projects/${encodeURIComponent(name)}/edit`,
   build: (id: string, lines?: Lines) => `/-/builds/${id.split(":").map(encodeURIComponent).join(":")}${query(lines)}`,
 };
+
+/** Days that are shown unless the address says otherwise. */
+const DAY_SHOWN = 7;
+
+/** What `?project=demo&days=30&status=FAILED` names. */
+export function filterOf(search: string): Filter {
+  const query = new URLSearchParams(search);
+  const days = Number(query.get("days"));
+  const filter: Filter = { days: DAYS.includes(days) ? days : DAY_SHOWN };
+  const [project, status] = [query.get("project"), query.get("status")];
+  if (project) filter.project = project;
+  if (status && /^[A-Z_]{1,40}$/.test(status)) filter.status = status;
+  return filter;
+}
 
 function query(lines?: Lines): string {
   if (!lines) return "";
@@ -42,13 +78,16 @@ export function route(path: string, search: string): Route {
     .split("/")
     .filter((part) => part !== "")
     .map(decoded);
-  const [kind, name, more] = parts;
+  const [kind, name, more, ...rest] = parts;
   if (kind === undefined) return { page: "projects" };
   if (more === undefined) {
     if (kind === "projects") return name === undefined ? { page: "projects" } : { page: "project", name };
     if (kind === "builds" && name !== undefined) return { page: "build", id: name, lines: linesOf(search) };
     if (kind === "queue" && name === undefined) return { page: "queue" };
+    if (kind === "dashboard" && name === undefined) return { page: "dashboard", filter: filterOf(search) };
+    if (kind === "create-project" && name === undefined) return { page: "create" };
   }
+  if (kind === "projects" && name !== undefined && more === "edit" && rest.length === 0) return { page: "edit", name };
   return { page: "nothing" };
 }
 

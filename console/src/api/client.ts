@@ -9,6 +9,7 @@ import type { Session } from "../session";
 import { TEXT } from "../text";
 
 const TARGET = "Kiln_20261122";
+const CLOUDWATCH_TARGET = "GraniteServiceVersion20100801";
 
 /** Codes with which a service says that a key is unknown, or no longer good. */
 const SIGNED_OUT = new Set([
@@ -52,27 +53,39 @@ export function callError(error: unknown): CallError | undefined {
 
 export class Api {
   readonly codebuild: CodeBuildClient;
-  private readonly signer: SignatureV4;
+  private readonly signers: { kiln: SignatureV4; monitoring: SignatureV4 };
 
   constructor(readonly session: Session) {
     const { region, accessKeyId, secretAccessKey, sessionToken } = session;
     const credentials = { accessKeyId, secretAccessKey, sessionToken };
     this.codebuild = new CodeBuildClient({ endpoint: location.origin, region, credentials, maxAttempts: 3 });
-    this.signer = new SignatureV4({ service: "kiln", region, credentials, sha256: Sha256 });
+    const signer = (service: string) => new SignatureV4({ service, region, credentials, sha256: Sha256 });
+    this.signers = { kiln: signer("kiln"), monitoring: signer("monitoring") };
   }
 
   /** Calls an operation of the Kiln API whose answer is JSON. */
   async kiln<Output>(operation: string, input: object, signal?: AbortSignal): Promise<Output> {
-    const answer = await this.send(operation, input, signal);
+    const answer = await this.send("kiln", `${TARGET}.${operation}`, input, signal);
+    return (await answer.json()) as Output;
+  }
+
+  /** Calls an operation of CloudWatch's metrics; its JSON form, for which no client has to be loaded. */
+  async cloudwatch<Output>(operation: string, input: object, signal?: AbortSignal): Promise<Output> {
+    const answer = await this.send("monitoring", `${CLOUDWATCH_TARGET}.${operation}`, input, signal);
     return (await answer.json()) as Output;
   }
 
   /** Calls one whose answer is bytes. */
   async bytes(operation: string, input: object, signal?: AbortSignal): Promise<Response> {
-    return this.send(operation, input, signal);
+    return this.send("kiln", `${TARGET}.${operation}`, input, signal);
   }
 
-  private async send(operation: string, input: object, signal?: AbortSignal): Promise<Response> {
+  private async send(
+    service: "kiln" | "monitoring",
+    target: string,
+    input: object,
+    signal?: AbortSignal,
+  ): Promise<Response> {
     const body = JSON.stringify(input);
     const request = new HttpRequest({
       method: "POST",
@@ -82,12 +95,12 @@ export class Api {
       path: "/",
       headers: {
         host: location.host,
-        "content-type": "application/x-amz-json-1.1",
-        "x-amz-target": `${TARGET}.${operation}`,
+        "content-type": service === "kiln" ? "application/x-amz-json-1.1" : "application/x-amz-json-1.0",
+        "x-amz-target": target,
       },
       body,
     });
-    const { headers } = await this.signer.sign(request);
+    const { headers } = await this.signers[service].sign(request);
     // The browser writes this one itself.
     delete headers.host;
     const answer = await fetch("/", { method: "POST", headers, body, signal, cache: "no-store", credentials: "omit" });

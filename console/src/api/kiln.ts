@@ -109,6 +109,22 @@ export interface Counted {
   complete: boolean;
 }
 
+export interface LintRemark {
+  severity: "ERROR" | "WARNING" | "HINT";
+  code: string;
+  message: string;
+  line: number;
+  column: number;
+  endLine?: number;
+  endColumn?: number;
+  hint?: string;
+}
+
+export interface Linted {
+  valid: boolean;
+  remarks: LintRemark[];
+}
+
 export interface RunningBuild {
   id: string;
   projectName: string;

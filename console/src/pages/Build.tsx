@@ -145,9 +145,9 @@ export function BuildPage({ id, lines }: { id: string; lines?: Lines }) {
           <span className="break">{context.message}</span>
           {detail?.keptFileSystem && (
             <Box padding={{ top: "xs" }}>
-              {TEXT.build.kept}{" "}
+              {TEXT.build.kept} <code className="command">{`kiln debug ${id}`}</code>{" "}
               <CopyToClipboard
-                variant="inline"
+                variant="icon"
                 textToCopy={`kiln debug ${id}`}
                 copyButtonAriaLabel={TEXT.copy}
                 copySuccessText={TEXT.copied}

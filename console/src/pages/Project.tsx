@@ -8,11 +8,13 @@ import {
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
+import ButtonDropdown from "@cloudscape-design/components/button-dropdown";
 import Container from "@cloudscape-design/components/container";
 import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import Header from "@cloudscape-design/components/header";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import Link from "@cloudscape-design/components/link";
+import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
 import { useState } from "react";
@@ -22,8 +24,11 @@ import { useNow, useReading, useSigned } from "../hooks";
 import { Problem } from "../parts/Problem";
 import { Spark } from "../parts/Spark";
 import { Status } from "../parts/status";
+import { ofProject } from "../project/draft";
+import { Exports } from "../project/Exports";
 import { navigate, paths } from "../router";
 import { TEXT } from "../text";
+import { DeleteProject } from "./DeleteProject";
 import { StartBuild } from "./StartBuild";
 
 /** Builds that are shown at first, and at each "Load more". */
@@ -34,6 +39,7 @@ export function ProjectPage({ name }: { name: string }) {
   const [most, setMost] = useState(SHOWN);
   const [isStarting, setStarting] = useState(false);
   const [hasOverrides, setOverrides] = useState(false);
+  const [shown, setShown] = useState<string>();
   const [failed, setFailed] = useState<CallError>();
   const now = useNow(true);
 
@@ -87,6 +93,19 @@ export function ProjectPage({ name }: { name: string }) {
         description={known?.description}
         actions={
           <SpaceBetween direction="horizontal" size="xs">
+            <ButtonDropdown
+              items={[
+                { id: "history", text: TEXT.dashboard.of, href: paths.dashboard({ project: name, days: 7 }) },
+                { id: "edit", text: TEXT.form.edit, href: paths.edit(name), disabled: !known },
+                { id: "export", text: TEXT.form.exports.title, disabled: !known },
+                { id: "delete", text: TEXT.form.delete },
+              ]}
+              onItemClick={({ detail }) => {
+                if (detail.href === undefined) setShown(detail.id);
+              }}
+            >
+              {TEXT.form.more}
+            </ButtonDropdown>
             <Button onClick={() => setOverrides(true)}>{TEXT.project.startWith}</Button>
             <Button variant="primary" loading={isStarting} onClick={() => void start()}>
               {TEXT.project.start}
@@ -198,6 +217,18 @@ export function ProjectPage({ name }: { name: string }) {
           ]}
         />
       )}
+      {shown === "export" && known && (
+        <Modal
+          visible
+          size="large"
+          header={TEXT.form.exports.title}
+          closeAriaLabel={TEXT.close}
+          onDismiss={() => setShown(undefined)}
+        >
+          <Exports draft={ofProject(known)} command="create-project" />
+        </Modal>
+      )}
+      {shown === "delete" && <DeleteProject name={name} onDismiss={() => setShown(undefined)} />}
       {hasOverrides && <StartBuild project={name} onDismiss={() => setOverrides(false)} />}
     </SpaceBetween>
   );

@@ -7,6 +7,7 @@ import {
   type Project,
 } from "@aws-sdk/client-codebuild";
 import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
 import Header from "@cloudscape-design/components/header";
 import Link from "@cloudscape-design/components/link";
 import Pagination from "@cloudscape-design/components/pagination";
@@ -123,7 +124,15 @@ export function ProjectsPage() {
       loadingText={TEXT.loading}
       enableKeyboardNavigation
       header={
-        <Header variant="awsui-h1-sticky" counter={all.data && `(${count(all.data.length)})`}>
+        <Header
+          variant="awsui-h1-sticky"
+          counter={all.data && `(${count(all.data.length)})`}
+          actions={
+            <Button variant="primary" href={paths.create}>
+              {TEXT.form.new}
+            </Button>
+          }
+        >
           {TEXT.projects}
         </Header>
       }

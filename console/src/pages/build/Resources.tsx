@@ -69,12 +69,16 @@ export default function Resources({ detail, computeType }: { detail?: BuildDetai
         yDomain={[0, Math.max(limit ?? 0, ...points.map((point) => point.y)) || 1]}
         xTitle={TEXT.resources.time}
         i18nStrings={{ yTickFormatter: show, xTickFormatter: (x) => `${Math.round(x * 10) / 10}` }}
-        series={[
-          { type: "line" as const, title, data: points, valueFormatter: show },
-          ...(limit === undefined
+        series={
+          points.length === 0
             ? []
-            : [{ type: "threshold" as const, title: TEXT.resources.limit, y: limit, valueFormatter: show }]),
-        ]}
+            : [
+                { type: "line" as const, title, data: points, valueFormatter: show },
+                ...(limit === undefined
+                  ? []
+                  : [{ type: "threshold" as const, title: TEXT.resources.limit, y: limit, valueFormatter: show }]),
+              ]
+        }
         empty={<Box textAlign="center">{TEXT.resources.none}</Box>}
       />
     </Container>

@@ -4,7 +4,7 @@ import Button from "@cloudscape-design/components/button";
 import Header from "@cloudscape-design/components/header";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { callError } from "../../api/client";
 import type { ArtifactDetail, BuildDetail, ReportDetail } from "../../api/kiln";
 import { bytes, count } from "../../format";
@@ -12,6 +12,11 @@ import { useSigned } from "../../hooks";
 import { save } from "../../parts/save";
 import { Status } from "../../parts/status";
 import { TEXT } from "../../text";
+
+const Browse = lazy(() => import("./Browse"));
+
+/** Largest archive that is browsed; a browser keeps it, on its disk where it is large. */
+const BROWSED = 1024 * 1024 * 1024;
 
 /** What a report says in a line. */
 function result({ tests, lines }: ReportDetail): string {
@@ -28,8 +33,9 @@ export function Results({ detail }: { detail?: BuildDetail }) {
   const { api } = useSigned();
   const [error, setError] = useState<string>();
   const [busy, setBusy] = useState<string>();
+  const [opened, setOpened] = useState<{ archive: Blob; name: string }>();
 
-  const download = async (artifact: ArtifactDetail) => {
+  const fetched = async (artifact: ArtifactDetail, use: (content: Blob, name: string) => void) => {
     if (!detail) return;
     setError(undefined);
     setBusy(artifact.location);
@@ -38,7 +44,7 @@ export function Results({ detail }: { detail?: BuildDetail }) {
       const answer = await api.bytes("GetBuildArtifact", input);
       const said = /filename="([^"]+)"/.exec(answer.headers.get("content-disposition") ?? "")?.[1];
       const name = said ?? `${detail.id.replace(":", "-")}.zip`;
-      save(await answer.blob(), name);
+      use(await answer.blob(), name);
     } catch (thrown) {
       setError(callError(thrown)?.message);
     }
@@ -78,15 +84,25 @@ export function Results({ detail }: { detail?: BuildDetail }) {
           {
             id: "download",
             header: TEXT.results.download,
-            minWidth: 130,
+            minWidth: 150,
             cell: (artifact) => (
-              <Button
-                iconName="download"
-                loading={busy !== undefined && busy === artifact.location}
-                onClick={() => void download(artifact)}
-              >
-                {TEXT.results.download}
-              </Button>
+              <SpaceBetween direction="horizontal" size="xs">
+                {artifact.packaging === "ZIP" && artifact.bytes <= BROWSED && (
+                  <Button
+                    disabled={busy !== undefined}
+                    onClick={() => void fetched(artifact, (archive, name) => setOpened({ archive, name }))}
+                  >
+                    {TEXT.browse.open}
+                  </Button>
+                )}
+                <Button
+                  iconName="download"
+                  loading={busy !== undefined && busy === artifact.location}
+                  onClick={() => void fetched(artifact, save)}
+                >
+                  {TEXT.results.download}
+                </Button>
+              </SpaceBetween>
             ),
           },
         ]}
@@ -109,6 +125,11 @@ export function Results({ detail }: { detail?: BuildDetail }) {
           { id: "format", header: TEXT.overrides.type, minWidth: 120, cell: ({ format }) => format },
         ]}
       />
+      {opened && (
+        <Suspense>
+          <Browse {...opened} onDismiss={() => setOpened(undefined)} />
+        </Suspense>
+      )}
     </SpaceBetween>
   );
 }
