@@ -21,7 +21,7 @@ const LARGEST_OF_OTHERS: u64 = 64 << 20;
 /// How deep temporary directories are looked through.
 const DEPTH: usize = 6;
 /// Directories of the data that hold what builds themselves wrote: their disks, artifacts and caches; and images.
-const OF_BUILDS: [&str; 4] = ["disk", "images", "artifacts", "cache"];
+const OF_BUILDS: [&str; 5] = ["disk", "images", "artifacts", "cache", "layers"];
 
 /// A secret in the forms in which it is looked for.
 struct Needle {

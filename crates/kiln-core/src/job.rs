@@ -13,9 +13,12 @@ use kiln_model::{
     },
     location::BuildspecForm,
 };
-use kiln_runner::job::{
-    ArtifactSettings, BuildspecSource, JOB_VERSION, Job, Keep, Packaging, ServerAccess, ServiceSettings, ServiceSource,
-    Source, TraceOf,
+use kiln_runner::{
+    docker,
+    job::{
+        ArtifactSettings, BuildspecSource, JOB_VERSION, Job, Keep, Packaging, ServerAccess, ServiceSettings,
+        ServiceSource, Source, TraceOf,
+    },
 };
 
 use crate::{artifact, config::Config, document::Document};
@@ -84,6 +87,8 @@ pub(crate) fn job(
         artifacts: build_dir.join("artifacts"),
         reports: build_dir.join("reports"),
         cache: keeps_cache(document).then(|| config.caches()),
+        docker_layers: keeps_layers(document)
+            .then(|| docker::store(&config.data, &build.project_name, &document.cache)),
         source: Source::of_service(build_dir, identifiers),
         buildspec: buildspec(&build.source, staged),
         image: build.environment.image.clone(),
@@ -161,14 +166,19 @@ fn settings(artifacts: &ProjectArtifacts) -> Option<ArtifactSettings> {
     })
 }
 
-/// A cache of its own paths; the other local modes have nothing to keep here.
+/// A cache of its own paths.
 fn keeps_cache(document: &Document) -> bool {
+    document.build.cache.r#type == CacheType::S3 || has_local_mode(document, CacheMode::Custom)
+}
+
+/// What a Docker daemon in the build keeps. Without privileged mode there is none (`buildspec.md` 10.5).
+fn keeps_layers(document: &Document) -> bool {
+    document.build.environment.privileged_mode == Some(true) && has_local_mode(document, CacheMode::DockerLayers)
+}
+
+fn has_local_mode(document: &Document, mode: CacheMode) -> bool {
     let cache = &document.build.cache;
-    match cache.r#type {
-        CacheType::NoCache => false,
-        CacheType::S3 => true,
-        CacheType::Local => cache.modes.as_ref().is_some_and(|modes| modes.contains(&CacheMode::Custom)),
-    }
+    cache.r#type == CacheType::Local && cache.modes.as_ref().is_some_and(|modes| modes.contains(&mode))
 }
 
 /// Which builds share a cache: those of one project, or, in a bucket, of all projects that name the same location.

@@ -73,6 +73,7 @@ fn run(options: &Options, work: &std::path::Path, chatty: bool) -> Result<(Exit,
         id: id.clone(),
         root: RootFs::Host,
         disk: Disk { dir: work.join(&id), templates: work.join("templates"), bytes: 10 << 30 },
+        container_store: None,
         volumes: volumes.collect(),
         process: Process {
             argv: argv?,

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Image file of an ext4 disk.
-const IMAGE: &str = "disk.img";
+pub(crate) const IMAGE: &str = "disk.img";
 /// Where the image is mounted, visible to the runner alone.
 const MOUNT: &str = "mnt";
 /// Directory on the image that holds everything. Not its root: ext4 spreads the directories there over the whole disk,
@@ -59,7 +59,7 @@ pub(crate) struct OpenDisk {
     /// Directory for everything that is kept on it.
     pub(crate) root: PathBuf,
     /// Mounted from an image, so that its size is limited and unmounting is up to [`OpenDisk::close`].
-    image: bool,
+    pub(crate) image: bool,
     state: State,
     /// It existed before, so that a failed start must not delete it.
     pub(crate) reopened: bool,
@@ -344,7 +344,7 @@ pub(crate) fn unmount(point: &Path) -> Result<(), EngineError> {
 }
 
 /// Whether ext4's superblock says that it was unmounted and has no known errors.
-fn is_clean(image: &File) -> io::Result<bool> {
+pub(crate) fn is_clean(image: &File) -> io::Result<bool> {
     // s_state, at offset 0x3A of the superblock, which begins at 1024.
     let mut state = [0_u8; 2];
     image.read_exact_at(&mut state, 1024 + 0x3A)?;

@@ -1,13 +1,26 @@
 //! What a sandbox's file system is put together from, before anything is mounted.
 
-use std::path::PathBuf;
+use std::{
+    io,
+    os::fd::AsFd as _,
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use crate::{
     error::EngineError,
     host_image::HostImage,
     ids::fnv1a,
+    openat2,
     spec::{Access, RootFs, SandboxSpec},
 };
+
+/// Where container engines keep images and containers. In a privileged sandbox these lie on the build disk itself: an
+/// overlay cannot take the writes of another one, which the root of an image is.
+pub(crate) const CONTAINER_STORES: [&str; 3] = [DOCKER_STORE, "/var/lib/containerd", "/var/lib/containers"];
+/// The one of them that sandboxes can pass on.
+pub(crate) const DOCKER_STORE: &str = "/var/lib/docker";
 
 /// How the owners of files show inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,11 +156,38 @@ impl Layout {
             };
             layout.mounts.push(MountPoint { target: volume.target.clone(), source, file });
         }
+        if let (RootFs::Layers(layers), true) = (&spec.root, spec.privileged) {
+            for store in CONTAINER_STORES.map(PathBuf::from) {
+                let is_mounted = layout.mounts.iter().any(|point| store.starts_with(&point.target));
+                if !is_mounted && !layers.iter().any(|layer| has_entries(layer, &store)) {
+                    let source = Source::Scratch { name: disk_name(&store) };
+                    layout.mounts.push(MountPoint { target: store, source, file: false });
+                }
+            }
+        }
         Ok(layout)
     }
 }
 
+/// Whether a layer holds something in this directory. One that is reached through a link is not looked at.
+fn has_entries(layer: &Path, directory: &Path) -> bool {
+    let open = || -> io::Result<bool> {
+        let layer = rustix::fs::open(layer, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let relative = directory.strip_prefix("/").unwrap_or(directory);
+        let found = openat2(layer.as_fd(), relative, flags, Mode::empty(), resolve)?;
+        for entry in rustix::fs::Dir::read_from(&found)? {
+            if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    open().unwrap_or(false)
+}
+
 /// Name on the build disk for what is mounted at `target`: the same when the disk is opened again.
-pub(crate) fn disk_name(target: &std::path::Path) -> String {
+pub(crate) fn disk_name(target: &Path) -> String {
     format!("v-{:016x}", fnv1a(target.as_os_str().as_encoded_bytes()))
 }

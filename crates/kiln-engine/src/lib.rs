@@ -1,6 +1,7 @@
 //! Environments: image store and container engines.
 
 mod cgroup;
+pub mod container_store;
 mod disk;
 pub mod doctor;
 mod engine;

@@ -108,6 +108,13 @@ impl Mounter {
         }
     }
 
+    /// The mount for a directory that sandboxes of these ids pass on to each other, on a disk of its own.
+    pub(crate) fn store(&mut self, path: &Path) -> Result<OwnedFd, EngineError> {
+        // It is absolute: not on the build disk.
+        let dir = self.directory(path, 0o711)?;
+        self.bind(&dir, MountAttrFlags::MOUNT_ATTR_NODEV, None)
+    }
+
     /// Detaches what was attached for the making of overlays, which hold on to it by themselves.
     pub(crate) fn finish(mut self) -> Result<Vec<String>, EngineError> {
         for path in std::mem::take(&mut self.attached) {

@@ -21,6 +21,7 @@ use crate::{
     cgroup::Cgroup,
     error::{Context as _, EngineError},
     ids::{self, IdMap, reap},
+    layout::DOCKER_STORE,
     mounts::Mounter,
     native::rootfs,
     network::{self, NetworkConfig},
@@ -119,7 +120,8 @@ impl OciEngine {
         let disk = prepared.open_disk(&spec.disk)?;
         let disk_root = parts.disk.insert(disk).root.clone();
         parts.container = Some(Container { runtime: self.runtime.clone(), id: spec.id.clone() });
-        let bundle = self.assemble(&spec, &mut prepared, base, &disk_root)?;
+        let store = prepared.open_store().map(|store| parts.store.insert(store).directory());
+        let bundle = self.assemble(&spec, &mut prepared, base, &disk_root, store.as_deref())?;
 
         let process = FirstProcess::new(spec.process, &prepared.env)?;
         let facts = config::Facts {
@@ -158,6 +160,7 @@ impl OciEngine {
         prepared: &mut Prepared,
         base: u32,
         disk: &Path,
+        store: Option<&Path>,
     ) -> Result<PathBuf, EngineError> {
         let Some(bundle) = state_dir(&spec.id) else { return Err(EngineError::Spec("the id is no name".into())) };
         let rootfs = bundle.join("rootfs");
@@ -172,7 +175,10 @@ impl OciEngine {
         let root = mounter.mount(&prepared.layout.root)?;
         let mut mounts = Vec::new();
         for point in &prepared.layout.mounts {
-            mounts.push(mounter.mount(&point.source)?);
+            mounts.push(match store {
+                Some(store) if point.target == Path::new(DOCKER_STORE) => mounter.store(store)?,
+                _ => mounter.mount(&point.source)?,
+            });
         }
         prepared.notices.extend(mounter.finish()?);
         rustix::mount::move_mount(root.as_fd(), "", rustix::fs::CWD, &rootfs, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)

@@ -4,6 +4,7 @@ use std::{ffi::CString, os::fd::OwnedFd, path::PathBuf};
 
 use crate::{
     cgroup,
+    container_store::{self, ContainerStore, Reserved},
     disk::{self, OpenDisk},
     error::{Context as _, EngineError},
     host_image::HostImage,
@@ -35,6 +36,8 @@ pub(crate) struct Prepared {
     /// What the image adds to environments.
     pub(crate) env: Vec<EnvPair>,
     pub(crate) notices: Vec<String>,
+    /// What a container engine inside may go on with.
+    store: Option<Reserved>,
 }
 
 impl Prepared {
@@ -63,12 +66,22 @@ impl Prepared {
         parts.entry = Some(registry.enter(&record)?);
         let mut notices = Vec::new();
         let existing = disk::state(&spec.disk.dir)?;
+        let mut store = Reserved::of(spec, root, &mut notices)?;
         let ids = if root {
-            let range = match &existing {
-                Some(state) => IdRange::at(&registry.ids(), state.base)?,
-                None => IdRange::any(&registry.ids(), &spec.id)?,
+            let range = match (&existing, store.as_ref().and_then(Reserved::base)) {
+                (Some(state), _) => IdRange::at(&registry.ids(), state.base)?,
+                // What is in the store belongs to these ids.
+                (None, Some(base)) => match IdRange::at(&registry.ids(), base) {
+                    Err(EngineError::Busy(_)) => IdRange::any(&registry.ids(), &spec.id)?,
+                    other => other?,
+                },
+                (None, None) => IdRange::any(&registry.ids(), &spec.id)?,
             };
             let base = range.base;
+            if store.as_ref().and_then(Reserved::base).is_some_and(|owner| owner != base) {
+                notices.push(container_store::unused("they belong to user ids that this one cannot have now"));
+                store = None;
+            }
             parts.range = Some(range);
             Ids::Range(base)
         } else {
@@ -95,7 +108,19 @@ impl Prepared {
             }
             None => Vec::new(),
         };
-        Ok(Prepared { ids, cgroups, layout, network: plan, env, notices })
+        Ok(Prepared { ids, cgroups, layout, network: plan, env, notices, store })
+    }
+
+    /// Makes or opens what a container engine inside goes on with. Never fails: the sandbox starts without, and a notice says why.
+    pub(crate) fn open_store(&mut self) -> Option<ContainerStore> {
+        let Ids::Range(base) = self.ids else { return None };
+        match self.store.take()?.open(base, &mut self.notices) {
+            Ok(store) => Some(store),
+            Err(error) => {
+                self.notices.push(container_store::unused(&error.to_string()));
+                None
+            }
+        }
     }
 
     /// Makes or opens the build disk.

@@ -12,6 +12,7 @@ use rustix::{
 
 use crate::{
     cgroup::Cgroup,
+    container_store::ContainerStore,
     disk::OpenDisk,
     error::{Context as _, EngineError},
     ids::IdRange,
@@ -32,6 +33,7 @@ pub(crate) struct Parts {
     pub(crate) exit: Option<Exit>,
     pub(crate) cgroup: Option<Cgroup>,
     pub(crate) disk: Option<OpenDisk>,
+    pub(crate) store: Option<ContainerStore>,
     /// A container of an OCI runtime, which has state of its own.
     pub(crate) container: Option<oci::Container>,
     pub(crate) network: Option<NetworkHandle>,
@@ -108,6 +110,11 @@ impl Parts {
                     left.push(format!("directory {} ({error})", path.display()));
                 }
             }
+        }
+        if let Some(store) = self.store.take()
+            && let Err(error) = store.close()
+        {
+            left.push(error.to_string());
         }
         self.range = None;
         // An entry whose sandbox is not wholly gone stays, for the next sweep.
@@ -216,6 +223,18 @@ impl Sandbox {
         match &mut self.parts.disk {
             Some(disk) => disk.keep(),
             None => Ok(()),
+        }
+    }
+
+    /// Whether what a container engine inside keeps is passed on to later sandboxes.
+    pub fn has_container_store(&self) -> bool {
+        self.parts.store.is_some()
+    }
+
+    /// Passes nothing on: what is in the store is deleted at the end.
+    pub fn forget_container_store(&mut self) {
+        if let Some(store) = &mut self.parts.store {
+            store.forget();
         }
     }
 

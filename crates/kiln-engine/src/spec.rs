@@ -18,6 +18,9 @@ pub struct SandboxSpec {
     pub root: RootFs,
     /// Where everything that the sandbox writes is kept.
     pub disk: Disk,
+    /// What a container engine inside finds of earlier sandboxes, and leaves for later ones: its `/var/lib/docker`. Its size
+    /// limit is its own. Only a privileged one of image layers has it, and one at a time: a notice says why another does not.
+    pub container_store: Option<Disk>,
     /// Directories of the host that appear inside.
     pub volumes: Vec<Volume>,
     /// The first process, PID 1.
@@ -54,8 +57,9 @@ impl SandboxSpec {
         if !plain(&self.process.cwd) {
             return refuse(format!("the directory {} is not absolute", self.process.cwd.display()));
         }
-        let dirs = [&self.disk.dir, &self.disk.templates];
-        if let Some(dir) = dirs.into_iter().find(|dir| !dir.is_absolute()) {
+        let disks = std::iter::once(&self.disk).chain(&self.container_store);
+        let mut dirs = disks.flat_map(|disk| [&disk.dir, &disk.templates]);
+        if let Some(dir) = dirs.find(|dir| !dir.is_absolute()) {
             return refuse(format!("the directory {} is not absolute", dir.display()));
         }
         for volume in &self.volumes {

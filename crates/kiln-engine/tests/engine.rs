@@ -19,6 +19,8 @@ mod lifetime;
 mod limits;
 #[path = "engine/rootless.rs"]
 mod rootless;
+#[path = "engine/stores.rs"]
+mod stores;
 
 use std::{
     process::{Command, ExitCode, Stdio},
@@ -57,7 +59,7 @@ fn main() -> ExitCode {
 }
 
 fn cases() -> Vec<Case> {
-    [basics::CASES, files::CASES, limits::CASES, lifetime::CASES, rootless::CASES, denials::CASES]
+    [basics::CASES, files::CASES, limits::CASES, lifetime::CASES, rootless::CASES, denials::CASES, stores::CASES]
         .into_iter()
         .flat_map(|cases| cases.iter().map(|case| Case { ..*case }))
         .collect()

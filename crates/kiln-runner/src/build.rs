@@ -10,7 +10,7 @@ use std::{
 };
 
 use kiln_buildspec::{Buildspec, Env, Phases, Proxy, Version};
-use kiln_engine::Usage;
+use kiln_engine::{Usage, container_store};
 use kiln_model::{
     BuildStatus, PhaseContext, PhaseType,
     trace::{BuildTrace, Traceparent},
@@ -18,6 +18,7 @@ use kiln_model::{
 use kiln_wire::event::{BuildEnded, Event};
 
 use crate::{
+    cache::DEFAULT_BUDGET,
     clock::Clock,
     crash,
     environment::Environment,
@@ -74,6 +75,8 @@ pub(crate) struct Build<'j> {
     pub(crate) image_env: Vec<(String, String)>,
     /// Memory limit that is enforced, bytes.
     pub(crate) memory_limit: Option<u64>,
+    /// The image is one in which builds find a Docker daemon.
+    pub(crate) starts_docker: bool,
     /// What the image says of its runtimes (`buildspec.md` 13.2). Set by DOWNLOAD_SOURCE.
     pub(crate) runtimes_file: Option<String>,
     /// Set by DOWNLOAD_SOURCE.
@@ -120,7 +123,7 @@ pub fn run(build_dir: &Path, agent: &[u8], lifeline: Option<OwnedFd>) -> Result<
     crash::point("journal_created");
 
     let provisioned = provision::provision(&job, build_dir, agent, &mut journal, &clock);
-    let Provisioned { relay, sandbox, sockets, image_env, memory_limit, lease } = match provisioned {
+    let Provisioned { relay, sandbox, sockets, image_env, memory_limit, starts_docker, lease } = match provisioned {
         Ok(provisioned) => provisioned,
         Err(provision::Error::Journal(e)) => return Err(e.into()),
         Err(provision::Error::Failed { status, context }) => {
@@ -144,6 +147,7 @@ pub fn run(build_dir: &Path, agent: &[u8], lifeline: Option<OwnedFd>) -> Result<
         session,
         image_env,
         memory_limit,
+        starts_docker,
         runtimes_file: None,
         buildspec: empty_buildspec(),
         environment: None,
@@ -297,7 +301,12 @@ impl Build<'_> {
         crash::point("finalizing");
         // Its listeners hold the build's network.
         drop(self.relay);
-        let leftovers = sandbox.destroy(keep).unwrap_or_else(|e| vec![e.to_string()]);
+        let mut leftovers = sandbox.destroy(keep).unwrap_or_else(|e| vec![e.to_string()]);
+        if let Some(stores) = self.job.docker_layers.as_deref().and_then(Path::parent)
+            && let Err(e) = container_store::prune(stores, DEFAULT_BUDGET)
+        {
+            leftovers.push(e.to_string());
+        }
         crash::point("destroyed");
         journal.finish()?;
         if !stopped {

@@ -84,6 +84,7 @@ impl Build<'_> {
         if let Some(failure) = self.variables(&root)? {
             return Ok(Some(failure));
         }
+        self.start_docker()?;
         if let Some(failure) = self.runtimes()? {
             return Ok(Some(failure));
         }

@@ -86,6 +86,9 @@ pub struct Job {
     pub reports: PathBuf,
     /// Where the cache is kept; `None`: no cache.
     pub cache: Option<PathBuf>,
+    /// Where the images of a Docker daemon inside are kept for the next build (`LOCAL_DOCKER_LAYER_CACHE`); `None`: nowhere.
+    #[serde(default)]
+    pub docker_layers: Option<PathBuf>,
     /// Sources.
     pub source: Source,
     /// Buildspec.

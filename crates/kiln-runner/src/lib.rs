@@ -13,6 +13,7 @@ pub mod clock;
 mod commands;
 pub mod crash;
 pub mod directory;
+pub mod docker;
 mod download;
 pub mod entry;
 mod environment;

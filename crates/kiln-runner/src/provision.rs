@@ -21,7 +21,7 @@ use kiln_wire::{
 use crate::{
     build::millis,
     clock::Clock,
-    crash,
+    crash, docker,
     job::{BuildspecSource, DISK_DIR, EngineChoice, Job, Network},
     journal::{Journal, WriteError},
     layout::{INLINE_BUILDSPEC, Layout},
@@ -44,6 +44,8 @@ pub(crate) struct Provisioned {
     pub(crate) sockets: Sockets,
     pub(crate) image_env: Vec<(String, String)>,
     pub(crate) memory_limit: Option<u64>,
+    /// The image is one in which a build finds a Docker daemon.
+    pub(crate) starts_docker: bool,
     /// Keeps the image from being pruned while the build runs.
     pub(crate) lease: Option<Lease>,
 }
@@ -113,7 +115,7 @@ fn start(
 ) -> Result<Provisioned, Error> {
     let (sockets, fds) = Sockets::pair().map_err(|e| fault(format!("sockets for the agent: {e}")))?;
     let prepared = prepare(job, build_dir, agent, memory_limit)?;
-    let Prepared { mut spec, mut image_env, lease } = prepared;
+    let Prepared { mut spec, mut image_env, starts_docker, lease } = prepared;
     spec.process.fds = fds;
     let sandbox = engine(job)?.start(spec).map_err(|e| engine_failure(job, &e))?;
     crash::point("sandbox_started");
@@ -147,18 +149,20 @@ fn start(
     for text in notices {
         journal.event(&Event::Notice { text })?;
     }
-    Ok(Provisioned { relay, sandbox, sockets, image_env, memory_limit: Some(memory_limit), lease })
+    Ok(Provisioned { relay, sandbox, sockets, image_env, memory_limit: Some(memory_limit), starts_docker, lease })
 }
 
 /// A container that is ready to be started, with the agent as its first process.
 struct Prepared {
     spec: SandboxSpec,
     image_env: Vec<(String, String)>,
+    starts_docker: bool,
     lease: Option<Lease>,
 }
 
 fn prepare(job: &Job, build_dir: &Path, agent: &[u8], memory_limit: u64) -> Result<Prepared, Error> {
     let image = if job.image == HOST_IMAGE { None } else { Some(resolve_image(job)?) };
+    let starts_docker = image.as_ref().is_some_and(|(image, _)| docker::starts(job, &image.config));
     let (root, image_env, lease) = match image {
         None => (RootFs::Host, Vec::new(), None),
         Some((image, lease)) => (RootFs::Layers(image.layers), pairs(&image.config.env), Some(lease)),
@@ -167,14 +171,16 @@ fn prepare(job: &Job, build_dir: &Path, agent: &[u8], memory_limit: u64) -> Resu
         .map_err(|(path, e)| fault(format!("cannot install the agent at {}: {e}", path.display())))?;
     let volumes = volumes(job, build_dir, agent_file).map_err(|e| fault(e.to_string()))?;
     let env = image_env.iter().filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok()).collect();
+    let templates = job.data.join("images/disks");
     let spec = SandboxSpec {
         id: job.id.uuid().to_owned(),
         root,
-        disk: Disk {
-            dir: build_dir.join(DISK_DIR),
-            templates: job.data.join("images/disks"),
-            bytes: job.compute.disk_bytes(),
-        },
+        container_store: job.docker_layers.as_ref().map(|dir| Disk {
+            dir: dir.clone(),
+            templates: templates.clone(),
+            bytes: job.compute.disk_bytes() / 2,
+        }),
+        disk: Disk { dir: build_dir.join(DISK_DIR), templates, bytes: job.compute.disk_bytes() },
         volumes,
         process: Process {
             argv: CString::new(AGENT_PATH).into_iter().collect(),
@@ -192,7 +198,7 @@ fn prepare(job: &Job, build_dir: &Path, agent: &[u8], memory_limit: u64) -> Resu
         privileged: job.privileged,
         hostname: job.id.uuid().chars().take(12).collect(),
     };
-    Ok(Prepared { spec, image_env, lease })
+    Ok(Prepared { spec, image_env, starts_docker, lease })
 }
 
 /// Starts a shell in the kept file system of a build: the agent's shell mode with a terminal, without a conversation.
@@ -208,6 +214,7 @@ pub(crate) fn start_shell(
     };
     let memory_limit = job.compute.memory_bytes().min(machine_memory());
     let Prepared { mut spec, lease, .. } = prepare(job, build_dir, agent, memory_limit).map_err(text)?;
+    spec.container_store = None; // it is for builds
     spec.process.argv = [AGENT_PATH, "shell"].into_iter().filter_map(|word| CString::new(word).ok()).collect();
     if let Some(term) = std::env::var_os("TERM")
         && let Ok(pair) = CString::new([b"TERM=", term.as_encoded_bytes()].concat())

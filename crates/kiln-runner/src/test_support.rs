@@ -16,6 +16,7 @@ pub(crate) fn job() -> Job {
         artifacts: "/data/runs/x/artifacts".into(),
         reports: "/data/runs/x/reports".into(),
         cache: None,
+        docker_layers: None,
         source: Source { dir: "/src/app".into(), secondary: vec![], in_place: false },
         buildspec: BuildspecSource::Default,
         image: "host".into(),

@@ -65,6 +65,7 @@ impl Build<'_> {
         let artifacts = self.artifacts()?;
         let reports = self.reports()?;
         self.discover_reports()?;
+        self.stop_docker()?;
         Ok(artifacts.or(reports))
     }
 

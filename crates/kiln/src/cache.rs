@@ -1,9 +1,17 @@
 //! `kiln cache`: what caches there are, and removing them.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::SystemTime,
+};
 
 use clap::{Args, Subcommand};
-use kiln_runner::cache::{CacheInfo, CacheStore, DEFAULT_BUDGET, PruneStats};
+use kiln_engine::container_store::{self, StoreInfo};
+use kiln_runner::{
+    cache::{CacheInfo, CacheStore, DEFAULT_BUDGET, PruneStats},
+    docker,
+};
 use serde_json::json;
 
 use crate::{
@@ -57,8 +65,10 @@ enum CacheCommand {
 /// Lists or removes caches.
 pub(crate) fn run(args: &CacheArgs, app: &App) -> anyhow::Result<ExitCode> {
     let directory = args.cache.clone().unwrap_or_else(|| app.data.join("cache"));
+    // They lie with the data, whichever store of caches is looked at.
+    let layers = args.cache.is_none().then(|| docker::stores(&app.data));
     // Looking must not make a directory where none was.
-    if !directory.try_exists()? {
+    if !directory.try_exists()? && stores(layers.as_deref())?.is_empty() {
         match &args.command {
             CacheCommand::Rm { ids, .. } if !ids.is_empty() => {
                 usage!("there is no cache store at {}", directory.display())
@@ -73,28 +83,90 @@ pub(crate) fn run(args: &CacheArgs, app: &App) -> anyhow::Result<ExitCode> {
     let now_ns = i64::try_from(app.clock.wall_ns()).unwrap_or(i64::MAX);
     match &args.command {
         CacheCommand::Ls { json: true } => {
-            let lines: String = store.list()?.iter().map(|cache| format!("{}\n", as_json(cache))).collect();
+            let lines: String =
+                all(&store, layers.as_deref())?.iter().map(|cache| format!("{}\n", as_json(cache))).collect();
             print(lines.as_bytes())?;
         }
         CacheCommand::Ls { json: false } => {
-            let caches = store.list()?;
+            let caches = all(&store, layers.as_deref())?;
             if caches.is_empty() {
                 eprintln!("There are no caches in {}.", directory.display());
             } else {
                 print(table(&caches, now_ns).as_bytes())?;
             }
         }
-        CacheCommand::Rm { all: true, .. } => print(removed(store.prune(0, now_ns)?).as_bytes())?,
+        CacheCommand::Rm { all: true, .. } => print(removed(pruned(&store, layers.as_deref(), 0, now_ns)?).as_bytes())?,
         CacheCommand::Rm { ids, .. } => {
-            let ids = named(&store.list()?, ids)?;
-            print(removed(store.remove(&ids)?).as_bytes())?;
+            let ids = named(&all(&store, layers.as_deref())?, ids)?;
+            let mut of_layers = PruneStats::default();
+            for kept in stores(layers.as_deref())? {
+                let is_named =
+                    docker::name_and_id(&kept.dir).is_some_and(|(_, id)| ids.iter().any(|named| named == id));
+                of_layers.before += kept.bytes;
+                if is_named && container_store::remove(&kept.dir)? {
+                    of_layers.removed += 1;
+                } else if is_named {
+                    usage!(
+                        "a running build uses the Docker layers in {}: try again when it has ended",
+                        kept.dir.display()
+                    );
+                } else {
+                    of_layers.after += kept.bytes;
+                }
+            }
+            print(removed(sum(store.remove(&ids)?, of_layers)).as_bytes())?;
         }
         CacheCommand::Prune { max_size } => {
             let budget = max_size.as_deref().map_or(Ok(DEFAULT_BUDGET), parse_size)?;
-            print(removed(store.prune(budget, now_ns)?).as_bytes())?;
+            print(removed(pruned(&store, layers.as_deref(), budget, now_ns)?).as_bytes())?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Layers of Docker daemons that are kept.
+fn stores(layers: Option<&Path>) -> anyhow::Result<Vec<StoreInfo>> {
+    Ok(layers.map_or(Ok(Vec::new()), container_store::list)?)
+}
+
+/// Caches of both kinds, the one used last first.
+fn all(store: &CacheStore, layers: Option<&Path>) -> anyhow::Result<Vec<CacheInfo>> {
+    let mut caches = store.list()?;
+    for kept in stores(layers)? {
+        let Some((name, id)) = docker::name_and_id(&kept.dir) else { continue };
+        let used = kept.used.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let used_ns = i64::try_from(used).unwrap_or(i64::MAX);
+        caches.push(CacheInfo {
+            id: id.to_owned(),
+            namespace: name.to_owned(),
+            paths: vec![docker::DIRECTORY.to_owned()],
+            key: None,
+            created_ns: used_ns,
+            used_ns,
+            entries: 0,
+            bytes: kept.bytes,
+            stored_bytes: kept.bytes,
+        });
+    }
+    caches.sort_by_key(|cache| std::cmp::Reverse(cache.used_ns));
+    Ok(caches)
+}
+
+/// Prunes both kinds, each to the same size.
+fn pruned(store: &CacheStore, layers: Option<&Path>, budget: u64, now_ns: i64) -> anyhow::Result<PruneStats> {
+    let total = |stores: &[StoreInfo]| stores.iter().map(|kept| kept.bytes).sum();
+    let before = total(&stores(layers)?);
+    let removed = layers.map_or(Ok(0), |layers| container_store::prune(layers, budget))?;
+    let after = total(&stores(layers)?);
+    Ok(sum(store.prune(budget, now_ns)?, PruneStats { removed, before, after }))
+}
+
+fn sum(one: PruneStats, other: PruneStats) -> PruneStats {
+    PruneStats {
+        removed: one.removed + other.removed,
+        before: one.before + other.before,
+        after: one.after + other.after,
+    }
 }
 
 /// The whole ids that begin with what was typed.

@@ -7,6 +7,7 @@ mod fake;
 mod identities;
 mod key_access;
 mod keys;
+mod layers;
 mod logs;
 mod metrics;
 mod objects;

@@ -129,6 +129,7 @@ pub(super) fn sandbox(scratch: &Path, data: &Path) -> Check {
             id,
             root: RootFs::Host,
             disk: Disk { dir: scratch.join("sandbox"), templates: data.join("images").join("disks"), bytes: 256 << 20 },
+            container_store: None,
             volumes: Vec::new(),
             process: Process {
                 argv: ["/bin/sh", "-c", "echo kept > /tmp/file && exit $(($(cat /tmp/file | wc -c) + 37))"]

@@ -199,6 +199,7 @@ pub(crate) fn spec(id: &str, disks: &Path, script: &str) -> SandboxSpec {
         id: id.into(),
         root: RootFs::Host,
         disk: Disk { dir: disks.join(id), templates: shared(), bytes: 256 << 20 },
+        container_store: None,
         volumes: Vec::new(),
         process: Process {
             argv: ["/bin/sh", "-c", script].map(cstring).into(),

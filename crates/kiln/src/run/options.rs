@@ -8,7 +8,10 @@ use std::{
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use kiln_model::{BuildId, ComputeType};
-use kiln_runner::job::{BuildspecSource, EngineChoice, JOB_VERSION, Job, Keep, Network, Packaging, Source};
+use kiln_runner::{
+    HOST_IMAGE, docker,
+    job::{BuildspecSource, EngineChoice, JOB_VERSION, Job, Keep, Network, Packaging, Source},
+};
 
 use super::env_file;
 use crate::{
@@ -317,6 +320,7 @@ impl RunArgs {
             artifacts: checked.artifacts.unwrap_or_else(|| run.join("artifacts")),
             reports: checked.reports.unwrap_or_else(|| run.join("reports")),
             cache: (!self.no_cache).then(|| checked.cache.unwrap_or_else(|| data.join("cache"))),
+            docker_layers: self.docker_layers(&checked.dir, data),
             source: Source { dir: checked.dir, secondary: checked.secondary, in_place: self.in_place },
             buildspec: checked.buildspec.unwrap_or(BuildspecSource::Default),
             image: self.image.clone().unwrap_or_else(|| "host".to_owned()),
@@ -335,6 +339,15 @@ impl RunArgs {
             service: None,
             id: identity.id,
         }
+    }
+
+    /// Where a Docker daemon inside keeps its images: every source directory has a place of its own. The image `host` has no
+    /// daemon, and a disk for them needs root.
+    fn docker_layers(&self, source: &Path, data: &Path) -> Option<PathBuf> {
+        let has_daemon = self.privileged && self.image.as_deref().is_some_and(|image| image != HOST_IMAGE);
+        let name = source.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        (has_daemon && !self.no_cache && rustix::process::geteuid().is_root())
+            .then(|| docker::store(data, &name, &source.to_string_lossy()))
     }
 
     /// The job of a build that goes on with the file system of `old`: what is not given again stays as it was.
@@ -377,6 +390,7 @@ impl RunArgs {
             reports: checked.reports.unwrap_or_else(|| moved(&old.reports, &old.data, &old.id, &run)),
             data: old.data,
             cache,
+            docker_layers: old.docker_layers.filter(|_| !self.no_cache),
             source: old.source,
             buildspec: checked.buildspec.unwrap_or(old.buildspec),
             image: old.image,

@@ -6,6 +6,7 @@ mod artifacts;
 mod checklist;
 mod compatibility;
 mod curated;
+mod docker;
 mod environments;
 mod examples;
 mod faults;

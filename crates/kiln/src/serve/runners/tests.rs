@@ -75,6 +75,7 @@ fn job(runners: &ServerRunners, data: &Path, uuid: &str, buildspec: &str) -> Job
         artifacts: dir.join("artifacts"),
         reports: dir.join("reports"),
         cache: None,
+        docker_layers: None,
         source: Source::of_service(&dir, []),
         buildspec: BuildspecSource::Inline { text: buildspec.to_owned(), name: "buildspec.yml".into() },
         image: "host".into(),
