@@ -114,7 +114,6 @@ impl Build<'_> {
 
     /// Runs a script of ours; why it failed, if it did.
     fn of_docker(&mut self, script: &str) -> Result<Option<String>, Halt> {
-        let number = self.session.next_request();
         let run =
             |id| ToAgent::Run(Run { id, text: script.to_owned(), shell: "sh".to_owned(), run_as: None, fresh: false });
         Ok(match self.session.request(run)? {
