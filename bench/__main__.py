@@ -7,13 +7,14 @@ import pathlib
 import sys
 
 import cases
+import console
 import logs
 import machine
 import service
 from cases import Setting
 from measure import HEADER, CommandFailed
 
-CASES = {**cases.CASES, **service.CASES, "logs": logs.logs}
+CASES = {**cases.CASES, **service.CASES, "logs": logs.logs, "console": console.console}
 
 
 def main() -> int:

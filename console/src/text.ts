@@ -78,6 +78,8 @@ export const TEXT = {
     matches: (n: number) => counted(n, "match", "matches"),
     missing: "There is no project of this name.",
     inSource: "buildspec.yml in the source",
+    badgeOf: (name: string) => `Build status of ${name}`,
+    copyBadge: "Copy the badge as Markdown",
   },
 
   form: {

@@ -10,6 +10,7 @@ import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import ButtonDropdown from "@cloudscape-design/components/button-dropdown";
 import Container from "@cloudscape-design/components/container";
+import CopyToClipboard from "@cloudscape-design/components/copy-to-clipboard";
 import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import Header from "@cloudscape-design/components/header";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
@@ -146,6 +147,9 @@ export function ProjectPage({ name }: { name: string }) {
                 { label: TEXT.project.role, value: <span className="break">{known.serviceRole}</span> },
                 { label: TEXT.project.arn, value: <span className="break">{known.arn}</span> },
                 { label: TEXT.project.rate, value: <Spark builds={builds.data?.builds ?? []} /> },
+                ...(known.badge?.badgeEnabled && known.badge.badgeRequestUrl
+                  ? [{ label: TEXT.form.labels.badge, value: <Badge name={name} url={known.badge.badgeRequestUrl} /> }]
+                  : []),
               ]}
             />
             <ExpandableSection headerText={TEXT.project.buildspec}>
@@ -230,6 +234,24 @@ export function ProjectPage({ name }: { name: string }) {
       )}
       {shown === "delete" && <DeleteProject name={name} onDismiss={() => setShown(undefined)} />}
       {hasOverrides && <StartBuild project={name} onDismiss={() => setOverrides(false)} />}
+    </SpaceBetween>
+  );
+}
+
+/** The badge as others see it, and what a README needs to show it. */
+function Badge({ name, url }: { name: string; url: string }) {
+  const { pathname, search } = new URL(url, location.origin);
+  return (
+    <SpaceBetween direction="horizontal" size="xs" alignItems="center">
+      {/* From this server, whatever name others know it by. */}
+      <img src={`${pathname}${search}`} alt={TEXT.project.badgeOf(name)} />
+      <CopyToClipboard
+        variant="icon"
+        copyButtonAriaLabel={TEXT.project.copyBadge}
+        textToCopy={`![${TEXT.project.badgeOf(name)}](${url})`}
+        copySuccessText={TEXT.copied}
+        copyErrorText={TEXT.copyFailed}
+      />
     </SpaceBetween>
   );
 }

@@ -94,6 +94,7 @@ export function SignIn({ onSession, notice }: SignInProps) {
                       autoComplete={false}
                       ariaLabel={TEXT.signIn.paste}
                       onChange={({ detail }) => {
+                        setError(undefined);
                         const found = pasted(detail.value);
                         setKeys({ ...keys, ...found });
                         // What was understood is in the fields, where the secret is not to be seen.
