@@ -1,6 +1,10 @@
 //! What every engine does first: registers the sandbox, takes its ids, decides its file system and network.
 
-use std::{ffi::CString, os::fd::OwnedFd, path::PathBuf};
+use std::{
+    ffi::CString,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     cgroup,
@@ -9,7 +13,7 @@ use crate::{
     error::{Context as _, EngineError},
     host_image::HostImage,
     ids::{IdRange, RootlessIds},
-    layout::Layout,
+    layout::{DOCKER_STORE, Layout},
     mounts,
     network::{NetworkConfig, NetworkPlan},
     registry::{Record, Registry},
@@ -114,7 +118,12 @@ impl Prepared {
     /// Makes or opens what a container engine inside goes on with. Never fails: the sandbox starts without, and a notice says why.
     pub(crate) fn open_store(&mut self) -> Option<ContainerStore> {
         let Ids::Range(base) = self.ids else { return None };
-        match self.store.take()?.open(base, &mut self.notices) {
+        let store = self.store.take()?;
+        if !self.layout.mounts.iter().any(|point| point.target == Path::new(DOCKER_STORE)) {
+            self.notices.push(container_store::unused("the image has something of its own there"));
+            return None;
+        }
+        match store.open(base, &mut self.notices) {
             Ok(store) => Some(store),
             Err(error) => {
                 self.notices.push(container_store::unused(&error.to_string()));

@@ -49,7 +49,10 @@ fn plain(fixture: &Fixture) {
     std::fs::write(layer.join("var/lib/docker/f"), "of the image\n").unwrap();
     symlink("/etc", layer.join("var/lib/containers")).unwrap();
     spec.root = RootFs::Layers(layers.iter().cloned().chain([layer]).collect());
-    let seen = fixture.run(spec).ok();
+    spec.container_store = Some(store(fixture, "of-nobody"));
+    let outcome = fixture.run(spec);
+    assert!(outcome.notices.iter().any(|notice| notice.contains("of its own there")), "{:?}", outcome.notices);
+    let seen = outcome.ok();
     assert!(seen.ends_with("of the image\n") && !seen.contains("/var/lib/docker "), "{seen}");
     let mut ordinary = privileged(fixture, &format!("{LOOK} echo nothing"));
     ordinary.privileged = false;

@@ -7,11 +7,12 @@ use kiln_store::{Metadata, metadata::BucketUsage};
 use serde::Serialize;
 
 /// Directories that are told, with what they hold.
-const PARTS: [(&str, &str); 9] = [
+const PARTS: [(&str, &str); 10] = [
     ("blobs", "objects"),
     ("logs", "logs of builds"),
     ("images", "images"),
     ("cache", "caches"),
+    ("layers", "Docker's layers of builds"),
     ("builds", "builds, running and kept"),
     ("runs", "local runs"),
     ("staging", "sources on their way"),
