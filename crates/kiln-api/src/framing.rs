@@ -32,11 +32,13 @@ pub(crate) fn check(
     // No AWS client sends its JSON in chunks, our own client knows the size of what it uploads, and a proxy in front that
     // reads the length where hyper reads the chunks would see other requests than we do.
     // S3's do, around chunks of their own: those have a length, and a signature.
+    // Clients of images send what they do not know the size of yet, by their specification.
     let is_s3 = service == Some(Service::S3);
+    let may_be_chunked = is_s3 || service == Some(Service::Registry);
     let mut codings = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
     let is_chunked = match (codings.next(), codings.next()) {
         (None, _) => false,
-        (Some(coding), None) if is_s3 && coding.as_bytes().eq_ignore_ascii_case(b"chunked") => true,
+        (Some(coding), None) if may_be_chunked && coding.as_bytes().eq_ignore_ascii_case(b"chunked") => true,
         _ => return refuse("send the body with the header Content-Length, not with Transfer-Encoding"),
     };
     // Clients of CloudWatch compress large bodies; it unpacks them itself.
@@ -55,6 +57,12 @@ pub(crate) fn bucket_of(headers: &HeaderMap, peer: &Peer, domains: &[String]) ->
         Some(Known::Bucket(bucket)) => Some(bucket),
         _ => None,
     }
+}
+
+/// What a client calls this server.
+pub(crate) fn origin(headers: &HeaderMap, peer: &Peer) -> String {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    format!("{}://{host}", if peer.is_tls { "https" } else { "http" })
 }
 
 /// The announced length; hyper has checked that it is one number.

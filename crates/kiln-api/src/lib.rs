@@ -13,7 +13,7 @@
 //! 6. `operations`: the service's traits ([`kiln_model::service`]) are called, apart from the connection, so that a client
 //!    that hangs up cancels nothing.
 //!
-//! Beside them `runners`: what the runners of builds ask for over a Unix socket.
+//! Beside them `registry`: images under `/v2/`, whose callers have a password; `runners`: what the runners of builds ask for over a Unix socket.
 //!
 //! Facts: `api.md` section 1, `security.md` section 1, `reliability.md` tests 22 and 23.
 
@@ -36,6 +36,7 @@ mod pages;
 mod pipeline;
 mod query;
 mod rates;
+mod registry;
 mod replay;
 mod request_log;
 mod route;

@@ -3,6 +3,7 @@
 mod debug;
 #[macro_use]
 mod dispatch;
+mod images;
 mod logs;
 mod secrets;
 
@@ -18,8 +19,8 @@ use kiln_model::{
     kiln::*,
     kms::*,
     operations::{
-        OperationInfo, cloudwatch_operation, codebuild_operation, kiln_operation, kms_operation, logs_operation,
-        secrets_manager_operation, ssm_operation,
+        OperationInfo, cloudwatch_operation, codebuild_operation, ecr_operation, kiln_operation, kms_operation,
+        logs_operation, secrets_manager_operation, ssm_operation,
     },
     service::{self, CodeBuild, Context, KilnService, Kms},
 };
@@ -27,7 +28,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::{
-    authorise::{Needed, of_iam, of_json, of_kms, of_logs, of_metrics, of_parameters, of_secrets},
+    authorise::{Needed, of_iam, of_images, of_json, of_kms, of_logs, of_metrics, of_parameters, of_secrets},
     body::{Answer, Upload},
     cloudwatch::{self, Protocol},
     connection::pulse::Busy,
@@ -51,6 +52,8 @@ pub(crate) enum Operation {
     SecretsManager(&'static OperationInfo),
     /// An operation of Parameter Store.
     Ssm(&'static OperationInfo),
+    /// An operation of Elastic Container Registry.
+    Ecr(&'static OperationInfo),
     /// An operation of CloudWatch.
     CloudWatch(&'static OperationInfo, Protocol),
     /// An operation of IAM.
@@ -86,6 +89,7 @@ impl Operation {
             Service::Logs => logs_operation(name).map(Self::Logs),
             Service::SecretsManager => secrets_manager_operation(name).map(Self::SecretsManager),
             Service::Ssm => ssm_operation(name).map(Self::Ssm),
+            Service::Ecr => ecr_operation(name).map(Self::Ecr),
             Service::CloudWatch(protocol) => cloudwatch_operation(name).map(|info| Self::CloudWatch(info, protocol)),
             _ => kiln_operation(name).map(Self::Kiln),
         };
@@ -111,6 +115,7 @@ impl Operation {
             | Self::Logs(info)
             | Self::SecretsManager(info)
             | Self::Ssm(info)
+            | Self::Ecr(info)
             | Self::CloudWatch(info, _) => Some(info),
             Self::Sts(_) => None,
         }
@@ -126,6 +131,7 @@ impl Operation {
             | Self::Logs(info)
             | Self::SecretsManager(info)
             | Self::Ssm(info)
+            | Self::Ecr(info)
             | Self::CloudWatch(info, _) => info.name,
             Self::Sts(operation) => operation.name(),
         }
@@ -156,9 +162,20 @@ impl Operation {
             Self::Logs(info) => of_logs(info, &input(), &home),
             Self::SecretsManager(info) => of_secrets(info.name, &input(), &home),
             Self::Ssm(info) => of_parameters(info.name, &input(), &home),
+            Self::Ecr(info) => of_images(info, &input(), &home),
             Self::CloudWatch(info, _) => of_metrics(info, &input()),
             Self::Sts(_) => Vec::new(),
         })
+    }
+
+    /// Bytes of its body, at most; `usual` for most.
+    pub(crate) fn body_bytes(self, usual: usize) -> usize {
+        match self {
+            // 20 MiB of a layer in base64; 4 MiB of a manifest, each character of which may be escaped.
+            Self::Ecr(info) if info.name == "UploadLayerPart" => usual.max(28 << 20),
+            Self::Ecr(info) if info.name == "PutImage" => usual.max(9 << 20),
+            _ => usual,
+        }
     }
 
     /// Whether the body is taken as it arrives.
@@ -169,7 +186,7 @@ impl Operation {
     /// Whether it may change something.
     pub(crate) fn changes(self) -> bool {
         // Clients that encrypt or decrypt the same twice within a second send the same signature.
-        const READING: [&str; 19] = [
+        const READING: [&str; 20] = [
             "List",
             "Get",
             "BatchGet",
@@ -189,6 +206,7 @@ impl Operation {
             "Filter",
             "Test",
             "StartLiveTail",
+            "BatchCheck",
         ];
         self.info().is_some_and(|info| !READING.iter().any(|prefix| info.name.starts_with(prefix)))
     }
@@ -291,6 +309,10 @@ pub(crate) async fn call<S: service::Service>(
         (Operation::Ssm(info), Content::Whole(body)) => {
             check_content_type(parts)?;
             secrets::ssm(service.as_ref(), info, context, &body).await
+        }
+        (Operation::Ecr(info), Content::Whole(body)) => {
+            check_content_type(parts)?;
+            images::ecr(service.as_ref(), info, context, &body).await
         }
         (Operation::CloudWatch(info, protocol), Content::Whole(body)) => {
             cloudwatch::call(service.as_ref(), info, protocol, context, &body).await

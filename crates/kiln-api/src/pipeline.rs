@@ -25,7 +25,7 @@ use crate::{
     fault::Fault,
     framing::{self, Framing},
     operations::{self, Content, Line, Operation},
-    pages,
+    pages, registry,
     request_log::RequestLine,
     route::{Page, Route, Service},
     s3,
@@ -97,6 +97,10 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
                 let arrival = s3::Arrival { parts, body, length, bucket, request_id, peer, trail };
                 return self.s3(arrival).await;
             }
+            Route::Service(Service::Registry) => {
+                let arrival = registry::Arrival { parts, body, length, request_id, peer, trail };
+                return self.registry(arrival).await;
+            }
             Route::Service(service) => *service,
         };
         let length = length.unwrap_or_default();
@@ -131,7 +135,11 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
                 (Body::Later, Content::Whole(bytes::Bytes::new()), None)
             }
             None => {
-                let whole = read_whole(body, length, config.limits.body_bytes, pace, &self.bodies).await?;
+                let most = match &operation {
+                    Ok(Some(operation)) => operation.body_bytes(config.limits.body_bytes),
+                    _ => config.limits.body_bytes,
+                };
+                let whole = read_whole(body, length, most, pace, &self.bodies).await?;
                 (Body::Hash(sha256(&whole.bytes)), Content::Whole(whole.bytes.clone()), Some(whole))
             }
         };
@@ -155,6 +163,7 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
         trail.asked(service, operation, &parts, content.whole());
         let keys = authorise::surroundings(&parts, peer);
         let context = Context {
+            origin: framing::origin(&parts.headers, peer),
             caller,
             region: config.region.clone(),
             request_id: request_id.to_owned(),

@@ -3,7 +3,8 @@
 use http::{Method, Request, header};
 use kiln_iam::Style;
 use kiln_model::operations::{
-    CLOUDWATCH_TARGET, CODEBUILD_TARGET, KILN_TARGET, KMS_TARGET, LOGS_TARGET, SECRETS_MANAGER_TARGET, SSM_TARGET,
+    CLOUDWATCH_TARGET, CODEBUILD_TARGET, ECR_TARGET, KILN_TARGET, KMS_TARGET, LOGS_TARGET, SECRETS_MANAGER_TARGET,
+    SSM_TARGET,
 };
 
 use crate::cloudwatch::{self, Protocol};
@@ -29,6 +30,10 @@ pub(crate) enum Service {
     Sts,
     /// CloudWatch, in three protocols.
     CloudWatch(Protocol),
+    /// Elastic Container Registry, JSON 1.1.
+    Ecr,
+    /// The registry of images, in the distribution specification's protocol.
+    Registry,
     /// Simple Storage Service.
     S3,
 }
@@ -46,6 +51,8 @@ impl Service {
             Self::Iam => "iam",
             Self::Sts => "sts",
             Self::CloudWatch(_) => "monitoring",
+            // The audit log calls what is done with images by ECR's names, however it is asked for.
+            Self::Ecr | Self::Registry => "ecr",
             Self::S3 => "s3",
         }
     }
@@ -98,7 +105,9 @@ impl Route {
                 | Service::Kms
                 | Service::Logs
                 | Service::SecretsManager
-                | Service::Ssm,
+                | Service::Ssm
+                | Service::Ecr
+                | Service::Registry,
             )
             | Self::Page(_) => Style::Json,
             Self::Service(Service::Iam | Service::Sts) => Style::Query,
@@ -121,6 +130,7 @@ pub(crate) fn find<B>(request: &Request<B>, bucket: Option<&str>) -> Route {
         Some(LOGS_TARGET) => return Route::Service(Service::Logs),
         Some(SECRETS_MANAGER_TARGET) => return Route::Service(Service::SecretsManager),
         Some(SSM_TARGET) => return Route::Service(Service::Ssm),
+        Some(ECR_TARGET) => return Route::Service(Service::Ecr),
         Some(CLOUDWATCH_TARGET) => return Route::Service(Service::CloudWatch(Protocol::Json)),
         _ => {}
     }
@@ -135,6 +145,7 @@ pub(crate) fn find<B>(request: &Request<B>, bucket: Option<&str>) -> Route {
             "logs" => Route::Service(Service::Logs),
             "secretsmanager" => Route::Service(Service::SecretsManager),
             "ssm" => Route::Service(Service::Ssm),
+            "ecr" => Route::Service(Service::Ecr),
             // Without a target, and not by its path.
             "monitoring" => Route::Service(Service::CloudWatch(Protocol::Query)),
             "iam" => Route::Service(Service::Iam),
@@ -150,7 +161,24 @@ pub(crate) fn find<B>(request: &Request<B>, bucket: Option<&str>) -> Route {
     if let Some(prefix) = prefix {
         return foreign(prefix, Style::Json);
     }
-    if bucket.is_some() { Route::Service(Service::S3) } else { by_path(request) }
+    match bucket {
+        None => by_path(request),
+        Some(host) if is_registry(host) && is_of_registry(request.uri().path()) => Route::Service(Service::Registry),
+        Some(_) => Route::Service(Service::S3),
+    }
+}
+
+/// Whether a name before that of this server is AWS's for a registry: `000000000000.dkr.ecr.us-east-1`.
+fn is_registry(name: &str) -> bool {
+    name.split_once(".dkr.ecr.").is_some_and(|(account, region)| {
+        let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+        is_account && !region.is_empty() && !region.contains('.')
+    })
+}
+
+/// No bucket has so short a name.
+fn is_of_registry(path: &str) -> bool {
+    path == "/v2" || path.starts_with("/v2/")
 }
 
 fn foreign(name: &str, style: Style) -> Route {
@@ -175,6 +203,7 @@ fn by_path<B>(request: &Request<B>) -> Route {
         }
         path if path.starts_with("/-/") => Route::Page(Page::Nothing),
         "/" if is_read && is_browser(request) => Route::Page(Page::ToIndex),
+        path if is_of_registry(path) => Route::Service(Service::Registry),
         _ if is_form(request) => Route::Service(Service::Sts),
         _ => Route::Service(Service::S3),
     }
@@ -229,6 +258,7 @@ mod tests {
             ("TrentService.ListKeys", Route::Service(Service::Kms)),
             ("secretsmanager.ListSecrets", Route::Service(Service::SecretsManager)),
             ("AmazonSSM.GetParameters", Route::Service(Service::Ssm)),
+            ("AmazonEC2ContainerRegistry_V20150921.ListImages", Route::Service(Service::Ecr)),
             ("Logs_20140328.GetLogEvents", Route::Service(Service::Logs)),
             ("AWSEvents.PutRule", foreign("AWSEvents", Style::Json)),
             ("nonsense", foreign("nonsense", Style::Json)),
@@ -251,6 +281,7 @@ mod tests {
             ("kms", Route::Service(Service::Kms)),
             ("secretsmanager", Route::Service(Service::SecretsManager)),
             ("ssm", Route::Service(Service::Ssm)),
+            ("ecr", Route::Service(Service::Ecr)),
             ("s3", Route::Service(Service::S3)),
             ("s3express", foreign("s3express", Style::S3)),
             ("iam", Route::Service(Service::Iam)),
@@ -302,6 +333,15 @@ mod tests {
             assert_eq!(find(&request, Some("bucket")), Route::Service(Service::S3), "keys of a bucket: {path}");
         }
         assert_eq!(route("GET", "/-/x", &[]), Route::Page(Page::Nothing));
+        let basic = [("authorization", "Basic QVdTOng=")];
+        for path in ["/v2", "/v2/", "/v2/a/blobs/uploads/"] {
+            assert_eq!(route("POST", path, &basic), Route::Service(Service::Registry), "{path}");
+            let request = Request::get(path).body(()).unwrap();
+            let host = Some("000000000000.dkr.ecr.us-east-1");
+            assert_eq!(find(&request, host), Route::Service(Service::Registry), "{path}");
+            assert_eq!(find(&request, Some("1.dkr.ecr.x")), Route::Service(Service::S3), "a bucket: {path}");
+        }
+        assert_eq!(route("GET", "/v2x/y", &basic), Route::Service(Service::S3));
         let form = [("content-type", "application/x-www-form-urlencoded")];
         assert_eq!(route("POST", "/", &form), Route::Service(Service::Sts));
     }

@@ -56,6 +56,7 @@ use crate::{
     body::{Answer, Pace, read_whole},
     connection::Peer,
     fault::{Fault, xml_text},
+    framing,
     route::Service,
     server::Server,
 };
@@ -132,6 +133,7 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
         let caller = known.map_or_else(|| nobody(&config.account), |known| known.caller);
         trail.known(&caller);
         let context = Context {
+            origin: framing::origin(&parts.headers, peer),
             caller,
             region: config.region.clone(),
             request_id: request_id.to_owned(),
@@ -148,7 +150,7 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
             is_anonymous,
             keys,
             query: query.map(str::to_owned),
-            origin: origin(&parts.headers, peer),
+            origin: framing::origin(&parts.headers, peer),
             checksum: if payload.is_some() { convert::expected_checksum(&headers, &outcome)? } else { None },
             payload: Mutex::new(payload),
             length,
@@ -341,12 +343,6 @@ fn condition_keys(
         keys.push(("s3:signatureAge", age.to_string()));
     }
     keys
-}
-
-/// What clients call this server by.
-fn origin(headers: &HeaderMap, peer: &Peer) -> String {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    format!("{}://{host}", if peer.is_tls { "https" } else { "http" })
 }
 
 /// The path as errors show it.

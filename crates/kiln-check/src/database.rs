@@ -262,11 +262,13 @@ fn objects(store: &Store, found: &mut Vec<Violation>) -> io::Result<()> {
             }
         }
     }
+    let damaged = kiln_core::damaged_images(&store.metadata, &store.blobs).map_err(other)?;
+    found.extend(damaged.into_iter().map(|what| violation("I6", "", what)));
     let mut blobs = Vec::new();
     store.blobs.each(|id| blobs.push(id.to_owned())).map_err(other)?;
     for id in blobs {
         if !store.metadata.read(|view| view.is_blob_used(&id)).map_err(other)? {
-            found.push(violation("I4", "", format!("blob {id} belongs to no object")));
+            found.push(violation("I4", "", format!("blob {id} belongs to no object or image")));
         }
     }
     Ok(())

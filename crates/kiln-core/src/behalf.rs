@@ -100,6 +100,7 @@ pub(crate) fn check_key<R: Runners>(inner: &Inner<R>, document: &Document, key: 
 /// A build, by its role, as if it asked over the API.
 fn as_context<R: Runners>(inner: &Inner<R>, document: &Document) -> Result<Context, ApiError> {
     Ok(Context {
+        origin: String::new(),
         caller: inner.as_caller(document)?.0,
         region: inner.config.home.region.clone(),
         request_id: String::new(),

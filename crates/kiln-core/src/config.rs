@@ -20,6 +20,8 @@ pub struct Config {
     pub queue_limit: usize,
     /// Where people look at builds, e.g. `http://127.0.0.1:5456`.
     pub console_url: String,
+    /// What clients of images call the registry, if not what they call the service: `registry.example:5000`.
+    pub registry_host: Option<String>,
     /// The bucket for sources that are sent along with a build.
     pub default_bucket: String,
     /// Projects may name the image `host` (DESIGN decision 5): only a service that nobody else reaches.

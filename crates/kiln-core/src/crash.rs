@@ -1,7 +1,7 @@
 //! The crash points of the service: those of a build in the order in which it passes them, then those of objects ([`kiln_runner::crash`]).
 
 /// Every name.
-pub const POINTS: [&str; 14] = [
+pub const POINTS: [&str; 22] = [
     "build_accepted",
     "build_given",
     "build_started",
@@ -16,6 +16,14 @@ pub const POINTS: [&str; 14] = [
     "upload_completed",
     "objects_deleted",
     "objects_expired",
+    "repository_deleted",
+    "layer_piece_stored",
+    "layer_completed",
+    "manifest_stored",
+    "image_stored",
+    "images_deleted",
+    "contents_collected",
+    "images_expired",
 ];
 
 /// Dies here when told to.

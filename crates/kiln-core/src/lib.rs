@@ -25,6 +25,7 @@ pub mod crash;
 pub mod debug;
 pub mod document;
 mod downloads;
+mod ecr;
 pub mod external;
 mod finish;
 pub mod iam;
@@ -58,5 +59,6 @@ pub mod traces;
 
 pub use crate::{
     core::{Core, Failure, Parts, StartError},
+    ecr::damaged as damaged_images,
     logs::Tail,
 };

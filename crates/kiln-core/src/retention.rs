@@ -8,7 +8,7 @@ use kiln_model::{codebuild::SourceType, location::S3Location};
 use kiln_store::{StoreError, metadata::BuildState};
 
 use crate::{
-    cloudwatch, core::Inner, lifecycle::Millis, logs, objects, records, runners::Runners, secretsmanager,
+    cloudwatch, core::Inner, ecr, lifecycle::Millis, logs, objects, records, runners::Runners, secretsmanager,
     sources::UPLOADS,
 };
 
@@ -58,6 +58,7 @@ pub(crate) fn sweep<R: Runners>(inner: &Inner<R>) {
         ("uploaded sources", sources(inner)),
         ("objects and uploads", objects::sweep(inner)),
         ("secrets", secretsmanager::sweep(inner)),
+        ("images and uploads of layers", ecr::sweep(inner)),
         ("values of metrics", cloudwatch::roll_up(inner)),
         ("events of log streams", logs::sweep(inner)),
     ];

@@ -24,6 +24,7 @@ pub(crate) async fn of_build<R: Runners>(
         Err(error) => return vec![refused(error); wanted.len()],
     };
     let context = Context {
+        origin: String::new(),
         caller,
         region: inner.config.home.region.clone(),
         request_id: document.uuid().to_owned(),

@@ -145,6 +145,46 @@ enumeration! {
         UnsupportedOperation = "UnsupportedOperationException",
         /// There is no such type of parameters.
         UnsupportedParameterType = "UnsupportedParameterType",
+        /// Nothing was uploaded.
+        EmptyUpload = "EmptyUploadException",
+        /// There is such an image, with that tag, already.
+        ImageAlreadyExists = "ImageAlreadyExistsException",
+        /// The manifest has another digest.
+        ImageDigestDoesNotMatch = "ImageDigestDoesNotMatchException",
+        /// There is no such image.
+        ImageNotFound = "ImageNotFoundException",
+        /// The tag is on another image and stays there.
+        ImageTagAlreadyExists = "ImageTagAlreadyExistsException",
+        /// The layer is not what was announced.
+        InvalidLayer = "InvalidLayerException",
+        /// The part does not begin where the one before ends.
+        InvalidLayerPart = "InvalidLayerPartException",
+        /// A repository cannot have such a tag.
+        InvalidTagParameter = "InvalidTagParameterException",
+        /// The key of a repository cannot be used.
+        Kms = "KmsException",
+        /// The repository has the layer already.
+        LayerAlreadyExists = "LayerAlreadyExistsException",
+        /// Parts but the last must be larger.
+        LayerPartTooSmall = "LayerPartTooSmallException",
+        /// The repository has no such layers.
+        LayersNotFound = "LayersNotFoundException",
+        /// The repository has no lifecycle policy.
+        LifecyclePolicyNotFound = "LifecyclePolicyNotFoundException",
+        /// Nobody has asked for a preview.
+        LifecyclePolicyPreviewNotFound = "LifecyclePolicyPreviewNotFoundException",
+        /// The repository has not the images that an index names.
+        ReferencedImagesNotFound = "ReferencedImagesNotFoundException",
+        /// There is such a repository already.
+        RepositoryAlreadyExists = "RepositoryAlreadyExistsException",
+        /// The repository has images.
+        RepositoryNotEmpty = "RepositoryNotEmptyException",
+        /// There is no such repository.
+        RepositoryNotFound = "RepositoryNotFoundException",
+        /// The repository has no policy.
+        RepositoryPolicyNotFound = "RepositoryPolicyNotFoundException",
+        /// There is no such upload of a layer.
+        UploadNotFound = "UploadNotFoundException",
         /// Something in the request to KMS, Secrets Manager or Parameter Store is wrong.
         Validation = "ValidationException",
     }

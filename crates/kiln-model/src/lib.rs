@@ -28,6 +28,8 @@ pub mod curated;
 #[cfg(feature = "api")]
 pub mod decode;
 #[cfg(feature = "api")]
+pub mod ecr;
+#[cfg(feature = "api")]
 pub mod effective;
 #[cfg(feature = "api")]
 mod enumeration;
@@ -51,6 +53,8 @@ pub mod operations;
 pub mod project;
 #[cfg(feature = "api")]
 pub mod refusal;
+#[cfg(feature = "api")]
+pub mod registry;
 #[cfg(feature = "api")]
 mod rules;
 #[cfg(feature = "api")]

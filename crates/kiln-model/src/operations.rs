@@ -18,6 +18,9 @@ pub const SSM_TARGET: &str = "AmazonSSM";
 /// Target prefix of CloudWatch, in the paths of its CBOR protocol as well.
 pub const CLOUDWATCH_TARGET: &str = "GraniteServiceVersion20100801";
 
+/// Target prefix of Elastic Container Registry.
+pub const ECR_TARGET: &str = "AmazonEC2ContainerRegistry_V20150921";
+
 /// Target prefix of CloudWatch Logs.
 pub const LOGS_TARGET: &str = "Logs_20140328";
 
@@ -48,6 +51,8 @@ pub enum ResourceKind {
     LogGroup,
     /// A log stream.
     LogStream,
+    /// A repository of images.
+    Repository,
 }
 
 /// An operation of one of the services.
@@ -482,6 +487,72 @@ pub const LOGS_OPERATIONS: [OperationInfo; 118] = table! { "logs":
     UpdateScheduledQuery Any later,
 };
 
+/// Every operation of Elastic Container Registry's API 2015-09-21, by name.
+pub const ECR_OPERATIONS: [OperationInfo; 62] = table! { "ecr":
+    BatchCheckLayerAvailability Repository implemented,
+    BatchDeleteImage Repository implemented,
+    BatchGetImage Repository implemented,
+    BatchGetRepositoryScanningConfiguration Any later,
+    CompleteLayerUpload Repository implemented,
+    CreatePullThroughCacheRule Any later,
+    CreateRepository Repository implemented,
+    CreateRepositoryCreationTemplate Any later,
+    DeleteLifecyclePolicy Repository implemented,
+    DeletePullThroughCacheRule Any later,
+    DeleteRegistryPolicy Any later,
+    DeleteRepository Repository implemented,
+    DeleteRepositoryCreationTemplate Any later,
+    DeleteRepositoryPolicy Repository implemented,
+    DeleteSigningConfiguration Any later,
+    DeregisterPullTimeUpdateExclusion Any later,
+    DescribeImageReplicationStatus Any later,
+    DescribeImageScanFindings Any later,
+    DescribeImageSigningStatus Any later,
+    DescribeImages Repository implemented,
+    DescribePullThroughCacheRules Any later,
+    DescribeRegistry Any later,
+    DescribeReplicationBackfillResults Any later,
+    DescribeRepositories Repository implemented,
+    DescribeRepositoryCreationTemplates Any later,
+    GetAccountSetting Any later,
+    GetAuthorizationToken Any implemented,
+    GetDownloadUrlForLayer Repository implemented,
+    GetLifecyclePolicy Repository implemented,
+    GetLifecyclePolicyPreview Repository implemented,
+    GetRegistryPolicy Any later,
+    GetRegistryScanningConfiguration Any later,
+    GetRepositoryPolicy Repository implemented,
+    GetSigningConfiguration Any later,
+    InitiateLayerUpload Repository implemented,
+    ListImageReferrers Repository implemented,
+    ListImages Repository implemented,
+    ListPullTimeUpdateExclusions Any later,
+    ListReplicationBackfills Any later,
+    ListTagsForResource Repository implemented,
+    PutAccountSetting Any later,
+    PutImage Repository implemented,
+    PutImageScanningConfiguration Repository implemented,
+    PutImageTagMutability Repository implemented,
+    PutLifecyclePolicy Repository implemented,
+    PutRegistryPolicy Any later,
+    PutRegistryScanningConfiguration Any later,
+    PutReplicationConfiguration Any later,
+    PutSigningConfiguration Any later,
+    RegisterPullTimeUpdateExclusion Any later,
+    SetRepositoryPolicy Repository implemented,
+    StartImageScan Any later,
+    StartLifecyclePolicyPreview Repository implemented,
+    StartReplicationBackfill Any later,
+    StopReplicationBackfill Any later,
+    TagResource Repository implemented,
+    UntagResource Repository implemented,
+    UpdateImageStorageClass Any later,
+    UpdatePullThroughCacheRule Any later,
+    UpdateRepositoryCreationTemplate Any later,
+    UploadLayerPart Repository implemented,
+    ValidatePullThroughCacheRule Any later,
+};
+
 /// The operation of CodeBuild with that name.
 #[must_use]
 pub fn codebuild_operation(name: &str) -> Option<&'static OperationInfo> {
@@ -522,6 +593,12 @@ pub fn cloudwatch_operation(name: &str) -> Option<&'static OperationInfo> {
 #[must_use]
 pub fn logs_operation(name: &str) -> Option<&'static OperationInfo> {
     find(&LOGS_OPERATIONS, name)
+}
+
+/// The operation of Elastic Container Registry with that name.
+#[must_use]
+pub fn ecr_operation(name: &str) -> Option<&'static OperationInfo> {
+    find(&ECR_OPERATIONS, name)
 }
 
 /// The operation of IAM with that name.
@@ -738,6 +815,50 @@ macro_rules! for_each_logs_operation {
     };
 }
 
+/// Calls a macro with every implemented operation of Elastic Container Registry: its name, the method of
+/// [`crate::service::Ecr`], and the shapes of input and output in [`crate::ecr`].
+#[macro_export]
+macro_rules! for_each_ecr_operation {
+    ($callback:ident) => {
+        $callback! {
+            BatchCheckLayerAvailability batch_check_layer_availability
+                BatchCheckLayerAvailabilityRequest BatchCheckLayerAvailabilityResponse,
+            BatchDeleteImage batch_delete_image BatchDeleteImageRequest BatchDeleteImageResponse,
+            BatchGetImage batch_get_image BatchGetImageRequest BatchGetImageResponse,
+            CompleteLayerUpload complete_layer_upload CompleteLayerUploadRequest CompleteLayerUploadResponse,
+            CreateRepository create_repository CreateRepositoryRequest CreateRepositoryResponse,
+            DeleteLifecyclePolicy delete_lifecycle_policy DeleteLifecyclePolicyRequest DeleteLifecyclePolicyResponse,
+            DeleteRepository delete_repository DeleteRepositoryRequest DeleteRepositoryResponse,
+            DeleteRepositoryPolicy delete_repository_policy
+                DeleteRepositoryPolicyRequest DeleteRepositoryPolicyResponse,
+            DescribeImages describe_images DescribeImagesRequest DescribeImagesResponse,
+            DescribeRepositories describe_repositories DescribeRepositoriesRequest DescribeRepositoriesResponse,
+            GetAuthorizationToken get_authorization_token GetAuthorizationTokenRequest GetAuthorizationTokenResponse,
+            GetDownloadUrlForLayer get_download_url_for_layer
+                GetDownloadUrlForLayerRequest GetDownloadUrlForLayerResponse,
+            GetLifecyclePolicy get_lifecycle_policy GetLifecyclePolicyRequest GetLifecyclePolicyResponse,
+            GetLifecyclePolicyPreview get_lifecycle_policy_preview
+                GetLifecyclePolicyPreviewRequest GetLifecyclePolicyPreviewResponse,
+            GetRepositoryPolicy get_repository_policy GetRepositoryPolicyRequest GetRepositoryPolicyResponse,
+            InitiateLayerUpload initiate_layer_upload InitiateLayerUploadRequest InitiateLayerUploadResponse,
+            ListImageReferrers list_image_referrers ListImageReferrersRequest ListImageReferrersResponse,
+            ListImages list_images ListImagesRequest ListImagesResponse,
+            ListTagsForResource list_tags_for_resource ListTagsForResourceRequest ListTagsForResourceResponse,
+            PutImage put_image PutImageRequest PutImageResponse,
+            PutImageScanningConfiguration put_image_scanning_configuration
+                PutImageScanningConfigurationRequest PutImageScanningConfigurationResponse,
+            PutImageTagMutability put_image_tag_mutability PutImageTagMutabilityRequest PutImageTagMutabilityResponse,
+            PutLifecyclePolicy put_lifecycle_policy PutLifecyclePolicyRequest PutLifecyclePolicyResponse,
+            SetRepositoryPolicy set_repository_policy SetRepositoryPolicyRequest SetRepositoryPolicyResponse,
+            StartLifecyclePolicyPreview start_lifecycle_policy_preview
+                StartLifecyclePolicyPreviewRequest StartLifecyclePolicyPreviewResponse,
+            TagResource tag_resource TagResourceRequest TagResourceResponse,
+            UntagResource untag_resource UntagResourceRequest UntagResourceResponse,
+            UploadLayerPart upload_layer_part UploadLayerPartRequest UploadLayerPartResponse,
+        }
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -753,6 +874,7 @@ mod tests {
             SSM_OPERATIONS.as_slice(),
             CLOUDWATCH_OPERATIONS.as_slice(),
             LOGS_OPERATIONS.as_slice(),
+            ECR_OPERATIONS.as_slice(),
         ] {
             assert!(table.is_sorted_by(|a, b| a.name < b.name));
         }
@@ -787,6 +909,9 @@ mod tests {
         let listed: Vec<_> = for_each_logs_operation!(names).into_iter().collect();
         let answers_json = |o: &&OperationInfo| o.implemented && o.name != "StartLiveTail";
         let implemented: Vec<_> = LOGS_OPERATIONS.iter().filter(answers_json).map(|o| o.name).collect();
+        assert_eq!(listed, implemented);
+        let listed: Vec<_> = for_each_ecr_operation!(names).into_iter().collect();
+        let implemented: Vec<_> = ECR_OPERATIONS.iter().filter(|o| o.implemented).map(|o| o.name).collect();
         assert_eq!(listed, implemented);
     }
 }

@@ -31,6 +31,7 @@ mod parameters;
 mod projects;
 mod readers;
 mod records;
+mod registry;
 mod rowsum;
 mod schema;
 mod secrets;
@@ -48,6 +49,10 @@ mod tests;
 
 use std::{future::Future, path::Path, sync::Arc};
 
+pub use self::registry::records::{
+    ContentRecord, ImageRecord, ImageTagRecord, LayerUploadRecord, PieceRecord, RepositoryContentRecord,
+    RepositoryRecord,
+};
 pub use self::{
     error::OpenError,
     listing::ListQuery,

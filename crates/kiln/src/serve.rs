@@ -258,6 +258,7 @@ fn core_config(settings: &Settings, app: &App, url: String) -> kiln_core::config
         capacity: settings.capacity,
         queue_limit: settings.queue_limit,
         console_url: url,
+        registry_host: settings.registry_host.clone(),
         default_bucket: account::default_bucket(&settings.home),
         allow_host_image: settings.allow_host_image,
         engine: settings.engine.clone(),

@@ -9,11 +9,12 @@ use serde_json::{Map, Value};
 const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 
 /// Members whose values are never kept, in any service, in lower case.
-const NAMES: [&str; 24] = [
+const NAMES: [&str; 25] = [
     "authorization",
     "clientsecret",
     "granttoken",
     "granttokens",
+    "layerpartblob",
     "logeventmessages",
     "logevents",
     "newpassword",

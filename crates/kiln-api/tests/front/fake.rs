@@ -152,6 +152,27 @@ mod secrets_manager {
     for_each_secrets_manager_operation!(methods);
 }
 
+/// Elastic Container Registry, likewise.
+mod ecr {
+    use kiln_model::{
+        ApiError,
+        ecr::*,
+        for_each_ecr_operation,
+        service::{Context, Ecr},
+    };
+
+    macro_rules! methods {
+        ($($name:ident $method:ident $input:ident $output:ident,)+) => {
+            impl Ecr for super::Fake {
+                $(async fn $method(&self, _: &Context, input: $input) -> Result<$output, ApiError> {
+                    self.call(stringify!($name), input).await.map(|()| $output::default())
+                })+
+            }
+        };
+    }
+    for_each_ecr_operation!(methods);
+}
+
 /// CloudWatch Logs, likewise.
 mod logs {
     use kiln_model::{

@@ -8,6 +8,7 @@ mod client;
 mod fake;
 mod handlers;
 mod identities;
+mod images;
 mod limits;
 mod malformed;
 mod objects;

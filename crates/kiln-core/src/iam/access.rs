@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     core::{Core, Inner},
-    logs, objects,
+    ecr, logs, objects,
     records::refuse,
     runners::Runners,
     secretsmanager, ssm,
@@ -219,10 +219,10 @@ impl<R: Runners> Inner<R> {
             for tag in tags_of_object(view, asked)? {
                 context.set(&format!("{EXISTING}{}", tag.key), tag.value);
             }
-            // Or nobody could repair a secret whose policy denies everybody.
+            // Or nobody could repair a secret or repository whose policy denies everybody.
             let is_repair = matches!(rights.principal, Principal::Root { .. })
-                && asked.action.starts_with("secretsmanager:")
-                && asked.action.ends_with("ResourcePolicy");
+                && (asked.action.starts_with("secretsmanager:") && asked.action.ends_with("ResourcePolicy")
+                    || asked.action.starts_with("ecr:") && asked.action.ends_with("RepositoryPolicy"));
             let stored = found.policy.filter(|_| !is_repair);
             let stored = stored.map(|(kind, text)| self.known.policy(kind, &text)).transpose()?;
             let is_meant = |arn: &str| match (asked.bound, caller) {
@@ -267,6 +267,9 @@ impl<R: Runners> Inner<R> {
         }
         if let Some(parameter) = text.strip_prefix(&home.arn("ssm", "parameter/")) {
             return ssm::resource(view, parameter, found);
+        }
+        if let Some(repository) = text.strip_prefix(&home.arn("ecr", "repository/")) {
+            return ecr::resource(view, repository, found);
         }
         if let Some(group) = text.strip_prefix(&home.arn("logs", "log-group:")) {
             return logs::resource(view, group, found);

@@ -122,6 +122,7 @@ impl<R: Runners> Inner<R> {
             user_id: read.user_id,
             session: Some(Session {
                 issued: Timestamp::from_millis(read.issued_ms),
+                expires: Timestamp::from_millis(read.expires_ms),
                 policies: read.policies,
                 build: read.build,
             }),
@@ -146,6 +147,29 @@ impl<R: Runners> Inner<R> {
             );
         }
         if is_to_come || self.steady_now() >= expires_ms { expires_ms.min(now) } else { expires_ms }
+    }
+
+    /// Whether what somebody got with a key is over: by the clock, or as the clock was set back.
+    pub(crate) fn is_over(&self, id: &str, issued_ms: i64, expires_ms: i64) -> bool {
+        self.end_of_session(id, issued_ms, expires_ms) <= self.now()
+    }
+
+    /// Whether somebody who was known earlier still would be: by a key that is active, or a session that goes on.
+    ///
+    /// # Errors
+    /// When the store or the encryption keys fail.
+    pub(crate) fn is_still_known(&self, caller: &Caller) -> Result<bool, ApiError> {
+        match &caller.session {
+            None => {
+                let found = self.lasting_credential(&caller.access_key_id)?;
+                Ok(found.is_some_and(|found| found.caller.user_id == caller.user_id))
+            }
+            Some(session) => {
+                let (issued, expires) = (session.issued.millis(), session.expires.millis());
+                Ok(session.build.as_ref().is_none_or(|build| self.runs(build))
+                    && !self.is_over(&caller.access_key_id, issued, expires))
+            }
+        }
     }
 
     fn lasting_credential(&self, id: &str) -> Result<Option<Credential>, ApiError> {

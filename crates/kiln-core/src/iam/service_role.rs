@@ -94,6 +94,8 @@ impl<R: Runners> Inner<R> {
             user_id: format!("{}:{session}", role.id),
             session: Some(Session {
                 issued: kiln_model::Timestamp::from_millis(self.now()),
+                // With the build it ends sooner.
+                expires: kiln_model::Timestamp::from_millis(self.now() + 12 * 3_600_000),
                 policies: None,
                 build: BuildId::new(&build.project_name, document.uuid()).ok(),
             }),

@@ -32,6 +32,7 @@ pub(crate) use self::{
     remove::give_up,
     tags::existing as existing_tags,
 };
+pub(crate) use self::{read::Piece, remove::remove_blobs};
 
 use std::fmt::Write as _;
 

@@ -39,11 +39,11 @@ const TRIES: usize = 5;
 
 /// One blob of an object, and where its bytes are in it.
 #[derive(Debug, Clone)]
-struct Piece {
-    blob: String,
-    context: Context,
-    start: u64,
-    size: u64,
+pub(crate) struct Piece {
+    pub(crate) blob: String,
+    pub(crate) context: Context,
+    pub(crate) start: u64,
+    pub(crate) size: u64,
 }
 
 /// The bytes of an object or a range of it. Only the blob that is being read is open; memory does not depend on sizes.
@@ -58,7 +58,7 @@ pub struct ObjectReader {
 }
 
 impl ObjectReader {
-    fn new(blobs: &Blobs, pieces: Vec<Piece>, range: (u64, u64)) -> Result<Self, BlobError> {
+    pub(crate) fn new(blobs: &Blobs, pieces: Vec<Piece>, range: (u64, u64)) -> Result<Self, BlobError> {
         let wanted = pieces.into_iter().filter(|p| p.start < range.1 && range.0 < p.start + p.size);
         let pieces = wanted.collect::<Vec<_>>().into_iter();
         let mut reader = Self { blobs: blobs.clone(), pieces, current: None, range, _hold: None };
@@ -68,7 +68,7 @@ impl ObjectReader {
     }
 
     /// Opens what was looked up a moment ago, for a client. [`BlobError::NotFound`]: it was deleted or replaced since.
-    fn open<R: Runners>(inner: &Inner<R>, pieces: Vec<Piece>, range: (u64, u64)) -> Result<Self, BlobError> {
+    pub(crate) fn open<R: Runners>(inner: &Inner<R>, pieces: Vec<Piece>, range: (u64, u64)) -> Result<Self, BlobError> {
         let hold = match pieces.as_slice() {
             [first, _, ..] => {
                 let hold = inner.held.hold(&inner.blobs, pieces.iter().map(|piece| piece.blob.clone()).collect());

@@ -64,6 +64,17 @@ fn alice() -> Owner {
     Owner::User("alice".to_owned())
 }
 
+/// A new user with a key, and who it says its owner is.
+pub(crate) async fn user_with_key(core: &Server, name: &str) -> Caller {
+    ask(core, user(name)).await.unwrap();
+    key_of(core, name).await.1
+}
+
+/// Deletes a key of a user.
+pub(crate) async fn delete_key(core: &Server, user: &str, id: &str) {
+    ask(core, Request::DeleteAccessKey { user: Some(user.to_owned()), id: id.to_owned() }).await.unwrap();
+}
+
 /// A key of a user, and who it says its owner is.
 async fn key_of(core: &Server, user: &str) -> (String, Caller) {
     let made = ask(core, Request::CreateAccessKey { user: Some(user.to_owned()) }).await.unwrap();

@@ -5,6 +5,7 @@
 mod builds;
 mod fake;
 mod identities;
+mod images;
 mod key_access;
 mod keys;
 mod layers;

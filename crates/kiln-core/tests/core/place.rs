@@ -39,6 +39,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn context() -> Context {
     Context {
+        origin: "http://127.0.0.1:5456".to_owned(),
         caller: Caller {
             account: "000000000000".to_owned(),
             arn: "arn:aws:iam::000000000000:root".to_owned(),
@@ -114,6 +115,7 @@ impl Place {
             capacity: Capacity { memory_bytes: 1 << 40, builds: self.builds },
             queue_limit: 10_000,
             console_url: "http://127.0.0.1:5456".to_owned(),
+            registry_host: None,
             default_bucket: "kiln-000000000000-us-east-1".to_owned(),
             allow_host_image: true,
             engine: EngineChoice::Native,

@@ -23,6 +23,8 @@ pub enum Kind {
     Project,
     /// Who may do what with a secret.
     Secret,
+    /// Who may do what with a repository of images.
+    Repository,
 }
 
 impl Kind {
@@ -33,7 +35,7 @@ impl Kind {
             Self::Managed => 6_144,
             Self::UserInline | Self::Trust | Self::Session => 2_048,
             Self::GroupInline => 5_120,
-            Self::RoleInline => 10_240,
+            Self::RoleInline | Self::Repository => 10_240,
             Self::Bucket | Self::Project | Self::Secret => 20_480,
             Self::Key => 32_768,
         }
@@ -56,18 +58,18 @@ impl Kind {
                 significant_length(text)
             }
             Self::Session => text.chars().count(),
-            Self::Bucket | Self::Project | Self::Key | Self::Secret => text.len(),
+            Self::Bucket | Self::Project | Self::Key | Self::Secret | Self::Repository => text.len(),
         }
     }
 
     /// Whether statements say whom they are about.
     pub(super) fn has_principal(self) -> bool {
-        matches!(self, Self::Trust | Self::Bucket | Self::Key | Self::Project | Self::Secret)
+        matches!(self, Self::Trust | Self::Bucket | Self::Key | Self::Project | Self::Secret | Self::Repository)
     }
 
     /// Whether statements say what they are about.
     pub(super) fn has_resource(self) -> bool {
-        self != Self::Trust
+        !matches!(self, Self::Trust | Self::Repository)
     }
 }
 

@@ -170,7 +170,7 @@ impl Elements<'_> {
                     return Err(PolicyError::new(
                         format!("Has prohibited field {name}"),
                         place,
-                        "the policy is about the role that it is part of",
+                        "the policy is about what it is part of",
                     ));
                 }
                 _ => {
@@ -263,6 +263,7 @@ fn check_service(kind: Kind, action: &ActionPattern, is_negated: bool, place: &s
         Kind::Bucket => ("s3", "Policy has invalid action"),
         Kind::Project => ("codebuild", "Policy has invalid action"),
         Kind::Secret => ("secretsmanager", "Policy has invalid action"),
+        Kind::Repository => ("ecr", "Policy has invalid action"),
         _ => return Ok(()),
     };
     let is_own = action.service().map_or(kind != Kind::Trust, |service| service == expected);

@@ -1,7 +1,7 @@
 //! Constraints of inputs, as the service model states them (`api.md` 2.2): which members are required, lengths,
 //! patterns, ranges, enumerations, counts.
 //!
-//! [`shapes`], [`cloudwatch`], [`kms`], [`logs`], [`secretsmanager`] and [`ssm`] write them down as data, so that a test compares them with the
+//! [`shapes`], [`cloudwatch`], [`ecr`], [`kms`], [`logs`], [`secretsmanager`] and [`ssm`] write them down as data, so that a test compares them with the
 //! published models.
 
 /// States the constraints of an input of a service that answers `ValidationException`.
@@ -16,6 +16,7 @@ macro_rules! validated {
 }
 
 mod cloudwatch;
+mod ecr;
 mod kms;
 mod logs;
 mod pattern;

@@ -55,6 +55,16 @@ pub enum Pattern {
     AccountId,
     /// Namespaces of metrics.
     MetricNamespace,
+    /// Accounts that have registries of images.
+    RegistryId,
+    /// Names of repositories of images.
+    RepositoryName,
+    /// Digests of layers.
+    LayerDigest,
+    /// Ids of uploads of layers.
+    UploadId,
+    /// Tags of images, with `*` for any characters.
+    TagFilter,
 }
 
 impl Pattern {
@@ -88,6 +98,11 @@ impl Pattern {
             Self::LogResourceArn => r"[\w+=/:,.@-]*",
             Self::MetricName => "[^:*$]*",
             Self::AccountId => r"^\d{12}$",
+            Self::RegistryId => "[0-9]{12}",
+            Self::RepositoryName => r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*",
+            Self::LayerDigest => "[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+",
+            Self::UploadId => "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}",
+            Self::TagFilter => "^[0-9a-zA-Z._*-]{1,128}$",
         }
     }
 
@@ -121,6 +136,17 @@ impl Pattern {
             Self::LogStreamName => !text.contains([':', '*']),
             Self::MetricName => !text.contains([':', '*', '$']),
             Self::AccountId => text.bytes().all(|byte| byte.is_ascii_digit()),
+            Self::RegistryId => text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()),
+            Self::RepositoryName => crate::registry::is_path(text),
+            Self::LayerDigest => text.split_once(':').is_some_and(|(algorithm, hex)| {
+                let is_known = |c: char| c.is_ascii_alphanumeric() || "-_+.".contains(c);
+                !algorithm.is_empty()
+                    && algorithm.chars().all(is_known)
+                    && !hex.is_empty()
+                    && hex.bytes().all(|b| b.is_ascii_hexdigit())
+            }),
+            Self::UploadId => is_uuid(text),
+            Self::TagFilter => !text.is_empty() && text.len() <= 128 && only("._*-"),
             Self::MetricNamespace => !text.starts_with(':') && !text.contains(LINE_ENDS),
             Self::ParameterFilter => match text.strip_prefix("tag:") {
                 Some(name) => !name.is_empty() && !name.contains(LINE_ENDS),
@@ -144,6 +170,11 @@ fn is_region(text: &str) -> bool {
     !number.is_empty()
         && number.bytes().all(|b| b.is_ascii_digit())
         && words.split('-').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()))
+}
+
+fn is_uuid(text: &str) -> bool {
+    let lengths = text.split('-').map(str::len);
+    lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
 }
 
 fn is_source_arn(text: &str) -> bool {

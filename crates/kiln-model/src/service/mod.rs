@@ -6,10 +6,12 @@
 mod builds;
 mod cloudwatch;
 mod codebuild;
+mod ecr;
 mod iam;
 mod kiln;
 mod kms;
 mod logs;
+mod registry;
 mod s3;
 mod secrets_manager;
 mod ssm;
@@ -22,10 +24,12 @@ pub use self::{
     builds::{CredentialsRequest, RoleCredentials, RunningBuilds},
     cloudwatch::CloudWatch,
     codebuild::CodeBuild,
+    ecr::Ecr,
     iam::Iam,
     kiln::{ArtifactContent, DebugConnection, KilnService},
     kms::Kms,
     logs::{LiveTail, LiveTailEvent, Logs},
+    registry::Images,
     s3::Objects,
     secrets_manager::SecretsManager,
     ssm::Ssm,
@@ -53,6 +57,8 @@ pub struct Caller {
 pub struct Session {
     /// When it began.
     pub issued: Timestamp,
+    /// When it ends.
+    pub expires: Timestamp,
     /// The policies that limit it; `None` if it was made without.
     pub policies: Option<Vec<String>>,
     /// The build that acts in it, by its role.
@@ -68,6 +74,8 @@ pub struct Context {
     pub region: String,
     /// Its id, a UUID; stands in the answer and in logs.
     pub request_id: String,
+    /// What its sender calls this server: `http://127.0.0.1:5456`. Empty for what the service does by itself.
+    pub origin: String,
     /// Condition keys of its connection and head, for decisions that the service makes itself.
     pub surroundings: Arc<[(&'static str, String)]>,
     /// What was decided about it, for the audit log.
@@ -98,11 +106,22 @@ pub trait ByteSink: Send + 'static {
 
 /// Everything that a front end needs of the service.
 pub trait Service:
-    CloudWatch + CodeBuild + Iam + KilnService + Kms + Logs + Objects + RunningBuilds + SecretsManager + Ssm
+    CloudWatch + CodeBuild + Ecr + Iam + Images + KilnService + Kms + Logs + Objects + RunningBuilds + SecretsManager + Ssm
 {
 }
 
-impl<S: CloudWatch + CodeBuild + Iam + KilnService + Kms + Logs + Objects + RunningBuilds + SecretsManager + Ssm>
-    Service for S
+impl<S> Service for S where
+    S: CloudWatch
+        + CodeBuild
+        + Ecr
+        + Iam
+        + Images
+        + KilnService
+        + Kms
+        + Logs
+        + Objects
+        + RunningBuilds
+        + SecretsManager
+        + Ssm
 {
 }

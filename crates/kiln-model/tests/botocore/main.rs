@@ -5,6 +5,7 @@
 
 mod cloudwatch;
 mod codebuild;
+mod ecr;
 mod kms;
 mod logs;
 mod model;

@@ -8,11 +8,16 @@ use serde::{Deserialize, de};
 use serde_json::{Value, json};
 
 use crate::samples::{
-    ACCOUNT, PARAMETER_FILTER, REGION, SERVICE_PRINCIPAL, SOURCE_ARN, members, places, sample, shape, smallest, text,
+    ACCOUNT, LAYER_DIGEST, PARAMETER_FILTER, REGION, REGISTRY, SERVICE_PRINCIPAL, SOURCE_ARN, UPLOAD, members, places,
+    sample, shape, smallest, text,
 };
 
 /// Of namespaces of metrics.
 const NAMESPACE: &str = "[^:].*";
+/// Of names of repositories.
+const REPOSITORY: &str = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*";
+/// Of tags that are left out of a rule.
+const TAG_FILTER: &str = "^[0-9a-zA-Z._*-]{1,128}$";
 
 pub(crate) fn names(list: &Value) -> BTreeSet<&str> {
     list.as_array().into_iter().flatten().map(|name| name.as_str().unwrap()).collect()
@@ -191,7 +196,16 @@ fn boundaries(model: &Value, name: &str, item: &Value) -> Vec<(Value, bool)> {
                 Some("[^:*]*") => (&["2026/11/26/[$LATEST] é", "a\nb"], &["a:b", "a*"]),
                 Some("[^:*$]*") => (&["a b é"], &["a:b", "a*", "$a"]),
                 Some(r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]+)$") => (&["a b", "Größe"], &["a!", "a\n", "a;b"]),
-                Some(ACCOUNT) => (&["000000000000"], &["aaaaaaaaaaaa", "00000000000a"]),
+                Some(ACCOUNT | REGISTRY) => (&["000000000000"], &["aaaaaaaaaaaa", "00000000000a"]),
+                Some(REPOSITORY) => {
+                    (&["a-b/c__d.e", "0a"], &["A", "a..b", "a//b", "/a", "a/", "_a", "a\n", "é", "a/../b"])
+                }
+                Some(LAYER_DIGEST) => (&["sha256:0a", "a-_+.:F"], &["sha256", "sha256:", ":0a", "sha256:g", "é:0a"]),
+                Some(UPLOAD) => (
+                    &["01234567-89ab-cdef-ABCD-0123456789ab"],
+                    &["", "0123456789abcdef", "g1234567-89ab-cdef-ABCD-0123456789ab"],
+                ),
+                Some(TAG_FILTER) => (&["v*", "a.b_c-d"], &["a/b", "a b", "é"]),
                 Some(other) => panic!("{name} has the pattern {other}"),
             };
             values.extend(good.iter().map(|value| (json!(value), true)));

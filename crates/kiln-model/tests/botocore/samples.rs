@@ -74,6 +74,12 @@ pub(crate) fn smallest(shape: &Value) -> usize {
 
 /// A text of about that length, longer where the form of the shape begins with more.
 pub(crate) fn text(shape: &Value, length: usize, letter: &str) -> String {
+    if shape["pattern"] == UPLOAD {
+        return "01234567-89ab-cdef-0123-456789abcdef".to_owned();
+    }
+    if shape["pattern"] == REGISTRY {
+        return "1".repeat(12);
+    }
     if shape["pattern"] == ACCOUNT {
         return "1".repeat(length);
     }
@@ -83,6 +89,7 @@ pub(crate) fn text(shape: &Value, length: usize, letter: &str) -> String {
     let begin = match shape["pattern"].as_str() {
         // The names of tags are of any length, what else is compared is not.
         Some(PARAMETER_FILTER) => "tag:",
+        Some(LAYER_DIGEST) => "sha256:",
         Some(SOURCE_ARN) => "arn:aws:s3:us-east-1:000000000000:",
         Some(SERVICE_PRINCIPAL) => "a.b.",
         _ => "",
@@ -92,6 +99,9 @@ pub(crate) fn text(shape: &Value, length: usize, letter: &str) -> String {
 
 pub(crate) const SOURCE_ARN: &str = r"^arn:aws[a-z0-9-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:.+$";
 pub(crate) const ACCOUNT: &str = r"^\d{12}$";
+pub(crate) const REGISTRY: &str = "[0-9]{12}";
+pub(crate) const LAYER_DIGEST: &str = "[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+";
+pub(crate) const UPLOAD: &str = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}";
 pub(crate) const REGION: &str = r"^([a-z]+-)+\d+$";
 pub(crate) const PARAMETER_FILTER: &str = "^(tag:.+|Name|Type|KeyId|Path|Label|Tier|DataType)$";
 pub(crate) const SERVICE_PRINCIPAL: &str = r"^([A-Za-z0-9\-]+)\.([A-Za-z0-9\-]+)(\.[A-Za-z0-9\-]+)+$";

@@ -1,8 +1,8 @@
 //! Reads everything and tells what is damaged.
 
 use super::{
-    access, builds, iam, kms, log_groups, metrics, objects, parameters, projects, secrets, service_credentials,
-    uploads, view::View,
+    access, builds, iam, kms, log_groups, metrics, objects, parameters, projects, registry, secrets,
+    service_credentials, uploads, view::View,
 };
 use crate::StoreError;
 
@@ -38,5 +38,6 @@ pub(super) fn check(view: &View<'_>) -> Result<Vec<String>, StoreError> {
     metrics::check(view, &mut found)?;
     log_groups::check(view, &mut found)?;
     service_credentials::check(view, &mut found)?;
+    registry::check(view, &mut found)?;
     Ok(found)
 }

@@ -104,16 +104,17 @@ impl View<'_> {
         Ok(part)
     }
 
-    /// Whether an object or a part has this blob.
+    /// Whether an object, a part or an image has this blob.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub fn is_blob_used(&self, blob: &str) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM objects WHERE blob = ?1 UNION ALL SELECT 1 FROM parts WHERE blob = ?1 LIMIT 1";
+        let sql = "SELECT 1 FROM objects WHERE blob = ?1 UNION ALL SELECT 1 FROM parts WHERE blob = ?1 \
+             UNION ALL SELECT 1 FROM content_pieces WHERE blob = ?1 LIMIT 1";
         Ok(self.row(sql, [blob], |_| Ok(()))?.is_some())
     }
 
-    /// Calls `see` with every blob that an object or a part has; one that several have comes several times.
+    /// Calls `see` with every blob that an object, a part or an image has; one that several have comes several times.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -121,6 +122,7 @@ impl View<'_> {
         for sql in [
             "SELECT blob FROM objects INDEXED BY objects_by_blob WHERE blob IS NOT NULL",
             "SELECT blob FROM parts INDEXED BY parts_by_blob",
+            "SELECT blob FROM content_pieces INDEXED BY content_pieces_by_blob",
         ] {
             self.each(sql, |row| {
                 see(&row.get::<_, String>(0)?);

@@ -78,6 +78,8 @@ pub(crate) struct Settings {
     /// Where traces of builds go.
     pub(crate) telemetry: Option<Collector>,
     pub(crate) allow_host_image: bool,
+    /// What clients of images call the registry, if not what they call the service.
+    pub(crate) registry_host: Option<String>,
     pub(crate) blobs: BlobsIn,
     pub(crate) external: Vec<ExternalS3>,
 }
@@ -190,6 +192,7 @@ impl Settings {
         let telemetry = read.telemetry();
         // Who reaches loopback has an account on this machine already (DESIGN decision 5).
         let allow_host_image = read.flag("allow_host_image").unwrap_or_else(|| listen.ip().is_loopback());
+        let registry_host = read.text("registry.host", None, |text| registry_host(text).map(Some));
         let blobs = read.blobs(base, &home.region);
         let external = read.external(&home.region);
         if !read.problems.is_empty() {
@@ -213,6 +216,7 @@ impl Settings {
             scraping,
             telemetry,
             allow_host_image,
+            registry_host,
             blobs,
             external,
         })
@@ -408,6 +412,19 @@ fn domain(text: &str) -> Result<String, String> {
         return Ok(text.to_ascii_lowercase());
     }
     Err(format!("'{text}' is neither a host name nor an address (without port and without '*.')"))
+}
+
+/// A host, with a port or without, that references of images begin with.
+fn registry_host(text: &str) -> Result<String, String> {
+    let (host, port) = text.rsplit_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+    let host = domain(host).map_err(|_| format!("'{text}' is no host name or address, with a port or without"))?;
+    match port {
+        Some(port) if port.parse::<u16>().is_ok_and(|port| port > 0) => Ok(format!("{host}:{port}")),
+        Some(port) => Err(format!("'{port}' is no port")),
+        None if host == "localhost" || host.contains('.') => Ok(host),
+        // Clients would take it for a repository of another registry.
+        None => Err(format!("'{text}' needs a point or a port to be told from the name of a repository")),
+    }
 }
 
 fn cidr(text: &str) -> Result<String, String> {

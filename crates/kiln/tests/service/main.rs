@@ -19,6 +19,7 @@ mod damage;
 mod disks;
 mod floods;
 mod identity;
+mod images;
 mod journeys;
 mod keys;
 mod load;

@@ -18,7 +18,7 @@ const fn list(path: &'static str) -> Key {
 }
 
 /// All of them.
-pub(crate) const KEYS: [Key; 37] = [
+pub(crate) const KEYS: [Key; 38] = [
     value("account"),
     value("region"),
     value("listen"),
@@ -49,6 +49,7 @@ pub(crate) const KEYS: [Key; 37] = [
     value("metrics.public"),
     value("telemetry.otlp_endpoint"),
     list("telemetry.otlp_headers"),
+    value("registry.host"),
     value("allow_host_image"),
     value("storage.blobs"),
     value("storage.endpoint"),

@@ -53,6 +53,8 @@ max_builds = 200
 memory = "4GiB"
 memory_overcommit = 2.5
 queue_limit = 10
+[registry]
+host = "Images.Example:5000"
 [network]
 mode = "none"
 allow = ["10.1.0.0/16", "fd00::/8"]
@@ -105,6 +107,7 @@ region = "eu-west-1"
             url: "http://collector.example:4318/v1/traces".into(),
             headers: vec![("authorization".into(), "Bearer x".into())],
         }),
+        registry_host: Some("images.example:5000".into()),
         network: Network::None,
         network_allow: vec!["10.1.0.0/16".into(), "fd00::/8".into()],
         engine: EngineChoice::Oci { runtime: "/usr/sbin/runc".into() },
@@ -230,6 +233,8 @@ fn values_that_cannot_be() {
         ("network.allow = [\"10.0.0.0/33\"]", "range of addresses"),
         ("retention.build_days = 0", "from 1 to 36500"),
         ("log.level = \"x=y=z\"", "is no level"),
+        ("registry.host = \"images\"", "needs a point or a port"),
+        ("registry.host = \"images.example:x\"", "is no port"),
     ] {
         let problems = read(text, &[]).unwrap_err();
         assert_eq!(problems.0.len(), 1, "{problems}");
