@@ -257,9 +257,9 @@ fn skopeo_pushes_and_pulls_with_the_password_of_the_aws_cli() {
     let no_tls = ("--dest-tls-verify=false", "--src-tls-verify=false");
     for _ in 0..2 {
         // The second time everything is there.
-        run(&mut skopeo(&["copy", no_tls.0, &layout_of("from"), &image]));
+        run(&mut skopeo(&["copy", "--preserve-digests", no_tls.0, &layout_of("from"), &image]));
     }
-    run(&mut skopeo(&["copy", no_tls.1, &image, &layout_of("to")]));
+    run(&mut skopeo(&["copy", "--preserve-digests", no_tls.1, &image, &layout_of("to")]));
     for entry in fs::read_dir(from.join("blobs/sha256")).unwrap() {
         let name = entry.unwrap().file_name();
         let read = |layout: &str| fs::read(work.path().join(layout).join("blobs/sha256").join(&name)).unwrap();
@@ -270,7 +270,7 @@ fn skopeo_pushes_and_pulls_with_the_password_of_the_aws_cli() {
     // All of it is on the disk, and has AWS's names.
     server.stop();
     server.run();
-    run(&mut skopeo(&["copy", no_tls.1, &format!("docker://{uri}@{own}"), &layout_of("again")]));
+    run(&mut skopeo(&["copy", "--preserve-digests", no_tls.1, &format!("docker://{uri}@{own}"), &layout_of("again")]));
     // As the image of a build is fetched: with what `docker login` leaves.
     if !not_root() {
         let docker = work.path().join("docker");
