@@ -107,7 +107,7 @@ pub(super) async fn delete_log_group<R: Runners>(
                 Ok(streams)
             })
             .await?;
-        super::streams::remove_files(inner, &gone);
+        super::streams::remove_files(inner, &gone).await;
         if gone.len() < BATCH {
             return Ok(Empty {});
         }

@@ -49,7 +49,7 @@ impl Default for Turns {
 
 impl Turns {
     /// Waits for the turn at a stream, which lasts as long as what is returned.
-    async fn turn(&self, group: &str, name: &str) -> Option<MutexGuard<'_, ()>> {
+    pub(super) async fn turn(&self, group: &str, name: &str) -> Option<MutexGuard<'_, ()>> {
         match self.of(group, name) {
             Some(turn) => Some(turn.lock().await),
             None => None,

@@ -70,15 +70,22 @@ pub(super) async fn delete_log_stream<R: Runners>(
             Ok(stream)
         })
         .await?;
-    remove_files(inner, &[gone]);
+    remove_files(inner, &[gone]).await;
     Ok(Empty {})
 }
 
 /// Removes the events of streams that are gone. What a crash leaves nobody sees: a new stream of that name begins anew.
-pub(super) fn remove_files<R: Runners>(inner: &Inner<R>, streams: &[LogStreamRecord]) {
-    for stream in streams {
-        if let Err(e) = inner.logs.remove(&stream.group, &stream.name) {
-            tracing::warn!(group = stream.group, stream = stream.name, error = %e, "the events of a deleted log stream stay");
+pub(super) async fn remove_files<R: Runners>(inner: &Inner<R>, streams: &[LogStreamRecord]) {
+    for LogStreamRecord { group, name, .. } in streams {
+        // Nobody puts events meanwhile. Whoever has put some already has them in another stream of that name, which stays.
+        let _turn = inner.puts.turn(group, name).await;
+        let removed = match inner.metadata.read(|view| view.log_stream(group, name)) {
+            Ok(Some(_)) => continue,
+            Ok(None) => inner.logs.remove(group, name).map_err(|e| e.to_string()),
+            Err(e) => Err(e.to_string()),
+        };
+        if let Err(error) = removed {
+            tracing::warn!(group, stream = name, error, "the events of a deleted log stream stay");
         }
     }
 }

@@ -9,6 +9,7 @@ mod images;
 mod key_access;
 mod keys;
 mod layers;
+mod log_retention;
 mod logs;
 mod metrics;
 mod objects;
