@@ -24,6 +24,9 @@ pub struct Recipe {
     pub before: Option<String>,
     /// A script of the directory that runs after all else.
     pub after: Option<String>,
+    /// The program that starts the image's containers, with arguments (ENTRYPOINT).
+    #[serde(default)]
+    pub entrypoint: Vec<String>,
     /// Debian's packages.
     #[serde(default)]
     pub debian: Debian,
@@ -201,6 +204,9 @@ impl Recipe {
         }
         self.pypi.python = self.pypi.python.take().or(part.pypi.python);
         self.pypi.packages.extend(part.pypi.packages);
+        if self.entrypoint.is_empty() {
+            self.entrypoint = part.entrypoint;
+        }
         self.debian.packages.extend(part.debian.packages);
         self.unpack.extend(part.unpack);
         part.links.into_iter().for_each(|(path, target)| {
@@ -243,6 +249,9 @@ impl Recipe {
             for pattern in patterns {
                 absolute("unpack.programs: /", &format!("/{}", pattern.replace('*', "")))?;
             }
+        }
+        if let Some(program) = self.entrypoint.first() {
+            absolute("entrypoint:", program)?;
         }
         for (path, target) in &self.links {
             absolute("links:", path)?;
@@ -298,6 +307,7 @@ mod tests {
             ("[[unpack]]\nregistry = 'npm'\nname = 'n'\nversion = '1'\nstrip = 'p'\nto = 'opt'", "`opt`"),
             ("[[unpack]]\nregistry = 'cpan'\nname = 'n'\nversion = '1'\nstrip = 'p'\nto = '/opt'", "cpan"),
             ("[environment]\n'A B' = 'x'", "`A B`"),
+            ("entrypoint = ['init']", "entrypoint: `init`"),
             ("[[unpack]]\nregistry = 'vendor'\nname = 'n'\nversion = '1'\nto = '/opt'", "needs `url` and `sha256`"),
             (&format!("{npm}url = 'https://a.test/n.zip'"), "are for the registry `vendor`"),
             (&format!("{vendor}url = 'https://a.test/n.zip'\nsha256 = 'ABC'"), "64 lower-case hex digits"),
@@ -339,7 +349,7 @@ mod tests {
     fn what_a_part_has_is_taken_on_and_our_own_wins() {
         let head = "description = 'x'\nlanguage = 'base'\nfrom = 'base'\n";
         let recipe = |more: &str| Recipe::parse(&format!("{head}{more}")).unwrap();
-        let part = "after = 'a'\n[debian]\npackages = ['q']\n[links]\n'/a' = 'part'\n'/b' = 'part'\n\
+        let part = "after = 'a'\nentrypoint = ['/init', 'x']\n[debian]\npackages = ['q']\n[links]\n'/a' = 'part'\n'/b' = 'part'\n\
             [environment]\nPATH = 'part'\nHOME = 'part'\n[runtimes.go]\n1 = ['x']\n";
         let mut whole = recipe("[debian]\npackages = ['p']\n[links]\n'/a' = 'own'\n[environment]\nPATH = 'own'\n");
         whole.take_on(recipe(part)).unwrap();
@@ -347,6 +357,7 @@ mod tests {
         assert_eq!((whole.links["/a"].as_str(), whole.links["/b"].as_str()), ("own", "part"));
         assert_eq!((whole.environment["PATH"].as_str(), whole.environment["HOME"].as_str()), ("own", "part"));
         assert!(whole.runtimes.contains_key("go") && whole.after.is_none());
+        assert_eq!(whole.entrypoint, ["/init", "x"]);
         let other = |python: &str| recipe(&format!("[pypi]\npython = '{python}'\npackages = ['z']\n"));
         whole.take_on(other("3.13")).unwrap();
         assert!(whole.take_on(other("3.12")).unwrap_err().contains("for Python 3.12, and others for 3.13"));

@@ -266,6 +266,15 @@ impl Environment {
         all.map(|(name, value)| (name.as_str(), value.as_str())).collect()
     }
 
+    /// The entry point of its image: its own, or else that of the nearest below that has one.
+    #[must_use]
+    pub fn entrypoint(&self) -> &[String] {
+        match (&self.recipe.entrypoint, &self.parent) {
+            (own, Some(parent)) if own.is_empty() => parent.entrypoint(),
+            (own, _) => own,
+        }
+    }
+
     /// A hash, in hex, of all that its image is made of: equal ones have equal images.
     ///
     /// # Errors
@@ -411,7 +420,7 @@ mod tests {
     #[test]
     fn an_environment_has_what_it_is_made_with() {
         let dir = tempfile::tempdir().unwrap();
-        let tool = "description = 't'\nlanguage = 'golang'\nfrom = 'base'\nafter = 'after.sh'\n[debian]\npackages = ['tool']\n\
+        let tool = "description = 't'\nlanguage = 'golang'\nfrom = 'base'\nafter = 'after.sh'\nentrypoint = ['/t']\n[debian]\npackages = ['tool']\n\
             [[unpack]]\nregistry = 'vendor'\nname = 'v'\nversion = '1'\nto = '/opt/v'\nurl = 'https://v.test/v-1.zip'\n";
         let tool = format!("{tool}sha256 = '{}'\n", "0b".repeat(32));
         let all = "description = 'a'\nlanguage = 'base'\nfrom = 'top'\nwith = ['tool']\nafter = 'after.sh'\n";
@@ -420,6 +429,7 @@ mod tests {
             ("top/recipe.toml", TOP),
             ("tool/recipe.toml", tool.as_str()),
             ("tool/after.sh", "echo tool"),
+            ("above/recipe.toml", "description = 'x'\nlanguage = 'base'\nfrom = 'all'\n"),
             ("all/recipe.toml", all),
             ("all/after.sh", "echo all"),
         ];
@@ -431,6 +441,9 @@ mod tests {
         recipes.store_lock("all", &lock(Some(&top))).unwrap();
         let all = recipes.load("all").unwrap();
         assert_eq!(all.recipe.debian.packages, ["tool"]);
+        assert_eq!(all.entrypoint(), ["/t"]);
+        assert_eq!(recipes.load("above").unwrap().entrypoint(), ["/t"]);
+        assert!(recipes.load("top").unwrap().entrypoint().is_empty());
         assert_eq!(all.after.as_deref(), Some("echo all\necho tool"));
         assert_eq!(all.chain().iter().map(|e| e.name.as_str()).collect::<Vec<_>>(), ["base", "top", "all"]);
         let packages = all.packages().unwrap();

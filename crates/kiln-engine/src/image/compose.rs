@@ -24,6 +24,8 @@ pub struct Composition {
     pub parent: Option<Image>,
     /// `NAME=VALUE` entries, all of them: the parent's are not added.
     pub env: Vec<String>,
+    /// The program that starts its containers, with arguments; empty: none. The parent's is not taken over.
+    pub entrypoint: Vec<String>,
     /// Labels, all of them.
     pub labels: BTreeMap<String, String>,
     /// When it was made (RFC 3339), as its configuration will say. Equal compositions of equal layers give equal digests.

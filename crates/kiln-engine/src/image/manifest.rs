@@ -345,6 +345,7 @@ pub(crate) fn composed_config(platform: &Platform, composition: &Composition, di
         created: Some(composition.created.clone()),
         config: Some(RawRunConfig {
             env: Some(composition.env.clone()),
+            entrypoint: Some(composition.entrypoint.clone()).filter(|words| !words.is_empty()),
             labels: Some(composition.labels.iter().map(|(k, v)| (k.clone(), Some(v.clone()))).collect()),
             ..RawRunConfig::default()
         }),

@@ -11,6 +11,7 @@ fn composition(name: &str, parent: Option<&Image>) -> Composition {
         name: Reference::parse(name).unwrap(),
         parent: parent.cloned(),
         env: vec!["PATH=/bin".to_owned(), "A=b".to_owned()],
+        entrypoint: Vec::new(),
         labels: BTreeMap::from([("made.of".to_owned(), "tests".to_owned())]),
         created: "2026-01-02T03:04:05Z".to_owned(),
     }
@@ -58,6 +59,10 @@ fn equal_layers_make_equal_images_in_any_store() {
     assert_eq!((renamed.digest, renamed.id), (top.digest, top.id), "a name is no content");
     let changed = Composition { env: vec!["A=c".to_owned()], ..composition("changed:1", Some(&base)) };
     assert_ne!(compose(&one, &changed, &two_layers()[1]).unwrap().digest, top.digest);
+    let entered = Composition { entrypoint: vec!["/init".to_owned()], ..composition("entered:1", Some(&base)) };
+    let entered = compose(&one, &entered, &two_layers()[1]).unwrap();
+    assert_ne!(entered.digest, top.digest);
+    assert_eq!((entered.config.entrypoint, top.config.entrypoint), (vec!["/init".to_owned()], Vec::new()));
 }
 
 #[test]

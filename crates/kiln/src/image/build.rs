@@ -217,6 +217,7 @@ impl Work<'_> {
                         name: Reference::parse(BOOTSTRAP).map_err(explained)?,
                         parent: None,
                         env: variables(environment),
+                        entrypoint: Vec::new(),
                         labels: [(NAME.to_owned(), "bootstrap".to_owned())].into(),
                         created: String::new(),
                     };
@@ -232,6 +233,7 @@ impl Work<'_> {
                 name: Reference::parse(&environment.image()).map_err(explained)?,
                 parent: parent.clone(),
                 env: variables(environment),
+                entrypoint: environment.entrypoint().to_vec(),
                 labels: labels(environment, &inputs),
                 created: sbom::created(environment.usable_lock().map_err(told)?),
             };

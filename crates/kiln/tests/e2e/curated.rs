@@ -250,6 +250,23 @@ fn node_switches_its_versions() {
         &["npm --version", "npx --version", "node -p process.execPath"],
     );
     assert!(status == 0 && log.lines().any(|line| line == "/opt/node/20/bin/node"), "{log}");
+    assert!(!log.contains("npm warn"), "{log}");
+
+    // A native add-on, against the headers of the image.
+    let project = tempfile::tempdir().unwrap();
+    let spec = "version: 0.2\nphases:\n  build:\n    commands:\n      - node /opt/node/npm/node_modules/node-gyp/bin/node-gyp.js rebuild\n      \
+        - node -p 'require(\"./build/Release/add_on.node\")'\n";
+    let code =
+        "#include <node_api.h>\nNAPI_MODULE_INIT() { napi_value v; napi_create_int32(env, 4711, &v); return v; }\n";
+    for (name, text) in [
+        ("buildspec.yml", spec),
+        ("add_on.c", code),
+        ("binding.gyp", "{'targets': [{'target_name': 'add_on', 'sources': ['add_on.c']}]}\n"),
+    ] {
+        fs::write(project.path().join(name), text).unwrap();
+    }
+    let (status, log, _) = curated.run_with("kiln/node:1", project.path(), &["--network", "none"]);
+    assert!(status == 0 && log.lines().any(|line| line == "4711"), "{log}");
 }
 
 #[test]
@@ -345,6 +362,7 @@ fn docker_builds_and_runs_its_example_in_its_image() {
         &[],
         &[
             "docker --version && docker buildx version && docker compose version",
+            "dockerd-entrypoint.sh docker run --help >help && grep -q Usage help && docker version",
             "echo content >file && printf 'FROM scratch\\nCOPY file /file\\nLABEL made=here\\n' >Dockerfile",
             "buildah bud --tag demo:1 . && buildah push demo:1 oci-archive:/tmp/demo.tar",
             "skopeo inspect oci-archive:/tmp/demo.tar",
