@@ -276,7 +276,6 @@ export const TEXT = {
     other: "Stopped, or ended by a fault",
     count: "Builds",
     rate: "Success rate",
-    rateHint: "Of those that succeeded or failed.",
     averageDuration: "Average duration",
     averageQueue: "Average time in the queue",
     durations: "Durations",

@@ -22,6 +22,9 @@ const SIGNED_OUT = new Set([
   "MissingAuthenticationTokenException",
 ]);
 
+/** Codes of what is not there, and of what cannot be meant. */
+const LASTING = new Set(["ResourceNotFoundException", "InvalidInputException", "ValidationException"]);
+
 /** Why a call did not succeed, in the service's words. */
 export class CallError extends Error {
   constructor(
@@ -37,6 +40,11 @@ export class CallError extends Error {
 
   get isSignedOut(): boolean {
     return SIGNED_OUT.has(this.code);
+  }
+
+  /** Whether asking again would be answered the same. */
+  get isLasting(): boolean {
+    return this.isDenied || this.isSignedOut || LASTING.has(this.code);
   }
 }
 

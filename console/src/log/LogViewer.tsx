@@ -26,6 +26,7 @@ const DOWNLOAD_PAGE = 10_000;
 
 export interface LogViewerProps {
   id: string;
+  store: LogStore;
   commands: readonly CommandDetail[];
   isOver: boolean;
   hasFailed: boolean;
@@ -37,7 +38,8 @@ export function isFailed(command: CommandDetail): boolean {
   return command.signal !== undefined || (command.exitCode !== undefined && command.exitCode !== 0);
 }
 
-function useStore(id: string): LogStore {
+/** The log of a build, read from now on, whether it is shown already or not. */
+export function useLog(id: string): LogStore {
   const { api } = useSigned();
   const store = useMemo(
     () => new LogStore((input, signal) => api.kiln<LogPage>("GetBuildLog", { id, ...input }, signal)),
@@ -47,14 +49,13 @@ function useStore(id: string): LogStore {
     void store.open();
     return () => store.close();
   }, [store]);
-  useSyncExternalStore(store.subscribe, store.snapshot);
   return store;
 }
 
 export function LogViewer(props: LogViewerProps) {
-  const { id, commands, isOver, hasFailed, lines: linked } = props;
+  const { id, store, commands, isOver, hasFailed, lines: linked } = props;
   const { api } = useSigned();
-  const store = useStore(id);
+  useSyncExternalStore(store.subscribe, store.snapshot);
   const view = useRef<HTMLElement>(null);
   const [viewHeight, setViewHeight] = useState(400);
   const [at, setAt] = useState(0);

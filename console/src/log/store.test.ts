@@ -117,6 +117,11 @@ describe("the lines of a log", () => {
     const calls = read.mock.calls.length;
     await vi.advanceTimersByTimeAsync(60_000);
     expect(read.mock.calls.length).toBe(calls);
+    // Nor of a build that is not there.
+    error = new CallError("ResourceNotFoundException", "no such build");
+    await new LogStore(read).open();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(read.mock.calls.length).toBe(calls + 1);
   });
 
   it("are left alone once nobody looks", async () => {

@@ -99,7 +99,7 @@ export class LogStore {
         this.error = error;
         this.opened ||= error.isDenied;
         this.changed();
-        if (error.isDenied || error.isSignedOut) return;
+        if (error.isLasting) return;
         pause = LATER * 2;
       }
       await wait(pause, signal);

@@ -15,7 +15,7 @@ import { type CallError, callError } from "../api/client";
 import type { BuildDetail } from "../api/kiln";
 import { dateTime, duration } from "../format";
 import { useNow, useReading, useSigned } from "../hooks";
-import { isFailed, LogViewer } from "../log/LogViewer";
+import { isFailed, LogViewer, useLog } from "../log/LogViewer";
 import { Problem } from "../parts/Problem";
 import { Status } from "../parts/status";
 import { Timeline } from "../parts/Timeline";
@@ -37,6 +37,8 @@ export function BuildPage({ id, lines }: { id: string; lines?: Lines }) {
   const [failed, setFailed] = useState<CallError>();
   const [isBusy, setBusy] = useState(false);
   const [isAgain, setAgain] = useState(false);
+  // Together with the build, not after it; and it stays while another tab is looked at.
+  const log = useLog(id);
 
   const reading = useReading(
     `build ${id}`,
@@ -200,6 +202,7 @@ export function BuildPage({ id, lines }: { id: string; lines?: Lines }) {
             content: (
               <LogViewer
                 id={id}
+                store={log}
                 commands={detail?.commands ?? []}
                 isOver={isOver}
                 hasFailed={hasFailed}
