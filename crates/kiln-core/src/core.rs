@@ -36,6 +36,7 @@ use crate::{
     parts::Beat,
     queue::{Queue, Waiting},
     records::{self, Refused},
+    retention::Rounds,
     runners::Runners,
     scheduler, supervise,
     tally::Tally,
@@ -201,7 +202,9 @@ impl<R: Runners> Core<R> {
         }
         let core = Self { inner };
         let inner = Arc::clone(&core.inner);
-        core.inner.spawn("kiln-scheduler", move || scheduler::run(&inner));
+        // From now on, however long a busy machine takes to begin the thread.
+        let rounds = Rounds::new(inner.now(), inner.clock.monotonic());
+        core.inner.spawn("kiln-scheduler", move || scheduler::run(&inner, rounds));
         Ok(core)
     }
 

@@ -11,8 +11,7 @@ use crate::{
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
 /// Until the service stops.
-pub(crate) fn run<R: Runners>(inner: &Arc<Inner<R>>) {
-    let mut rounds = retention::Rounds::new(inner.now(), inner.clock.monotonic());
+pub(crate) fn run<R: Runners>(inner: &Arc<Inner<R>>, mut rounds: retention::Rounds) {
     let _running = inner.beat.begin(inner.clock.monotonic());
     while !inner.is_stopping() {
         inner.beat.tick(inner.clock.monotonic());
