@@ -22,6 +22,8 @@ pub struct Config {
     pub console_url: String,
     /// What clients of images call the registry, if not what they call the service: `registry.example:5000`.
     pub registry_host: Option<String>,
+    /// What references of images in the registry may begin with: hosts, with their ports.
+    pub registry_names: Vec<String>,
     /// The bucket for sources that are sent along with a build.
     pub default_bucket: String,
     /// Projects may name the image `host` (DESIGN decision 5): only a service that nobody else reaches.

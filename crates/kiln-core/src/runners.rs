@@ -4,7 +4,12 @@
 //! the build's directory: its job, its journal, a lock that it holds until it ends. So an implementation needs no
 //! memory: after a restart it answers the same.
 
-use std::{fmt, io, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    io::{self, Read},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use kiln_runner::job::{Control, Job};
 
@@ -62,8 +67,29 @@ pub trait Shell: Send + Sync {
     fn wait(&self) -> Result<u8, String>;
 }
 
+/// An image of the registry, for whoever makes containers of it. Read from several threads.
+pub trait RegistryImage: Sync {
+    /// What builds call it.
+    fn reference(&self) -> &str;
+
+    /// The bytes that have a digest (`sha256:…`), or, without one, the manifest or index that [`Self::reference`] means.
+    ///
+    /// # Errors
+    /// When they are not there (any more), or cannot be read.
+    fn open(&self, digest: Option<&str>) -> io::Result<Box<dyn Read + Send>>;
+
+    /// Whether nobody waits for it any more.
+    fn is_given_up(&self) -> bool;
+}
+
 /// Starts runners and looks after their directories; named by the build's uuid.
 pub trait Runners: Send + Sync + 'static {
+    /// Has an image of the registry ready for builds that name it, as it is there now. `now_ms`: milliseconds since the epoch.
+    ///
+    /// # Errors
+    /// [`RunnersError`]: it is damaged, for another machine, or there is no room for it; or it was given up.
+    fn take_image(&self, image: &dyn RegistryImage, now_ms: i64) -> Result<(), RunnersError>;
+
     /// Makes the directory of a build that has none, writes its job into it and starts its runner. When it fails nothing
     /// of it stays.
     ///

@@ -25,7 +25,9 @@ use kiln_wire::{
 use crate::{
     behalf,
     core::Inner,
-    crash, finish, identity,
+    crash,
+    ecr::{self, Taken},
+    finish, identity,
     lifecycle::{self, Event},
     live::{Live, Progress},
     logs,
@@ -87,15 +89,23 @@ pub(crate) fn begin<R: Runners>(inner: &Arc<Inner<R>>, build: &Waiting) {
         Err(e) => return not_yet(e),
     }
     crash::point("build_given");
-    if let Err(Failure { phase, status, context }) = permitted.and_then(|()| start(inner, &live)) {
-        tracing::warn!(build.uuid = %uuid, error = %context.message, "a build could not be started");
-        inner.discard(uuid);
-        finish::refuse(inner, &live, &Event::Refused { at: inner.now(), phase, status, context });
-        release(inner, uuid);
-        return;
-    }
-    crash::point("build_started");
-    follow(inner, &live);
+    let event = match permitted.and_then(|()| start(inner, &live)) {
+        Ok(Taken::Yes) => {
+            crash::point("build_started");
+            follow(inner, &live);
+            return;
+        }
+        // The next server finds that it never began.
+        Ok(Taken::GivenUp) if inner.is_stopping() => return,
+        Ok(Taken::GivenUp) => Event::Lost { at: inner.now(), reason: "It was stopped before it began".to_owned() },
+        Err(Failure { phase, status, context }) => {
+            tracing::warn!(build.uuid = %uuid, error = %context.message, "a build could not be started");
+            Event::Refused { at: inner.now(), phase, status, context }
+        }
+    };
+    inner.discard(uuid);
+    finish::refuse(inner, &live, &event);
+    release(inner, uuid);
 }
 
 /// Follows a build that an earlier server gave to a runner.
@@ -121,6 +131,13 @@ impl Failure {
         Self { phase: PhaseType::Provisioning, status: BuildStatus::Fault, context }
     }
 
+    /// The image cannot be had (`buildspec.md` 6).
+    pub(crate) fn image(why: &str) -> Self {
+        let message = format!("Unable to pull customer's container image. CannotPullContainerError: {why}");
+        let context = PhaseContext::new("BUILD_CONTAINER_UNABLE_TO_PULL_IMAGE", message);
+        Self { phase: PhaseType::Provisioning, status: BuildStatus::Failed, context }
+    }
+
     /// The source is not what the project says.
     pub(crate) fn source(message: String) -> Self {
         let context = PhaseContext::new("CLIENT_ERROR", message);
@@ -128,9 +145,12 @@ impl Failure {
     }
 }
 
-/// Puts the build's sources in place and starts its runner.
-fn start<R: Runners>(inner: &Arc<Inner<R>>, live: &Live) -> Result<(), Failure> {
+/// Puts the build's image and sources in place and starts its runner.
+fn start<R: Runners>(inner: &Arc<Inner<R>>, live: &Live) -> Result<Taken, Failure> {
     let document = live.document();
+    if ecr::take(inner, live, &document)? == Taken::GivenUp {
+        return Ok(Taken::GivenUp);
+    }
     let staged = crate::sources::stage(inner, &document)?;
     let dir = inner.runners.dir(&live.uuid);
     let access = identity::new_access(&inner.config);
@@ -142,7 +162,7 @@ fn start<R: Runners>(inner: &Arc<Inner<R>>, live: &Live) -> Result<(), Failure> 
     if live.with(|known| known.document.lifecycle.stop_requested) {
         inner.runners.tell(&live.uuid, Control::Stop);
     }
-    Ok(())
+    Ok(Taken::Yes)
 }
 
 /// A build leaves the memory and makes room for others.

@@ -3,12 +3,13 @@
 //!
 //! Reading order: [`mod@reference`] and `manifest` (what images are called and made of), `store` (what lies on disk),
 //! `tar`, `decompress` and `unpack` (how a layer becomes a directory), `assemble` (all layers of an image at
-//! once), `registry` and `pull`, `import`, `compose`.
+//! once), `bring` (an image, wherever from), `registry` and `pull`, `take`, `import`, `compose`.
 //!
 //! Everything that comes from outside is hostile: layers never write outside their directory, sizes and counts are
 //! bounded ([`Limits`]), content is checked against its digest before it is used.
 
 mod assemble;
+mod bring;
 mod compose;
 mod credentials;
 mod decompress;
@@ -24,6 +25,7 @@ mod pull;
 mod reference;
 mod registry;
 mod store;
+mod take;
 mod tar;
 mod tree;
 mod unpack;
@@ -40,6 +42,7 @@ pub use operation::{LayerInfo, LayerState, Operation, Progress};
 pub use pull::{PullOptions, Retries};
 pub use reference::Reference;
 pub use store::{Image, ImageStore, ImageSummary, Lease, PruneScope, Pruned, Removed, Usage};
+pub use take::Contents;
 
 use std::io::Read;
 use std::path::Path;

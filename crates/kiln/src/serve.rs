@@ -17,6 +17,7 @@ use kiln_api::{Api, Listener, State, Tls};
 use kiln_core::{Core, Parts};
 use kiln_model::Timestamp;
 use kiln_store::{AuditLog, BlobError, Blobs, DataLock, Keys, Logs, Metadata, RemoteBucket, remote::RemoteSettings};
+use kiln_wire::server::{ADDRESS, API_PORT};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
@@ -199,7 +200,7 @@ async fn serve(settings: Settings, tls: Option<Tls>, app: &App) -> anyhow::Resul
         .context("the audit log cannot be used")?;
     let runners = ServerRunners::new(&app.data, app.environment.runner.clone()).context("cannot watch for builds")?;
 
-    let config = core_config(&settings, app, url.clone());
+    let config = core_config(&settings, app, url.clone(), listen);
     let clock = app.clock.clone();
     let traces = telemetry::start(settings.telemetry.as_ref(), &app.data, &settings.home)?;
     let core = Core::start(Parts { config, clock, metadata, keys, blobs, logs, audit, runners, traces })
@@ -251,7 +252,7 @@ async fn serve(settings: Settings, tls: Option<Tls>, app: &App) -> anyhow::Resul
     }
 }
 
-fn core_config(settings: &Settings, app: &App, url: String) -> kiln_core::config::Config {
+fn core_config(settings: &Settings, app: &App, url: String, listen: SocketAddr) -> kiln_core::config::Config {
     kiln_core::config::Config {
         home: settings.home.clone(),
         data: app.data.clone(),
@@ -259,6 +260,7 @@ fn core_config(settings: &Settings, app: &App, url: String) -> kiln_core::config
         queue_limit: settings.queue_limit,
         console_url: url,
         registry_host: settings.registry_host.clone(),
+        registry_names: registry_names(settings, listen),
         default_bucket: account::default_bucket(&settings.home),
         allow_host_image: settings.allow_host_image,
         engine: settings.engine.clone(),
@@ -269,6 +271,28 @@ fn core_config(settings: &Settings, app: &App, url: String) -> kiln_core::config
         retention: settings.retention,
         external: settings.external.clone(),
     }
+}
+
+/// What references of images in the registry may begin with: the names of the service with their ports, those that builds
+/// know it by, and AWS's form of each.
+fn registry_names(settings: &Settings, listen: SocketAddr) -> Vec<String> {
+    let port = listen.port();
+    let mut names = settings.domains.clone();
+    names.push("localhost".to_owned());
+    let aws = format!("{}.dkr.ecr.{}", settings.home.account, settings.home.region);
+    names.extend(
+        names.clone().into_iter().filter(|name| name.parse::<IpAddr>().is_err()).map(|name| format!("{aws}.{name}")),
+    );
+    names.extend(settings.registry_host.clone());
+    let mut addresses = vec![listen, SocketAddr::new(ADDRESS.into(), API_PORT)];
+    if listen.ip().is_loopback() || listen.ip().is_unspecified() {
+        let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        addresses.extend(loopback.map(|ip| SocketAddr::new(ip, port)));
+    }
+    // Without a port as well: something in front of the service may listen on the usual one.
+    let with_port: Vec<String> =
+        names.iter().filter(|name| !name.contains(':')).map(|name| format!("{name}:{port}")).collect();
+    names.into_iter().chain(with_port).chain(addresses.iter().map(SocketAddr::to_string)).collect()
 }
 
 fn api_config(settings: &Settings, app: &App) -> kiln_api::Config {

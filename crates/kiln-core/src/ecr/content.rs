@@ -213,14 +213,17 @@ impl Found {
         Ok(LayerContent { size, range, body: Bytes::Content(Content::new(reader.await?)) })
     }
 
+    /// Opens all of it, on a thread that may wait for the disk.
+    pub(super) fn reader<R: Runners>(self, inner: &Inner<R>) -> Result<ObjectReader, ApiError> {
+        ObjectReader::open(inner, readable(self.pieces), (0, self.size)).map_err(|e| error::blob(inner, &e))
+    }
+
     /// All of it, for what is small.
     pub(super) async fn read<R: Runners>(self, inner: &Arc<Inner<R>>) -> Result<Vec<u8>, ApiError> {
         let with = Arc::clone(inner);
         error::blocking(move || {
-            let mut reader =
-                ObjectReader::open(&with, readable(self.pieces), (0, self.size)).map_err(|e| error::blob(&with, &e))?;
             let mut bytes = Vec::new();
-            reader.read_to_end(&mut bytes).map_err(|e| unreadable(&e))?;
+            self.reader(&with)?.read_to_end(&mut bytes).map_err(|e| unreadable(&e))?;
             Ok(bytes)
         })
         .await

@@ -42,7 +42,7 @@ fn no_manifest(repository: &str, reference: &Reference) -> RegistryError {
     RegistryError::new(RegistryCode::ManifestUnknown, message)
 }
 
-fn named(reference: &Reference) -> ImageIdentifier {
+pub(super) fn named(reference: &Reference) -> ImageIdentifier {
     match reference {
         Reference::Tag(tag) => ImageIdentifier { image_digest: None, image_tag: Some(tag.clone()) },
         Reference::Digest(digest) => ImageIdentifier { image_digest: Some(digest.to_string()), image_tag: None },

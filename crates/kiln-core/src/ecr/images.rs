@@ -24,7 +24,14 @@ use super::{
     find::find,
     manifest::{self, Manifest},
 };
-use crate::{core::Inner, crash, lifecycle::Millis, objects::remove_blobs, records::Refused, runners::Runners};
+use crate::{
+    core::Inner,
+    crash,
+    lifecycle::Millis,
+    objects::remove_blobs,
+    records::{Refused, refuse},
+    runners::Runners,
+};
 
 /// Tags of an image (ECR's quota).
 const MOST_TAGS: usize = 1000;
@@ -349,12 +356,23 @@ pub(super) async fn read<R: Runners>(inner: &Arc<Inner<R>>, image: &ImageRecord)
         return Ok(None);
     };
     let bytes = found.read(inner).await?;
-    let now = inner.now();
-    if image.pulled_ms.is_none_or(|pulled| now.saturating_sub(pulled) >= NOTED_EVERY) {
-        let noted = ImageRecord { pulled_ms: Some(now), ..image.clone() };
+    if let Some(noted) = pulled(inner, image) {
         inner.transact(move |tx| Ok(tx.note_pull(&noted)?)).await?;
     }
     Ok(Some(bytes))
+}
+
+/// The record of an image that is being pulled, if that is to be noted.
+fn pulled<R: Runners>(inner: &Inner<R>, image: &ImageRecord) -> Option<ImageRecord> {
+    let now = inner.now();
+    let is_due = image.pulled_ms.is_none_or(|pulled| now.saturating_sub(pulled) >= NOTED_EVERY);
+    is_due.then(|| ImageRecord { pulled_ms: Some(now), ..image.clone() })
+}
+
+/// Notes that an image is pulled, on a thread that may wait for the disk.
+pub(super) fn note_pull<R: Runners>(inner: &Inner<R>, image: &ImageRecord) -> Result<(), ApiError> {
+    let Some(noted) = pulled(inner, image) else { return Ok(()) };
+    inner.metadata.write_blocking(move |tx| tx.note_pull(&noted)).map(drop).map_err(|e| refuse(&e))
 }
 
 pub(super) async fn batch_get_image<R: Runners>(
@@ -378,7 +396,7 @@ pub(super) async fn batch_get_image<R: Runners>(
             failures.push(failure(id, ImageFailureCode::ImageNotFound, "Requested image not found"));
             continue;
         };
-        let document = document::Image::of(&found).map_err(|e| crate::records::refuse(&e))?;
+        let document = document::Image::of(&found).map_err(|e| refuse(&e))?;
         images.push(Image {
             registry_id: Some(home.account.clone()),
             repository_name: Some(repository.clone()),

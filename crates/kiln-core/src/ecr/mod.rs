@@ -5,6 +5,7 @@
 //! ([`uploads`]); an image when all that it names is ([`images`]). What no image needs any more goes a day after somebody
 //! wanted it last ([`upkeep`]), so that a client that was told that a layer is there can push the image that needs it.
 
+mod build;
 mod content;
 mod distribution;
 mod document;
@@ -23,7 +24,11 @@ mod upkeep;
 mod uploads;
 
 pub use self::content::damaged;
-pub(crate) use self::{find::resource, upkeep::sweep};
+pub(crate) use self::{
+    build::{Taken, take},
+    find::resource,
+    upkeep::sweep,
+};
 
 use kiln_model::{
     ApiError,

@@ -259,7 +259,7 @@ impl<R: Runners> Inner<R> {
     }
 
     /// A resource as policies name it, with what is stored of it.
-    fn resource(&self, view: &View<'_>, text: &str) -> Result<Resource, StoreError> {
+    pub(super) fn resource(&self, view: &View<'_>, text: &str) -> Result<Resource, StoreError> {
         let home = &self.config.home;
         let mut found = Resource { arn: text.to_owned(), tags: Vec::new(), own_tags: None, policy: None };
         if let Some(secret) = text.strip_prefix(&home.arn("secretsmanager", "secret:")) {

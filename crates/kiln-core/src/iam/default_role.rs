@@ -30,7 +30,8 @@ const MADE: &str = "service_roles";
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"codebuild.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
 
 /// What AWS's console gives a new service role, for all projects: logs, sources and artifacts in buckets, reports,
-/// parameters and secrets below `/CodeBuild/`.
+/// parameters and secrets below `/CodeBuild/`, images to
+/// run in.
 fn policy(home: &Home) -> String {
     let (partition, account, region) = (home.partition(), &home.account, &home.region);
     format!(
@@ -76,6 +77,15 @@ fn policy(home: &Home) -> String {
         "arn:{partition}:ssm:{region}:{account}:parameter/CodeBuild/*",
         "arn:{partition}:secretsmanager:{region}:{account}:secret:/CodeBuild/*"
       ]
+    }},
+    {{
+      "Sid": "Images",
+      "Effect": "Allow",
+      "Action": [
+        "ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability",
+        "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"
+      ],
+      "Resource": "*"
     }}
   ]
 }}"#

@@ -1,7 +1,7 @@
 //! Service roles: who builds are. Whether CodeBuild may assume one, what it is when it acts for a build, and what that
 //! build may do (`api.md` 7.3).
 
-use kiln_iam::policy::{self, Kind, Policies, Principal, ResourceRule, evaluate};
+use kiln_iam::policy::{self, Decision, Kind, Policies, Principal, ResourceRule, evaluate};
 use kiln_model::{
     ApiError, BuildId,
     arn::Home,
@@ -51,22 +51,47 @@ impl<R: Runners> Inner<R> {
             let Some(record) = find::by_arn(view, home, IamKind::Role, &arn)? else { return Ok(None) };
             let Some(document) = Identity::parse(&record)?.role else { return Ok(None) };
             let trust = self.known.policy(Kind::Trust, &document.trust)?;
-            let mut context = policy::Context::new();
-            context.set("aws:SourceArn", home.project_arn(project));
-            context.set("aws:SourceAccount", home.account.clone());
-            context.set("aws:PrincipalServiceName", CODEBUILD);
-            context.set("aws:PrincipalIsAWSService", "true");
-            let request = policy::Request {
-                principal: &Principal::Service { name: CODEBUILD.to_owned() },
-                action: "sts:AssumeRole",
-                resource: &arn,
-                account: &home.account,
-                context: &context,
-            };
             let policies = Policies { resource: Some(&trust), rule: ResourceRule::Trust, ..Policies::default() };
-            Ok(evaluate(&request, &policies).is_allowed().then_some(record))
+            let decision = self.codebuild_asks(project, "sts:AssumeRole", &arn, &policies);
+            Ok(decision.is_allowed().then_some(record))
         });
         found.map_err(|e| refuse(&e))?.ok_or_else(|| ApiError::invalid_input(not_assumable(&arn)))
+    }
+
+    /// What is decided when CodeBuild itself asks for something, for a project.
+    fn codebuild_asks(&self, project: &str, action: &str, resource: &str, policies: &Policies<'_>) -> Decision {
+        let home = &self.config.home;
+        let mut context = policy::Context::new();
+        self.general_keys(&mut context);
+        context.set("aws:SourceArn", home.project_arn(project));
+        context.set("aws:SourceAccount", home.account.clone());
+        context.set("aws:PrincipalServiceName", CODEBUILD);
+        context.set("aws:PrincipalIsAWSService", "true");
+        let request = policy::Request {
+            principal: &Principal::Service { name: CODEBUILD.to_owned() },
+            action,
+            resource,
+            account: &home.account,
+            context: &context,
+        };
+        evaluate(&request, policies)
+    }
+
+    /// Whether CodeBuild itself may do something for a project: nothing but the policy of the resource can say so.
+    ///
+    /// # Errors
+    /// `AccessDeniedException`.
+    pub(crate) fn codebuild_may(&self, project: &str, action: &str, resource: &str) -> Result<(), ApiError> {
+        let decision = self.metadata.read(|view| {
+            let stored = self.resource(view, resource)?.policy;
+            let stored = stored.map(|(kind, text)| self.known.policy(kind, &text)).transpose()?;
+            let policies = Policies { resource: stored.as_deref(), ..Policies::default() };
+            Ok(self.codebuild_asks(project, action, resource, &policies))
+        });
+        match decision.map_err(|e| refuse(&e))? {
+            decision if decision.is_allowed() => Ok(()),
+            decision => Err(ApiError::access_denied(decision.denial(CODEBUILD, action, Some(resource)))),
+        }
     }
 
     /// Refuses a role that CodeBuild may not assume for that project.

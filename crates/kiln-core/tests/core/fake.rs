@@ -3,12 +3,16 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs, io,
+    fs,
+    io::{self, Read as _},
     path::PathBuf,
-    sync::{Arc, Condvar, Mutex},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use kiln_core::runners::{Nudge, Runners, RunnersError, Shell};
+use kiln_core::runners::{Nudge, RegistryImage, Runners, RunnersError, Shell};
 use kiln_model::{BuildStatus, PhaseContext, PhaseType};
 use kiln_runner::job::{BuildspecSource, Control, JOURNAL_FILE, Job};
 use kiln_wire::{
@@ -25,9 +29,20 @@ pub(crate) struct World {
     /// Every start, in order.
     pub(crate) started: Mutex<Vec<String>>,
     nudge: Mutex<Option<Nudge>>,
+    /// Images that were taken: what builds call them, and their manifests.
+    pub(crate) images: Mutex<Vec<(String, Vec<u8>)>>,
+    /// Whether an image with the tag `slow` is taken at once, and not until it is given up.
+    pub(crate) is_fast: AtomicBool,
 }
 
 impl World {
+    /// Waits until an image is being taken.
+    pub(crate) async fn taking(&self) {
+        while self.images.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn nudge(&self, uuid: &str) {
         let nudge = self.nudge.lock().unwrap().clone();
         if let Some(nudge) = nudge {
@@ -171,6 +186,19 @@ fn play(world: &World, uuid: &str, mut journal: Journal, script: &str) {
 }
 
 impl Runners for FakeRunners {
+    fn take_image(&self, image: &dyn RegistryImage, _: i64) -> Result<(), RunnersError> {
+        let mut manifest = Vec::new();
+        image.open(None).unwrap().read_to_end(&mut manifest).unwrap();
+        self.world.images.lock().unwrap().push((image.reference().to_owned(), manifest));
+        if !image.reference().ends_with(":slow") || self.world.is_fast.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        while !image.is_given_up() {
+            std::thread::yield_now();
+        }
+        Err(RunnersError { message: "given up".to_owned(), disk_full: false })
+    }
+
     fn start(&self, job: &Job) -> Result<(), RunnersError> {
         let uuid = job.id.uuid().to_owned();
         let BuildspecSource::Inline { text, .. } = job.buildspec.clone() else { panic!("{:?}", job.buildspec) };

@@ -1,6 +1,7 @@
 //! The registry's rules: what may be pushed, what is shared, what goes and when.
 
 mod access;
+mod builds;
 mod layers;
 
 use std::{collections::BTreeSet, io, time::Duration};

@@ -116,6 +116,7 @@ impl Place {
             queue_limit: 10_000,
             console_url: "http://127.0.0.1:5456".to_owned(),
             registry_host: None,
+            registry_names: vec!["127.0.0.1:5456".to_owned()],
             default_bucket: "kiln-000000000000-us-east-1".to_owned(),
             allow_host_image: true,
             engine: EngineChoice::Native,

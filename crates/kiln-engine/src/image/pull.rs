@@ -1,20 +1,20 @@
-//! Pulls an image: manifest, configuration, then the layers that are not here yet.
+//! Pulls an image from a registry.
 
 mod download;
 
-use std::fs::File;
 use std::time::Duration;
 
-use super::assemble::{LayerSource, LayerSpec, Work};
+use super::assemble::{LayerSource, Work};
+use super::bring::{self, Bring, Source};
 use super::credentials::Credentials;
 use super::digest::Digest;
 use super::error::ImageError;
 use super::limits::Budget;
-use super::manifest::{Descriptor, Document, MAX_DOCUMENT, Manifest, ParsedConfig, Platform, select};
+use super::manifest::{Descriptor, Platform};
 use super::operation::{Cancel, LayerInfo, LayerState, Operation, Progress};
 use super::reference::Reference;
 use super::registry::{Failure, Registry, read_failure};
-use super::store::{Image, ImageStore, Origin, Record};
+use super::store::{Image, ImageStore};
 
 /// How to reach a registry.
 #[derive(Clone, Debug, Default)]
@@ -67,7 +67,10 @@ impl ImageStore {
         let pull = Pull { reference, options, work: &work };
         let host = registry.host().to_owned();
         pull.retrying(&host, "connect", || registry.connect())?;
-        pull.run(&registry)
+        let source = Remote { pull: &pull, registry: &registry };
+        let platform = options.platform.clone().unwrap_or_else(Platform::host);
+        let (document, manifest) = bring::manifest(&source, reference, &platform)?;
+        Bring { reference, platform, work: &work }.run(&source, &document, &manifest)
     }
 }
 
@@ -77,135 +80,49 @@ struct Pull<'a> {
     work: &'a Work<'a>,
 }
 
-impl Pull<'_> {
-    fn run(&self, registry: &Registry) -> Result<Image, ImageError> {
-        let store = self.work.store;
-        let (document, manifest) = self.manifest(registry)?;
-        let config_bytes = self.config(registry, &manifest.config)?;
-        let name = self.reference.familiar();
-        let config = ParsedConfig::parse(&format!("configuration of `{name}`"), &config_bytes)?;
-        if config.diff_ids.len() != manifest.layers.len() {
-            return Err(ImageError::document(
-                format!("manifest of `{name}`"),
-                format!("it has {} layers, its configuration {}", manifest.layers.len(), config.diff_ids.len()),
-            ));
-        }
-        self.check_platform(&config)?;
-        let infos: Vec<LayerInfo> =
-            manifest.layers.iter().map(|layer| LayerInfo { digest: layer.digest, size: layer.size }).collect();
-        for info in &infos {
-            if info.size > self.work.budget.limits.blob {
-                return Err(ImageError::Limit {
-                    what: format!("layer {} of `{name}`", info.digest),
-                    problem: format!("it has {} bytes", info.size),
-                    limit: format!("{} bytes", self.work.budget.limits.blob),
-                });
-            }
-        }
-        (self.work.operation.progress)(Progress::Layers(&infos));
-        let specs: Vec<LayerSpec> = infos
-            .iter()
-            .zip(config.chain.iter().zip(&config.diff_ids))
-            .map(|(info, (chain, diff_id))| LayerSpec {
-                what: format!("layer {} of `{name}`", info.digest.short()),
-                chain: *chain,
-                diff_id: *diff_id,
-            })
-            .collect();
-        let fetch = |index: usize| -> Result<LayerSource, ImageError> {
-            let descriptor = manifest.layers.get(index).ok_or(ImageError::Cancelled)?;
-            let file: File = self.download(registry, index, descriptor)?;
-            self.work.report(index, LayerState::Unpacking(0));
-            Ok(LayerSource { reader: Box::new(file), check: None })
-        };
-        let facts = self.work.layers(&specs, &fetch)?;
-        self.work.report_notes(&facts);
-        // The unpacked layers are what builds use; a later pull needs only their names. So the compressed ones go.
-        for info in &infos {
-            match std::fs::remove_file(store.blob_path(&info.digest)) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(ImageError::io("remove", store.blob_path(&info.digest))(e));
-                }
-                _ => {}
-            }
-        }
-        let digest = store.put_document(&document)?;
-        let id = store.put_document(&config_bytes)?;
-        let bytes = facts.iter().fold(0u64, |sum, facts| sum.saturating_add(facts.bytes));
-        store.put_record(Record::new(
-            self.reference,
-            digest,
-            id,
-            &config,
-            bytes,
-            Origin::Pulled,
-            self.work.operation.now,
-        )?)?;
-        store
-            .resolve(&self.reference.to_string())?
-            .ok_or_else(|| ImageError::NotFound { reference: self.reference.familiar() })
+/// A pull and the registry that it is from.
+struct Remote<'a> {
+    pull: &'a Pull<'a>,
+    registry: &'a Registry,
+}
+
+impl Source for Remote<'_> {
+    fn manifest(&self, digest: Option<&Digest>) -> Result<Vec<u8>, ImageError> {
+        let key = digest.map_or_else(|| self.pull.reference.manifest_key(), Digest::to_string);
+        self.pull.retrying(self.registry.host(), "get the manifest", || self.registry.manifest(&key))
     }
 
-    /// The manifest for the platform, through at most two indexes.
-    fn manifest(&self, registry: &Registry) -> Result<(Vec<u8>, Manifest), ImageError> {
-        let name = self.reference.familiar();
-        let platform = self.options.platform.clone().unwrap_or_else(Platform::host);
-        let mut key = self.reference.manifest_key();
-        for _ in 0..3 {
-            let document = self.retrying(registry.host(), "get the manifest", || registry.manifest(&key))?;
-            match Document::parse(&format!("manifest of `{name}`"), &document)? {
-                Document::Manifest(manifest) => return Ok((document, manifest)),
-                Document::Index(index) => key = select(&name, &index, &platform)?.digest.to_string(),
-            }
-        }
-        Err(ImageError::document(format!("index of `{name}`"), "it leads to further indexes, more than two deep"))
-    }
-
-    fn config(&self, registry: &Registry, descriptor: &Descriptor) -> Result<Vec<u8>, ImageError> {
+    fn config(&self, descriptor: &Descriptor) -> Result<Vec<u8>, ImageError> {
         use std::io::Read as _;
-        let what = format!("configuration of `{}`", self.reference.familiar());
-        if descriptor.size > MAX_DOCUMENT {
-            return Err(ImageError::Limit {
-                what,
-                problem: format!("it has {} bytes", descriptor.size),
-                limit: format!("{MAX_DOCUMENT} bytes"),
-            });
-        }
-        // Unchanged images are pulled again and again: then it is here already.
-        if let Ok(bytes) = self.work.store.document(&descriptor.digest) {
-            return Ok(bytes);
-        }
-        let action = "get the configuration";
-        let bytes = self.retrying(registry.host(), action, || {
-            let (_, mut body) = registry.blob(&descriptor.digest, 0)?;
+        self.pull.retrying(self.registry.host(), "get the configuration", || {
+            let (_, mut body) = self.registry.blob(&descriptor.digest, 0)?;
             let mut bytes = Vec::new();
             let mut reader = body.as_reader().take(descriptor.size.saturating_add(1));
             reader.read_to_end(&mut bytes).map_err(|e| read_failure(&e))?;
             Ok(bytes)
-        })?;
-        let actual = Digest::of(&bytes);
-        if actual == descriptor.digest {
-            Ok(bytes)
-        } else {
-            Err(ImageError::Digest { what, expected: descriptor.digest, actual })
-        }
+        })
     }
 
-    /// An image without an index says in its configuration what it is for. Running another machine's programs may work
-    /// (with emulation), so this is only worth a note.
-    fn check_platform(&self, config: &ParsedConfig) -> Result<(), ImageError> {
-        let wanted = self.options.platform.clone().unwrap_or_else(Platform::host);
-        let architecture = &config.config.architecture;
-        if !architecture.is_empty() && *architecture != wanted.architecture {
-            (self.work.operation.progress)(Progress::Note(&format!(
-                "this image is for {}, this machine is {}: its programs may not run",
-                architecture.escape_debug(),
-                wanted.architecture
-            )));
+    fn layer(&self, index: usize, descriptor: &Descriptor) -> Result<LayerSource, ImageError> {
+        let file = self.pull.download(self.registry, index, descriptor)?;
+        self.pull.work.report(index, LayerState::Unpacking(0));
+        Ok(LayerSource { reader: Box::new(file), check: None })
+    }
+
+    /// The unpacked layers are what builds use; a later pull needs only their names. So the compressed ones go.
+    fn unpacked(&self, layers: &[LayerInfo]) -> Result<(), ImageError> {
+        for layer in layers {
+            let path = self.pull.work.store.blob_path(&layer.digest);
+            match std::fs::remove_file(&path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(ImageError::io("remove", path)(e)),
+                _ => {}
+            }
         }
         Ok(())
     }
+}
 
+impl Pull<'_> {
     /// Tries `request` until it succeeds, fails for good, or has failed often enough.
     fn retrying<T>(
         &self,

@@ -10,3 +10,4 @@ mod import;
 mod overlay;
 mod registry;
 mod support;
+mod take;

@@ -15,7 +15,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use kiln_core::runners::{Nudge, Runners, RunnersError, Shell};
+use kiln_core::runners::{Nudge, RegistryImage, Runners, RunnersError, Shell};
 use kiln_runner::job::{CONTROL_FILE, Control, DISK_DIR, JOB_FILE, Job};
 use rustix::{
     fs::{CWD, FileType, Mode, OFlags, mknodat, openat},
@@ -27,6 +27,7 @@ use crate::{
     data, runner,
 };
 
+mod images;
 mod shell;
 mod watcher;
 
@@ -103,6 +104,10 @@ impl ServerRunners {
 }
 
 impl Runners for ServerRunners {
+    fn take_image(&self, image: &dyn RegistryImage, now_ms: i64) -> Result<(), RunnersError> {
+        images::take(&self.data.join("images"), image, now_ms)
+    }
+
     fn start(&self, job: &Job) -> Result<(), RunnersError> {
         self.begin(job).map_err(|e| failed(&e.context("the build's runner cannot be started")))
     }
@@ -197,12 +202,15 @@ fn strip(build: &BuildDir) -> anyhow::Result<()> {
 }
 
 fn failed(error: &anyhow::Error) -> RunnersError {
-    let full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
     let disk_full = error.chain().any(|cause| {
-        cause.downcast_ref::<io::Error>().is_some_and(|e| full(e.kind()))
-            || cause.downcast_ref::<Errno>().is_some_and(|e| full(e.kind()))
+        cause.downcast_ref::<io::Error>().is_some_and(|e| is_full(e.kind()))
+            || cause.downcast_ref::<Errno>().is_some_and(|e| is_full(e.kind()))
     });
     RunnersError { message: format!("{error:#}"), disk_full }
+}
+
+fn is_full(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 #[cfg(test)]

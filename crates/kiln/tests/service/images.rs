@@ -1,6 +1,8 @@
 //! The registry of images, driven by unmodified clients and by requests as they are on the wire, and killed in the middle
 //! of pushes.
 
+mod builds;
+
 use std::{
     fs,
     io::{Read as _, Write as _},
@@ -189,20 +191,25 @@ fn random(length: usize) -> Vec<u8> {
 
 /// An image in a directory of the image specification's layout, of a tar archive with one file.
 fn layout(dir: &Path, text: &str) -> String {
-    let blobs = dir.join("blobs/sha256");
-    fs::create_dir_all(&blobs).unwrap();
+    fs::create_dir_all(dir).unwrap();
     fs::write(dir.join("file"), text).unwrap();
     let tar = dir.join("layer.tar");
     run(Command::new("tar").args(["-C".as_ref(), dir.as_os_str(), "-cf".as_ref(), tar.as_os_str(), "file".as_ref()]));
-    let layer = fs::read(&tar).unwrap();
+    layout_of(dir, &fs::read(&tar).unwrap())
+}
+
+/// The same, of a layer; the digest of its manifest.
+fn layout_of(dir: &Path, layer: &[u8]) -> String {
+    let blobs = dir.join("blobs/sha256");
+    fs::create_dir_all(&blobs).unwrap();
     let keep = |bytes: &[u8]| {
         let digest = digest(bytes);
         fs::write(blobs.join(&digest["sha256:".len()..]), bytes).unwrap();
         (digest, bytes.len())
     };
-    let layer = keep(&layer);
+    let layer = keep(layer);
     let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
-    let config = json!({ "architecture": machine, "os": "linux", "config": { "Env": ["A=b"] },
+    let config = json!({ "architecture": machine, "os": "linux", "config": { "Env": ["A=b", "PATH=/bin"] },
         "rootfs": { "type": "layers", "diff_ids": [layer.0] } });
     let config = keep(config.to_string().as_bytes());
     let (own, size) = keep(&manifest(&[config, layer]));
@@ -476,6 +483,19 @@ fn what_a_push_was_answered_survives_a_crash_at_every_point() {
         let input = json!({ "repositoryName": "app", "imageIds": [{ "imageTag": "new" }] });
         ecr(&server.client(), "BatchDeleteImage", &input);
     }
+    // A repository goes with all that is in it.
+    ecr(&server.client(), "CreateRepository", &json!({ "repositoryName": "gone" }));
+    Registry::of(&server).image("gone", "v1", &[random(70_000)]).unwrap();
+    server.stop();
+    server.set("KILN_CRASH_POINT", Some("repository_deleted"));
+    server.run();
+    let target = "AmazonEC2ContainerRegistry_V20150921.DeleteRepository";
+    assert!(server.client().service("ecr", target, &json!({ "repositoryName": "gone", "force": true })).is_err());
+    server.wait();
+    server.set("KILN_CRASH_POINT", None);
+    server.run();
+    let left = ecr(&server.client(), "DescribeRepositories", &json!({}));
+    assert_eq!(left["repositories"].as_array().unwrap().len(), 1, "{left}");
     server.check(&[]);
 }
 
