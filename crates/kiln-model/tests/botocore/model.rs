@@ -215,7 +215,9 @@ fn boundaries(model: &Value, name: &str, item: &Value) -> Vec<(Value, bool)> {
             let blob = |length: u64| json!(BASE64.encode(vec![b'a'; usize::try_from(length).unwrap()]));
             for (bound, beyond) in [("min", -1), ("max", 1)] {
                 let bound = shape[bound].as_u64().unwrap();
-                values.extend([(blob(bound), true), (blob(bound.saturating_add_signed(beyond)), false)]);
+                values.push((blob(bound), true));
+                // There is nothing below a bound of 0.
+                values.extend(bound.checked_add_signed(beyond).map(|length| (blob(length), false)));
             }
         }
         "integer" | "long" => {
