@@ -63,8 +63,18 @@ async function shot(page, name) {
   if (shots) await page.screenshot({ path: path.join(shots, `${name}.png`) });
 }
 
+/** What fades or slides in is there: half of the way it has too little contrast, for a moment. */
+async function atRest(page) {
+  await page.evaluate(async () => {
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    const ends = (animation) => Number.isFinite(Number(animation.effect?.getComputedTiming().endTime));
+    await Promise.allSettled(document.getAnimations().filter(ends).map((animation) => animation.finished));
+  });
+}
+
 /** Fails for what axe calls serious or critical. It is not to copy style sheets, which the content security policy refuses. */
 async function accessible(page, name) {
+  await atRest(page);
   await page.evaluate(axe);
   const found = await page.evaluate(async () => {
     const { violations } = await window.axe.run(document, { resultTypes: ['violations'], preload: false });
