@@ -48,6 +48,14 @@ mod tests {
 
     use super::*;
 
+    struct SetOnDrop<'a>(&'a AtomicBool);
+
+    impl Drop for SetOnDrop<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
     #[test]
     fn paths_resolve_while_something_else_is_renamed() {
         let dir = tempfile::tempdir().unwrap();
@@ -58,10 +66,13 @@ mod tests {
         fs::write(&one, "").unwrap();
         let root = openat(CWD, dir.path(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let path = "a/../".repeat(500) + "b";
+        // Long enough to be disturbed often, and short enough not to be each time.
+        let path = "a/../".repeat(50) + "b";
 
         let done = AtomicBool::new(false);
         let asked_again = thread::scope(|scope| {
+            // Also if an assertion fails: the other thread would go on for ever, and this one wait for it.
+            let _end = SetOnDrop(&done);
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     fs::rename(&one, &two).unwrap();
@@ -78,7 +89,6 @@ mod tests {
                     break;
                 }
             }
-            done.store(true, Ordering::Relaxed);
             asked_again
         });
         if asked_again == 0 {
