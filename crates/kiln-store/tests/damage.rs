@@ -262,10 +262,11 @@ fn a_newer_schema_is_refused_and_left_alone() {
     let path = dir.path().join("kiln.db");
     let mut bytes = fs::read(&path).unwrap();
     // The header's user_version, big-endian at byte 60 (SQLite's file format).
-    bytes[60..64].copy_from_slice(&9u32.to_be_bytes());
+    let newer = u32::from_be_bytes(bytes[60..64].try_into().unwrap()) + 1;
+    bytes[60..64].copy_from_slice(&newer.to_be_bytes());
     fs::write(&path, &bytes).unwrap();
     let refused = Metadata::open(dir.path()).unwrap_err();
-    assert!(matches!(refused, OpenError::Newer { found: 9, .. }), "{refused}");
+    assert!(matches!(refused, OpenError::Newer { found, .. } if found == i64::from(newer)), "{refused}");
     assert!(refused.to_string().contains("newer Kiln"), "{refused}");
     assert_eq!(fs::read(&path).unwrap(), bytes);
 }
