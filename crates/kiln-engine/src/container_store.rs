@@ -20,6 +20,8 @@ use crate::{
     spec::{Disk, RootFs, SandboxSpec},
 };
 
+/// Where it is inside.
+pub const DOCKER_STORE: &str = "/var/lib/docker";
 /// Directory of the disk that is mounted inside.
 const DIRECTORY: &str = "docker";
 /// What the lock of a store is called, behind its directory's name. It stays when the store is deleted; its time of change is

@@ -9,6 +9,7 @@ use std::{
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use crate::{
+    container_store::DOCKER_STORE,
     error::EngineError,
     host_image::HostImage,
     ids::fnv1a,
@@ -19,8 +20,6 @@ use crate::{
 /// Where container engines keep images and containers. In a privileged sandbox these lie on the build disk itself: an
 /// overlay cannot take the writes of another one, which the root of an image is.
 pub(crate) const CONTAINER_STORES: [&str; 3] = [DOCKER_STORE, "/var/lib/containerd", "/var/lib/containers"];
-/// The one of them that sandboxes can pass on.
-pub(crate) const DOCKER_STORE: &str = "/var/lib/docker";
 
 /// How the owners of files show inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

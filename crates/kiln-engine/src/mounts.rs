@@ -18,10 +18,11 @@ use rustix::{
 };
 
 use crate::{
+    container_store::DOCKER_STORE,
     disk::attach,
     error::{Context as _, EngineError},
     ids::{IdMap, user_namespace},
-    layout::{Lower, Source, View},
+    layout::{Layout, Lower, MountPoint, Source, View},
     sys::mount::set_attributes,
 };
 
@@ -108,8 +109,17 @@ impl Mounter {
         }
     }
 
+    /// The mounts for all of a layout's mount points. `store`: where Docker's images are passed on, if they are.
+    pub(crate) fn points(&mut self, layout: &Layout, store: Option<&Path>) -> Result<Vec<OwnedFd>, EngineError> {
+        let mount = |point: &MountPoint| match store {
+            Some(store) if point.target == Path::new(DOCKER_STORE) => self.store(store),
+            _ => self.mount(&point.source),
+        };
+        layout.mounts.iter().map(mount).collect()
+    }
+
     /// The mount for a directory that sandboxes of these ids pass on to each other, on a disk of its own.
-    pub(crate) fn store(&mut self, path: &Path) -> Result<OwnedFd, EngineError> {
+    fn store(&mut self, path: &Path) -> Result<OwnedFd, EngineError> {
         // It is absolute: not on the build disk.
         let dir = self.directory(path, 0o711)?;
         self.bind(&dir, MountAttrFlags::MOUNT_ATTR_NODEV, None)

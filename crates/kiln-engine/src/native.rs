@@ -23,7 +23,6 @@ use std::{
     io::{self, IoSlice, PipeReader, Read as _, Write as _},
     mem::MaybeUninit,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
-    path::Path,
 };
 
 use rustix::{
@@ -35,7 +34,6 @@ use crate::{
     cgroup::Cgroup,
     error::{Context as _, EngineError},
     ids::{self, IdMap},
-    layout::DOCKER_STORE,
     mounts::{self, Mounter},
     network::{self, NetworkConfig},
     prepare::{FirstProcess, Ids, Prepared},
@@ -219,12 +217,7 @@ impl Start<'_> {
             let mut mounter = Mounter::root(namespace(pid, "user")?, base, &disk.root, self.disk.dir.join("lower"));
             mounts.push(mounter.mount(&prepared.layout.root)?);
             let store = prepared.open_store().map(|store| parts.store.insert(store).directory());
-            for point in &prepared.layout.mounts {
-                mounts.push(match &store {
-                    Some(store) if point.target == Path::new(DOCKER_STORE) => mounter.store(store)?,
-                    _ => mounter.mount(&point.source)?,
-                });
-            }
+            mounts.extend(mounter.points(&prepared.layout, store.as_deref())?);
             prepared.notices.extend(mounter.finish()?);
             if !prepared.network.own_namespace() {
                 mounts.push(mounts::host_sys()?);

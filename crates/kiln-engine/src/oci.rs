@@ -21,7 +21,6 @@ use crate::{
     cgroup::Cgroup,
     error::{Context as _, EngineError},
     ids::{self, IdMap, reap},
-    layout::DOCKER_STORE,
     mounts::Mounter,
     native::rootfs,
     network::{self, NetworkConfig},
@@ -173,13 +172,7 @@ impl OciEngine {
         let userns = ids::user_namespace(&IdMap::all(base), &IdMap::all(base))?;
         let mut mounter = Mounter::root(userns, base, disk, spec.disk.dir.join("lower"));
         let root = mounter.mount(&prepared.layout.root)?;
-        let mut mounts = Vec::new();
-        for point in &prepared.layout.mounts {
-            mounts.push(match store {
-                Some(store) if point.target == Path::new(DOCKER_STORE) => mounter.store(store)?,
-                _ => mounter.mount(&point.source)?,
-            });
-        }
+        let mounts = mounter.points(&prepared.layout, store)?;
         prepared.notices.extend(mounter.finish()?);
         rustix::mount::move_mount(root.as_fd(), "", rustix::fs::CWD, &rootfs, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
             .context(|| format!("mount {}", rootfs.display()))?;

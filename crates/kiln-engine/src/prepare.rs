@@ -8,12 +8,12 @@ use std::{
 
 use crate::{
     cgroup,
-    container_store::{self, ContainerStore, Reserved},
+    container_store::{self, ContainerStore, DOCKER_STORE, Reserved},
     disk::{self, OpenDisk},
     error::{Context as _, EngineError},
     host_image::HostImage,
     ids::{IdRange, RootlessIds},
-    layout::{DOCKER_STORE, Layout},
+    layout::Layout,
     mounts,
     network::{NetworkConfig, NetworkPlan},
     registry::{Record, Registry},

@@ -194,6 +194,28 @@ impl Build<'_> {
         Ok(Some(failure))
     }
 
+    /// Runs a script that is ours and prints nothing: the log does not have it. Why it failed, if it did.
+    pub(crate) fn silently(&mut self, script: &str) -> Result<Option<String>, Halt> {
+        let run =
+            |id| ToAgent::Run(Run { id, text: script.to_owned(), shell: "sh".to_owned(), run_as: None, fresh: false });
+        Ok(match self.session.request(run)? {
+            FromAgent::Ended { exit: CommandExit::Code(0), .. } => None,
+            FromAgent::Ended { exit: CommandExit::Code(code), .. } => Some(format!("exit status {code}")),
+            FromAgent::Ended { exit: CommandExit::Signal(signal), .. } => Some(format!("killed by signal {signal}")),
+            FromAgent::Failed { message, .. } => Some(message),
+            other => return Err(Halt::Protocol(format!("{other:?} in answer to Run"))),
+        })
+    }
+
+    /// A variable as commands have it now. `None`: it is not set, or cannot be read.
+    pub(crate) fn variable(&mut self, name: &str) -> Result<Option<String>, Halt> {
+        match self.session.request(|id| ToAgent::Get { id, names: vec![name.to_owned()] })? {
+            FromAgent::Values { mut values, .. } => Ok(values.remove(name)),
+            FromAgent::Failed { .. } => Ok(None),
+            other => Err(Halt::Protocol(format!("{other:?} in answer to Get"))),
+        }
+    }
+
     /// Reads `exported-variables` (`buildspec.md` 1.7): no `AWS_` names, no secrets.
     fn export_variables(&mut self) -> Result<(), Halt> {
         let Some(environment) = &self.environment else { return Ok(()) };

@@ -5,14 +5,11 @@
 use std::path::{Path, PathBuf};
 
 use kiln_engine::image::ImageConfig;
-use kiln_wire::agent::{CommandExit, FromAgent, Run, ToAgent};
 
 use sha2::{Digest as _, Sha256};
 
 use crate::{build::Build, job::Job, session::Halt};
 
-/// Where a daemon inside keeps its images.
-pub const DIRECTORY: &str = "/var/lib/docker";
 /// Digits of a store's id.
 const DIGITS: usize = 16;
 /// File name of the entry point that starts a daemon.
@@ -83,14 +80,12 @@ impl Build<'_> {
         if !self.starts_docker {
             return Ok(());
         }
-        let mut problem = self.of_docker(START)?;
-        match self.session.request(|id| ToAgent::Get { id, names: vec![PROBLEM.to_owned()] })? {
-            FromAgent::Values { mut values, .. } => problem = problem.or(values.remove(PROBLEM)),
-            FromAgent::Failed { .. } => {}
-            other => return Err(Halt::Protocol(format!("{other:?} in answer to Get"))),
-        }
+        let problem = match self.silently(START)? {
+            Some(problem) => Some(problem),
+            None => self.variable(PROBLEM)?,
+        };
         if let Some(problem) = problem {
-            self.of_docker(FORGET)?;
+            self.silently(FORGET)?;
             self.session
                 .journal
                 .line(&format!("Timed out trying to connect to internal docker host: {}", problem.trim_end()))?;
@@ -105,24 +100,11 @@ impl Build<'_> {
         if !self.session.sandbox.has_container_store() {
             return Ok(());
         }
-        if let Some(problem) = self.of_docker(STOP)? {
+        if let Some(problem) = self.silently(STOP)? {
             self.session.journal.line(&format!("The Docker daemon did not end: {problem}. Its layers are not kept"))?;
             self.session.sandbox.forget_container_store();
         }
         Ok(())
-    }
-
-    /// Runs a script of ours; why it failed, if it did.
-    fn of_docker(&mut self, script: &str) -> Result<Option<String>, Halt> {
-        let run =
-            |id| ToAgent::Run(Run { id, text: script.to_owned(), shell: "sh".to_owned(), run_as: None, fresh: false });
-        Ok(match self.session.request(run)? {
-            FromAgent::Ended { exit: CommandExit::Code(0), .. } => None,
-            FromAgent::Ended { exit: CommandExit::Code(code), .. } => Some(format!("exit status {code}")),
-            FromAgent::Ended { exit: CommandExit::Signal(signal), .. } => Some(format!("killed by signal {signal}")),
-            FromAgent::Failed { message, .. } => Some(message),
-            other => return Err(Halt::Protocol(format!("{other:?} in answer to Run"))),
-        })
     }
 }
 

@@ -3,10 +3,7 @@
 
 use kiln_buildspec::{Runtimes, Selection};
 use kiln_model::PhaseType;
-use kiln_wire::{
-    agent::{CommandExit, FromAgent, Run, ToAgent},
-    event::Section,
-};
+use kiln_wire::event::Section;
 
 use crate::{
     build::{Build, Failure, PhaseResult},
@@ -65,13 +62,13 @@ impl Build<'_> {
         }
         let mut before = None;
         if selected.iter().any(|selection| selection.version_variable.is_some()) {
-            before = Some(self.version_variable()?);
+            before = Some(self.variable(VERSION)?);
         }
         let mut place = Place { phase: PhaseType::DownloadSource, section: Section::Runtimes, index: 0, attempt: 1 };
         let mut failure = None;
         'all: for selection in selected {
             if let Some(version) = &selection.version_variable {
-                self.silently(format!("export {VERSION}={}", quoted(version)))?;
+                self.set_version(&format!("export {VERSION}={}", quoted(version)))?;
             }
             for command in &selection.commands {
                 failure = self.run_command(place, command, None)?;
@@ -83,31 +80,19 @@ impl Build<'_> {
         }
         // The build may have a variable of this name for itself.
         match before {
-            Some(Some(value)) => self.silently(format!("export {VERSION}={}", quoted(&value)))?,
-            Some(None) => self.silently(format!("unset {VERSION}"))?,
+            Some(Some(value)) => self.set_version(&format!("export {VERSION}={}", quoted(&value)))?,
+            Some(None) => self.set_version(&format!("unset {VERSION}"))?,
             None => {}
         }
         Ok(failure)
     }
 
-    fn version_variable(&mut self) -> Result<Option<String>, Halt> {
-        match self.session.request(|id| ToAgent::Get { id, names: vec![VERSION.to_owned()] })? {
-            FromAgent::Values { mut values, .. } => Ok(values.remove(VERSION)),
-            FromAgent::Failed { .. } => Ok(None),
-            other => Err(Halt::Protocol(format!("{other:?} in answer to Get"))),
+    /// Sets or unsets the variable by a command; the log says so if that fails.
+    fn set_version(&mut self, command: &str) -> Result<(), Halt> {
+        if let Some(problem) = self.silently(command)? {
+            let line = format!("The variable {VERSION} cannot be set for the runtimes: {problem}");
+            self.session.journal.line(&line)?;
         }
-    }
-
-    /// Runs a command that is ours, of which the log says nothing unless it fails.
-    fn silently(&mut self, text: String) -> Result<(), Halt> {
-        let run = |id| ToAgent::Run(Run { id, text: text.clone(), shell: "sh".to_owned(), run_as: None, fresh: false });
-        let problem = match self.session.request(run)? {
-            FromAgent::Ended { exit: CommandExit::Code(0), .. } => return Ok(()),
-            FromAgent::Ended { exit, .. } => format!("{exit:?}"),
-            FromAgent::Failed { message, .. } => message,
-            other => return Err(Halt::Protocol(format!("{other:?} in answer to Run"))),
-        };
-        self.session.journal.line(&format!("The variable {VERSION} cannot be set for the runtimes: {problem}"))?;
         Ok(())
     }
 }

@@ -139,7 +139,7 @@ fn all(store: &CacheStore, layers: Option<&Path>) -> anyhow::Result<Vec<CacheInf
         caches.push(CacheInfo {
             id: id.to_owned(),
             namespace: name.to_owned(),
-            paths: vec![docker::DIRECTORY.to_owned()],
+            paths: vec![container_store::DOCKER_STORE.to_owned()],
             key: None,
             created_ns: used_ns,
             used_ns,

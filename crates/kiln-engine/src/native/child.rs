@@ -74,9 +74,7 @@ fn prepare(mut plan: Plan<'_>, orders: OwnedFd) -> Result<std::convert::Infallib
     if let Some(disk) = &plan.rootless_disk {
         let mut mounter = Mounter::rootless(disk);
         let mut own = vec![mounter.mount(&plan.layout.root)?];
-        for point in &plan.layout.mounts {
-            own.push(mounter.mount(&point.source)?);
-        }
+        own.extend(mounter.points(plan.layout, None)?);
         own.append(&mut mounts);
         mounts = own;
     }
