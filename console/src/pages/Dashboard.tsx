@@ -19,11 +19,12 @@ import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
 import { useState } from "react";
-import { ago, count, duration } from "../format";
+import { count, duration } from "../format";
 import { useNow, useReading, useSigned } from "../hooks";
 import { type Metrics, mean, metrics, period, periods, rate, type Series, sum } from "../metrics";
+import { buildColumns } from "../parts/buildColumns";
 import { Problem } from "../parts/Problem";
-import { Status, words } from "../parts/status";
+import { words } from "../parts/status";
 import { DAYS, type Filter, navigate, paths } from "../router";
 import { TEXT } from "../text";
 
@@ -260,25 +261,7 @@ function History({ filter }: { filter: Filter }) {
             <Link href={paths.build(id ?? "")}>{TEXT.build.title(projectName ?? "", buildNumber)}</Link>
           ),
         },
-        {
-          id: "status",
-          header: TEXT.project.status,
-          minWidth: 130,
-          cell: ({ buildStatus }) => <Status status={buildStatus} />,
-        },
-        {
-          id: "duration",
-          header: TEXT.project.duration,
-          minWidth: 100,
-          cell: ({ startTime, endTime }) =>
-            startTime ? duration((endTime?.getTime() ?? now) - startTime.getTime()) : "–",
-        },
-        {
-          id: "started",
-          header: TEXT.project.started,
-          minWidth: 110,
-          cell: ({ startTime }) => (startTime ? ago(startTime, now) : "–"),
-        },
+        ...buildColumns(now),
         { id: "by", header: TEXT.project.by, minWidth: 120, cell: ({ initiator }) => initiator ?? "–" },
       ]}
     />

@@ -20,11 +20,11 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
 import { useState } from "react";
 import { type CallError, callError } from "../api/client";
-import { ago, count, duration } from "../format";
+import { count } from "../format";
 import { useNow, useReading, useSigned } from "../hooks";
+import { buildColumns } from "../parts/buildColumns";
 import { Problem } from "../parts/Problem";
 import { Spark } from "../parts/Spark";
-import { Status } from "../parts/status";
 import { ofProject } from "../project/draft";
 import { Exports } from "../project/Exports";
 import { navigate, paths } from "../router";
@@ -186,25 +186,7 @@ export function ProjectPage({ name }: { name: string }) {
                 <Link href={paths.build(id ?? "")}>{buildNumber === undefined ? id : `#${count(buildNumber)}`}</Link>
               ),
             },
-            {
-              id: "status",
-              header: TEXT.project.status,
-              minWidth: 130,
-              cell: ({ buildStatus }) => <Status status={buildStatus} />,
-            },
-            {
-              id: "duration",
-              header: TEXT.project.duration,
-              minWidth: 100,
-              cell: ({ startTime, endTime }) =>
-                startTime ? duration((endTime?.getTime() ?? now) - startTime.getTime()) : "–",
-            },
-            {
-              id: "started",
-              header: TEXT.project.started,
-              minWidth: 110,
-              cell: ({ startTime }) => (startTime ? ago(startTime, now) : "–"),
-            },
+            ...buildColumns(now),
             {
               id: "version",
               header: TEXT.project.version,
