@@ -1,4 +1,4 @@
-//! Turns a [`Layout`](crate::layout::Layout)'s sources into detached mounts.
+//! Turns a [`Layout`]'s sources into detached mounts.
 
 mod copy;
 
