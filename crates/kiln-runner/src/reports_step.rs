@@ -107,7 +107,8 @@ impl Build<'_> {
         let dir = self.job.reports.join(safe_name(group));
         let mut raw = match raw_writer(&dir) {
             Ok(raw) => raw,
-            Err(message) => return Ok(Err(message)),
+            Err(Halt::Sink(message)) => return Ok(Err(message)),
+            Err(halt) => return Err(halt),
         };
         let received = self.receive(found, |entry, stream| {
             if !matches!(entry.kind, EntryKind::File) {
@@ -335,9 +336,9 @@ impl Build<'_> {
 }
 
 /// Where the raw files of a group go.
-fn raw_writer(dir: &Path) -> Result<DirectoryWriter, String> {
-    fs::create_dir_all(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
-    DirectoryWriter::create(&dir.join("raw"), RAW_LIMITS).map_err(|e| e.to_string())
+fn raw_writer(dir: &Path) -> Result<DirectoryWriter, Halt> {
+    fs::create_dir_all(dir).map_err(|e| Halt::unstored(format!("cannot make {}: {e}", dir.display()), Some(&e)))?;
+    Ok(DirectoryWriter::create(&dir.join("raw"), RAW_LIMITS)?)
 }
 
 /// A group's name as a file name: `$VARIABLES` and ARNs may put anything into it.

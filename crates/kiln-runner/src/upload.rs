@@ -143,7 +143,7 @@ impl Build<'_> {
         if let Some(parent) = target.parent()
             && let Err(e) = fs::create_dir_all(parent)
         {
-            return Ok(Some(Failure::new("CLIENT_ERROR", format!("cannot make {}: {e}", parent.display()))));
+            return not_stored(Halt::unstored(format!("cannot make {}: {e}", parent.display()), Some(&e)));
         }
         let prefix = match &set.s3_prefix {
             Some(prefix) if self.job.service.is_some() => self.expand(std::slice::from_ref(prefix))?.pop(),

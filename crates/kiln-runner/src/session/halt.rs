@@ -41,7 +41,7 @@ pub(crate) enum Halt {
 
 impl Halt {
     /// The store refused what the build made. That the host's disk is full or fails is no fault of the build's.
-    pub(super) fn unstored(message: String, cause: Option<&io::Error>) -> Self {
+    pub(crate) fn unstored(message: String, cause: Option<&io::Error>) -> Self {
         use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
         let is_the_hosts = |e: &io::Error| {
             matches!(e.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
