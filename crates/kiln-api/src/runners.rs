@@ -1,5 +1,5 @@
 //! Runners of builds, who connect over a Unix socket ([`kiln_wire::server`]): the endpoint of the builds' credentials, the
-//! API as builds reach it, the secrets that builds name, and their caches.
+//! API as builds reach it, the secrets that builds name, the credentials of their sources, and their caches.
 
 use std::{convert::Infallible, future::Future, io, sync::Arc};
 
@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use kiln_model::{
     ApiError, BuildId, ErrorCode,
     build_cache::BuildCache,
+    build_source::BuildSource,
     service::{CredentialsRequest, RoleCredentials, RunningBuilds},
 };
 use kiln_wire::{
@@ -63,6 +64,7 @@ pub(crate) async fn receive<S: RunningBuilds>(
             timeout(limits.head + EXCHANGE, credentials(stream, service, build, shared)).await?;
         }
         Wants::Secrets => timeout(limits.head + EXCHANGE, secrets(&mut stream, service.as_ref(), &build)).await??,
+        Wants::Source => timeout(limits.head + EXCHANGE, source(&mut stream, service.as_ref(), &build)).await??,
         Wants::Cache => timeout(CACHE, cache(&mut stream, service.as_ref(), &build)).await??,
     }
     Ok(None)
@@ -110,6 +112,11 @@ async fn secrets(stream: &mut UnixStream, service: &impl RunningBuilds, build: &
         write(stream, kind::SECRET, &answer).await?;
     }
     Ok(())
+}
+
+async fn source(stream: &mut UnixStream, service: &impl RunningBuilds, build: &BuildId) -> io::Result<()> {
+    let wanted: BuildSource = read(stream, kind::SOURCE, MAX_REQUEST).await?;
+    write(stream, kind::SOURCE_ANSWER, &service.build_source(build, wanted).await).await
 }
 
 async fn cache(stream: &mut UnixStream, service: &impl RunningBuilds, build: &BuildId) -> io::Result<()> {

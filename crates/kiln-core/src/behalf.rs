@@ -98,7 +98,10 @@ pub(crate) fn check_key<R: Runners>(inner: &Inner<R>, document: &Document, key: 
 }
 
 /// A build, by its role, as if it asked over the API.
-fn as_context<R: Runners>(inner: &Inner<R>, document: &Document) -> Result<Context, ApiError> {
+///
+/// # Errors
+/// When the role cannot be assumed.
+pub(crate) fn as_context<R: Runners>(inner: &Inner<R>, document: &Document) -> Result<Context, ApiError> {
     Ok(Context {
         origin: String::new(),
         caller: inner.as_caller(document)?.0,

@@ -6,11 +6,12 @@ use kiln_model::{
     ApiError, BuildId, ErrorCode,
     build_cache::{BuildCache, BuildCacheAnswer},
     build_secret::{BuildSecret, BuildSecretAnswer},
+    build_source::{BuildSource, BuildSourceAnswer},
     service::{CredentialsRequest, RoleCredentials, RunningBuilds},
 };
 use kiln_runner::job::ServerAccess;
 
-use crate::{caches, config::Config, core::Core, iam, live::Live, runners::Runners, secrets};
+use crate::{caches, config::Config, core::Core, iam, live::Live, runners::Runners, secrets, source_credential};
 
 /// How the runner of a new build reaches the server.
 pub(crate) fn new_access(config: &Config) -> ServerAccess {
@@ -62,6 +63,16 @@ impl<R: Runners> RunningBuilds for Core<R> {
             ));
         }
         self.inner.build_credentials(&live.document())
+    }
+
+    async fn build_source(&self, build: &BuildId, wanted: BuildSource) -> BuildSourceAnswer {
+        match self.live(build) {
+            Some(live) => source_credential::of_build(&self.inner, &live.document(), wanted).await,
+            None => {
+                let ApiError { code, message, .. } = over(build);
+                BuildSourceAnswer::Refused { code: code.as_str().to_owned(), message }
+            }
+        }
     }
 
     async fn build_cache(&self, build: &BuildId, asked: BuildCache) -> BuildCacheAnswer {

@@ -50,6 +50,7 @@ mod scheduler;
 mod secrets;
 mod secretsmanager;
 mod service;
+mod source_credential;
 mod sources;
 mod ssm;
 mod supervise;

@@ -12,6 +12,8 @@ use kiln_model::{
     service::{CodeBuild, Context},
 };
 
+pub(crate) use self::credentials::{StoredCredential, stored_credential};
+
 use crate::{core::Core, runners::Runners};
 
 /// The project's name in a parameter that takes a name or an ARN.

@@ -9,6 +9,7 @@
 mod build;
 pub mod build_cache;
 pub mod build_secret;
+pub mod build_source;
 mod compute;
 mod report;
 pub mod trace;
@@ -37,6 +38,8 @@ mod enumeration;
 mod error;
 #[cfg(feature = "api")]
 pub mod figures;
+#[cfg(feature = "api")]
+pub mod git_location;
 #[cfg(feature = "api")]
 pub mod iam;
 #[cfg(feature = "api")]

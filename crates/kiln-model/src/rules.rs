@@ -14,6 +14,7 @@ use crate::{
         ProjectSource, ProjectSourceVersion, SourceType, VpcConfig,
     },
     error::excerpt,
+    git_location::{GitLocation, GitLocationError},
     location::{BuildspecForm, S3Location},
 };
 
@@ -135,6 +136,10 @@ fn source(source: &ProjectSource) -> Result<(), ApiError> {
         SourceType::NoSource | SourceType::CodePipeline => {}
         _ if location.is_none() => return invalid("Project source location is required"),
         _ => {}
+    }
+    // Everybody who may see the project would see it.
+    if kind.is_git() && GitLocation::parse(location.unwrap_or_default()) == Err(GitLocationError::Password) {
+        return invalid(format!("Invalid source location: {}", GitLocationError::Password));
     }
     if source.report_build_status == Some(true) && !kind.reports_build_status() {
         return invalid(format!("Source type {kind} does not support ReportBuildStatus"));

@@ -253,6 +253,10 @@ fn broken_rules_without_a_known_text_say_what_is_wrong() {
         (json!({ "artifacts": { "type": "S3" } }), "artifact type S3 should have a location"),
         (json!({ "artifacts": { "type": "S3", "location": "bucket/path" } }), "not the name of a bucket"),
         (json!({ "source": { "type": "NO_SOURCE" } }), "NO_SOURCE needs a buildspec"),
+        (
+            json!({ "source": { "type": "GITHUB", "location": "https://o:token@github.com/o/r.git" } }),
+            "Invalid source location: a URL must not contain a password",
+        ),
         (json!({ "source": { "type": "NO_SOURCE", "buildspec": "ci.yml" } }), "NO_SOURCE needs a buildspec"),
         (
             json!({ "source": { "type": "NO_SOURCE", "buildspec": "{}", "location": "x" } }),

@@ -11,6 +11,7 @@ use std::{
 use kiln_model::{
     build_cache::{BuildCache, BuildCacheAnswer},
     build_secret::{BuildSecret, BuildSecretAnswer},
+    build_source::{BuildSource, BuildSourceAnswer},
 };
 use kiln_wire::{
     agent,
@@ -256,6 +257,34 @@ impl ServerAccess {
             next_frame(&socket, CACHE, go_on, |frame| match frame.kind {
                 kind::CACHE_ANSWER => agent::decode(frame).map_err(io::Error::other),
                 other => Err(io::Error::other(format!("a frame of kind {other} in answer to a request for a cache"))),
+            })
+            .map(Ok)
+        })
+    }
+}
+
+impl ServerAccess {
+    /// Asks by what the build shows itself to the server of a source.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub fn source(
+        &self,
+        build: &str,
+        wanted: &BuildSource,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<BuildSourceAnswer, ServerError> {
+        let mut request = Vec::new();
+        agent::encode(kind::SOURCE, wanted, &mut request).map_err(|e| ServerError::Refused(e.to_string()))?;
+        until_there(go_on, |go_on| {
+            let socket = match self.open(build, Wants::Source, go_on) {
+                Ok(socket) => socket,
+                Err(error) => return Ok(Err(error)),
+            };
+            send(&socket, &request, go_on)?;
+            next_frame(&socket, SECRETS, go_on, |frame| match frame.kind {
+                kind::SOURCE_ANSWER => agent::decode(frame).map_err(io::Error::other),
+                other => Err(io::Error::other(format!("a frame of kind {other} in answer to a request for a source"))),
             })
             .map(Ok)
         })

@@ -50,6 +50,10 @@ pub mod kind {
     pub const CACHE: u8 = 6;
     /// Server to runner: a [`kiln_model::build_cache::BuildCacheAnswer`].
     pub const CACHE_ANSWER: u8 = 7;
+    /// Runner to server, after a welcome: a [`kiln_model::build_source::BuildSource`].
+    pub const SOURCE: u8 = 8;
+    /// Server to runner: a [`kiln_model::build_source::BuildSourceAnswer`].
+    pub const SOURCE_ANSWER: u8 = 9;
 }
 
 /// Who connects, and what for.
@@ -91,6 +95,8 @@ pub enum Wants {
     Secrets,
     /// A [`kiln_model::build_cache::BuildCache`] follows.
     Cache,
+    /// A [`kiln_model::build_source::BuildSource`] follows.
+    Source,
 }
 
 /// Why a connection is closed.

@@ -11,6 +11,7 @@ use kiln_model::{
     ApiError, BuildId, Secret, Timestamp,
     build_cache::{BuildCache, BuildCacheAnswer},
     build_secret::{BuildSecret, BuildSecretAnswer, HiddenText},
+    build_source::{BuildSource, BuildSourceAnswer},
     codebuild::*,
     figures::{BuildFigures, PartCheck},
     for_each_codebuild_operation, for_each_kiln_operation, for_each_kms_operation,
@@ -429,6 +430,15 @@ impl RunningBuilds for Fake {
         match asked {
             BuildCache::Find { key, .. } => BuildCacheAnswer::Found { key, exact: true },
             BuildCache::Keep { .. } => BuildCacheAnswer::Problem { message: format!("of {build}") },
+        }
+    }
+
+    async fn build_source(&self, build: &BuildId, wanted: BuildSource) -> BuildSourceAnswer {
+        match wanted.identifier {
+            None => BuildSourceAnswer::Anonymous,
+            Some(id) => {
+                BuildSourceAnswer::Password { username: HiddenText(id), password: HiddenText(build.to_string()) }
+            }
         }
     }
 

@@ -5,14 +5,14 @@ use kiln_model::{
     ApiError,
     codebuild::{
         AuthType, DeleteSourceCredentialsInput, DeleteSourceCredentialsOutput, ImportSourceCredentialsInput,
-        ImportSourceCredentialsOutput, ListSourceCredentialsOutput, ServerType, SourceCredentialsInfo,
+        ImportSourceCredentialsOutput, ListSourceCredentialsOutput, Sensitive, ServerType, SourceCredentialsInfo,
     },
 };
 use kiln_store::metadata::SourceCredentialRecord;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    core::Core,
+    core::{Core, Inner},
     records::{Refused, refuse},
     runners::Runners,
 };
@@ -26,6 +26,38 @@ struct Stored {
     info: SourceCredentialsInfo,
     /// User of BASIC_AUTH.
     username: Option<String>,
+}
+
+/// A credential that was imported.
+#[derive(Debug)]
+pub(crate) struct StoredCredential {
+    pub(crate) auth: AuthType,
+    /// User of BASIC_AUTH.
+    pub(crate) username: Option<String>,
+    /// The token; of a credential that is elsewhere its ARN.
+    pub(crate) token: Sensitive,
+}
+
+/// The account's credential for a kind of server, if it has one.
+///
+/// # Errors
+/// When it cannot be read or opened.
+pub(crate) fn stored_credential<R: Runners>(
+    inner: &Inner<R>,
+    server: ServerType,
+) -> Result<Option<StoredCredential>, ApiError> {
+    let arn = inner.config.home.token_arn(server.as_str());
+    let Some(record) = inner.metadata.read(|view| view.source_credential(&arn)).map_err(|e| refuse(&e))? else {
+        return Ok(None);
+    };
+    let damaged = |why: &dyn std::fmt::Display| {
+        tracing::error!(%arn, error = %why, "a source credential cannot be opened");
+        ApiError::internal(format!("the source credential {arn} cannot be opened; Kiln's log says why"))
+    };
+    let stored: Stored = serde_json::from_str(&record.doc).map_err(|e| damaged(&e))?;
+    let token = inner.keys.open_small(PURPOSE, &arn, &record.sealed).map_err(|e| damaged(&e))?;
+    let token = std::str::from_utf8(&token).map_err(|e| damaged(&e))?;
+    Ok(Some(StoredCredential { auth: stored.info.auth_type, username: stored.username, token: Sensitive::new(token) }))
 }
 
 impl<R: Runners> Core<R> {

@@ -6,6 +6,7 @@ use crate::{
     ApiError, BuildId, Timestamp,
     build_cache::{BuildCache, BuildCacheAnswer},
     build_secret::{BuildSecret, BuildSecretAnswer},
+    build_source::{BuildSource, BuildSourceAnswer},
     iam::Secret,
 };
 
@@ -56,6 +57,9 @@ pub trait RunningBuilds: Send + Sync + 'static {
         build: &BuildId,
         wanted: Vec<BuildSecret>,
     ) -> impl Future<Output = Vec<BuildSecretAnswer>> + Send;
+
+    /// By what a build shows itself to the server of one of its sources.
+    fn build_source(&self, build: &BuildId, wanted: BuildSource) -> impl Future<Output = BuildSourceAnswer> + Send;
 
     /// Finds a build's cache in its bucket, or keeps it there, as far as its role may. It takes as long as the cache is large.
     fn build_cache(&self, build: &BuildId, asked: BuildCache) -> impl Future<Output = BuildCacheAnswer> + Send;
