@@ -1,6 +1,7 @@
 //! Whether a caller may do what they ask for: the one place that says so.
 
 mod asked;
+mod events;
 mod images;
 mod logs;
 mod secrets;
@@ -16,6 +17,7 @@ use kiln_model::{
 use crate::connection::Peer;
 
 pub(crate) use asked::{Needed, of_iam, of_json, of_kms, of_metrics};
+pub(crate) use events::of_events;
 pub(crate) use images::of_images;
 pub(crate) use logs::of_logs;
 pub(crate) use secrets::{of_parameters, of_secrets};
@@ -150,8 +152,8 @@ fn principal(caller: Option<&Caller>) -> Principal {
 mod tests {
     use kiln_iam::policy::table::table;
     use kiln_model::operations::{
-        CLOUDWATCH_OPERATIONS, ECR_OPERATIONS, IAM_OPERATIONS, KILN_OPERATIONS, KMS_OPERATIONS, LOGS_OPERATIONS,
-        OPERATIONS, ResourceKind, SECRETS_MANAGER_OPERATIONS, SSM_OPERATIONS, codebuild_operation,
+        CLOUDWATCH_OPERATIONS, ECR_OPERATIONS, EVENTS_OPERATIONS, IAM_OPERATIONS, KILN_OPERATIONS, KMS_OPERATIONS,
+        LOGS_OPERATIONS, OPERATIONS, ResourceKind, SECRETS_MANAGER_OPERATIONS, SSM_OPERATIONS, codebuild_operation,
     };
 
     use super::*;
@@ -169,6 +171,7 @@ mod tests {
             ("cloudwatch", CLOUDWATCH_OPERATIONS.as_slice()),
             ("logs", LOGS_OPERATIONS.as_slice()),
             ("ecr", ECR_OPERATIONS.as_slice()),
+            ("events", EVENTS_OPERATIONS.as_slice()),
         ] {
             for operation in operations {
                 let row = table().operation(service, operation.name).expect(operation.name);
@@ -188,6 +191,8 @@ mod tests {
                     ResourceKind::LogGroup => &["logs-log-group"],
                     ResourceKind::LogStream => &["logs-log-stream"],
                     ResourceKind::Repository => &["ecr-repository"],
+                    ResourceKind::Rule => &["events-rule"],
+                    ResourceKind::EventBus => &["events-event-bus"],
                     // Whose policies are simulated: an ARN says.
                     ResourceKind::Identity if operation.name.ends_with("PrincipalPolicy") => {
                         &["iam-group", "iam-role", "iam-user"]

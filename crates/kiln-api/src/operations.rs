@@ -3,6 +3,7 @@
 mod debug;
 #[macro_use]
 mod dispatch;
+mod events;
 mod images;
 mod logs;
 mod secrets;
@@ -19,8 +20,8 @@ use kiln_model::{
     kiln::*,
     kms::*,
     operations::{
-        OperationInfo, cloudwatch_operation, codebuild_operation, ecr_operation, kiln_operation, kms_operation,
-        logs_operation, secrets_manager_operation, ssm_operation,
+        OperationInfo, cloudwatch_operation, codebuild_operation, ecr_operation, events_operation, kiln_operation,
+        kms_operation, logs_operation, secrets_manager_operation, ssm_operation,
     },
     service::{self, CodeBuild, Context, KilnService, Kms},
 };
@@ -28,7 +29,9 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::{
-    authorise::{Needed, of_iam, of_images, of_json, of_kms, of_logs, of_metrics, of_parameters, of_secrets},
+    authorise::{
+        Needed, of_events, of_iam, of_images, of_json, of_kms, of_logs, of_metrics, of_parameters, of_secrets,
+    },
     body::{Answer, Upload},
     cloudwatch::{self, Protocol},
     connection::pulse::Busy,
@@ -54,6 +57,8 @@ pub(crate) enum Operation {
     Ssm(&'static OperationInfo),
     /// An operation of Elastic Container Registry.
     Ecr(&'static OperationInfo),
+    /// An operation of EventBridge.
+    Events(&'static OperationInfo),
     /// An operation of CloudWatch.
     CloudWatch(&'static OperationInfo, Protocol),
     /// An operation of IAM.
@@ -90,6 +95,7 @@ impl Operation {
             Service::SecretsManager => secrets_manager_operation(name).map(Self::SecretsManager),
             Service::Ssm => ssm_operation(name).map(Self::Ssm),
             Service::Ecr => ecr_operation(name).map(Self::Ecr),
+            Service::Events => events_operation(name).map(Self::Events),
             Service::CloudWatch(protocol) => cloudwatch_operation(name).map(|info| Self::CloudWatch(info, protocol)),
             _ => kiln_operation(name).map(Self::Kiln),
         };
@@ -116,6 +122,7 @@ impl Operation {
             | Self::SecretsManager(info)
             | Self::Ssm(info)
             | Self::Ecr(info)
+            | Self::Events(info)
             | Self::CloudWatch(info, _) => Some(info),
             Self::Sts(_) => None,
         }
@@ -132,6 +139,7 @@ impl Operation {
             | Self::SecretsManager(info)
             | Self::Ssm(info)
             | Self::Ecr(info)
+            | Self::Events(info)
             | Self::CloudWatch(info, _) => info.name,
             Self::Sts(operation) => operation.name(),
         }
@@ -163,6 +171,7 @@ impl Operation {
             Self::SecretsManager(info) => of_secrets(info.name, &input(), &home),
             Self::Ssm(info) => of_parameters(info.name, &input(), &home),
             Self::Ecr(info) => of_images(info, &input(), &home),
+            Self::Events(info) => of_events(info, &input(), &home),
             Self::CloudWatch(info, _) => of_metrics(info, &input()),
             Self::Sts(_) => Vec::new(),
         })
@@ -313,6 +322,10 @@ pub(crate) async fn call<S: service::Service>(
         (Operation::Ecr(info), Content::Whole(body)) => {
             check_content_type(parts)?;
             images::ecr(service.as_ref(), info, context, &body).await
+        }
+        (Operation::Events(info), Content::Whole(body)) => {
+            check_content_type(parts)?;
+            events::events(service.as_ref(), info, context, &body).await
         }
         (Operation::CloudWatch(info, protocol), Content::Whole(body)) => {
             cloudwatch::call(service.as_ref(), info, protocol, context, &body).await

@@ -3,8 +3,8 @@
 use http::{Method, Request, header};
 use kiln_iam::Style;
 use kiln_model::operations::{
-    CLOUDWATCH_TARGET, CODEBUILD_TARGET, ECR_TARGET, KILN_TARGET, KMS_TARGET, LOGS_TARGET, SECRETS_MANAGER_TARGET,
-    SSM_TARGET,
+    CLOUDWATCH_TARGET, CODEBUILD_TARGET, ECR_TARGET, EVENTS_TARGET, KILN_TARGET, KMS_TARGET, LOGS_TARGET,
+    SECRETS_MANAGER_TARGET, SSM_TARGET,
 };
 
 use crate::cloudwatch::{self, Protocol};
@@ -32,6 +32,8 @@ pub(crate) enum Service {
     CloudWatch(Protocol),
     /// Elastic Container Registry, JSON 1.1.
     Ecr,
+    /// EventBridge, JSON 1.1.
+    Events,
     /// The registry of images, in the distribution specification's protocol.
     Registry,
     /// Simple Storage Service.
@@ -53,6 +55,7 @@ impl Service {
             Self::CloudWatch(_) => "monitoring",
             // The audit log calls what is done with images by ECR's names, however it is asked for.
             Self::Ecr | Self::Registry => "ecr",
+            Self::Events => "events",
             Self::S3 => "s3",
         }
     }
@@ -107,6 +110,7 @@ impl Route {
                 | Service::SecretsManager
                 | Service::Ssm
                 | Service::Ecr
+                | Service::Events
                 | Service::Registry,
             )
             | Self::Page(_) => Style::Json,
@@ -131,6 +135,7 @@ pub(crate) fn find<B>(request: &Request<B>, bucket: Option<&str>) -> Route {
         Some(SECRETS_MANAGER_TARGET) => return Route::Service(Service::SecretsManager),
         Some(SSM_TARGET) => return Route::Service(Service::Ssm),
         Some(ECR_TARGET) => return Route::Service(Service::Ecr),
+        Some(EVENTS_TARGET) => return Route::Service(Service::Events),
         Some(CLOUDWATCH_TARGET) => return Route::Service(Service::CloudWatch(Protocol::Json)),
         _ => {}
     }
@@ -146,6 +151,7 @@ pub(crate) fn find<B>(request: &Request<B>, bucket: Option<&str>) -> Route {
             "secretsmanager" => Route::Service(Service::SecretsManager),
             "ssm" => Route::Service(Service::Ssm),
             "ecr" => Route::Service(Service::Ecr),
+            "events" => Route::Service(Service::Events),
             // Without a target, and not by its path.
             "monitoring" => Route::Service(Service::CloudWatch(Protocol::Query)),
             "iam" => Route::Service(Service::Iam),
@@ -260,7 +266,8 @@ mod tests {
             ("AmazonSSM.GetParameters", Route::Service(Service::Ssm)),
             ("AmazonEC2ContainerRegistry_V20150921.ListImages", Route::Service(Service::Ecr)),
             ("Logs_20140328.GetLogEvents", Route::Service(Service::Logs)),
-            ("AWSEvents.PutRule", foreign("AWSEvents", Style::Json)),
+            ("AWSEvents.PutRule", Route::Service(Service::Events)),
+            ("AWSStepFunctions.ListActivities", foreign("AWSStepFunctions", Style::Json)),
             ("nonsense", foreign("nonsense", Style::Json)),
         ] {
             assert_eq!(route("POST", "/", &[("x-amz-target", target)]), expected);
@@ -287,7 +294,8 @@ mod tests {
             ("iam", Route::Service(Service::Iam)),
             ("sns", foreign("sns", Style::Query)),
             ("logs", Route::Service(Service::Logs)),
-            ("events", foreign("events", Style::Json)),
+            ("events", Route::Service(Service::Events)),
+            ("states", foreign("states", Style::Json)),
         ] {
             assert_eq!(route("POST", "/", &[("authorization", &signed_for(service))]), expected);
             for slash in ["/", "%2F", "%2f"] {

@@ -1,17 +1,95 @@
 //! What is recorded of a build when it is accepted: the project's settings with the overrides, frozen.
+//!
+//! Whatever starts a build, a call or a rule, it comes by here.
 
 use kiln_model::{
-    ApiError, BuildId,
+    ApiError, BuildId, ErrorCode,
     codebuild::{Project, StartBuildInput},
     effective::{EffectiveBuild, effective},
     refusal::{Abilities, refused},
+    trace::Traceparent,
 };
+use kiln_runner::clock::BootTime;
+use kiln_store::Tx;
 
 use crate::{
     config::Config,
+    core::Inner,
     document::{Document, VERSION},
     lifecycle::{Lifecycle, Millis},
+    records::{self, Refused},
+    runners::Runners,
+    service::projects,
+    traces::Traced,
 };
+
+/// Refuses builds while the service stops, and beyond the length of the queue.
+///
+/// # Errors
+/// `ThrottlingException`, `AccountLimitExceededException`.
+pub(crate) fn check_room<R: Runners>(inner: &Inner<R>) -> Result<(), ApiError> {
+    if inner.is_stopping() {
+        return Err(ApiError::new(ErrorCode::Throttling, "the server is stopping; try again"));
+    }
+    let limit = inner.config.queue_limit;
+    if inner.queue().waiting() >= limit {
+        return Err(ApiError::limit_exceeded(format!("Cannot have more than {limit} builds in queue for the account")));
+    }
+    Ok(())
+}
+
+/// Who starts a build, and with what settings of the service.
+#[derive(Debug)]
+pub(crate) struct Starting {
+    config: Config,
+    initiator: String,
+    is_traced: bool,
+    call: Option<Traceparent>,
+}
+
+impl Starting {
+    /// `initiator`: what the build shows as that; `call`: the span of which the start is a part.
+    pub(crate) fn new<R: Runners>(inner: &Inner<R>, initiator: String, call: Option<Traceparent>) -> Self {
+        Self { config: inner.config.clone(), initiator, is_traced: inner.traces.is_some(), call }
+    }
+
+    /// The document of a new build of a project, if the project may have one more.
+    ///
+    /// # Errors
+    /// What a client is told whose build cannot be.
+    pub(crate) fn make(
+        self,
+        tx: &mut Tx<'_>,
+        project: &str,
+        input: StartBuildInput,
+        uuid: &str,
+        at: Millis,
+    ) -> Result<Document, Refused> {
+        let Self { config, initiator, is_traced, call } = self;
+        let (project, cache) = projects::stored(tx, &config.home, project)?;
+        projects::check_concurrency(tx, &project)?;
+        let document = document(&config, &project, input, &initiator, uuid, at)?;
+        let traced = is_traced.then(|| Traced::of(&document, call));
+        Ok(Document { cache, traced, ..document })
+    }
+
+    /// The same, stored.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn insert(
+        self,
+        tx: &mut Tx<'_>,
+        project: &str,
+        input: StartBuildInput,
+        uuid: &str,
+        at: Millis,
+        boot: Option<BootTime>,
+    ) -> Result<Document, Refused> {
+        let document = self.make(tx, project, input, uuid, at)?;
+        Ok(records::insert(tx, document, boot)?)
+    }
+}
 
 /// The document of a new build.
 ///

@@ -25,6 +25,7 @@ use crate::{
     config::Config,
     console::Links,
     document::Document,
+    events,
     external::External,
     finish,
     iam::{self, Known},
@@ -77,6 +78,7 @@ pub(crate) struct Inner<R> {
     pub(crate) tally: Tally,
     pub(crate) beat: Beat,
     pub(crate) traces: Option<Arc<dyn TraceSink>>,
+    pub(crate) events: events::Bell,
     queue: Mutex<Queue>,
     work: Condvar,
     /// Wall clock and monotonic clock when the service started.
@@ -174,6 +176,7 @@ impl<R: Runners> Core<R> {
             tally: Tally::default(),
             beat: Beat::default(),
             traces,
+            events: events::Bell::default(),
             queue,
             work: Condvar::new(),
             began,
@@ -205,6 +208,8 @@ impl<R: Runners> Core<R> {
         // From now on, however long a busy machine takes to begin the thread.
         let rounds = Rounds::new(inner.now(), inner.clock.monotonic());
         core.inner.spawn("kiln-scheduler", move || scheduler::run(&inner, rounds));
+        let inner = Arc::clone(&core.inner);
+        core.inner.spawn("kiln-events", move || events::run(&inner));
         Ok(core)
     }
 
@@ -212,6 +217,7 @@ impl<R: Runners> Core<R> {
     pub fn stop(&self) {
         self.inner.stopping.store(true, Ordering::SeqCst);
         self.inner.work.notify_all();
+        self.inner.events.ring();
         for live in self.inner.live.all() {
             live.nudge();
         }
@@ -331,11 +337,18 @@ impl<R: Runners> Inner<R> {
         }
     }
 
+    /// Counts a build whose end was just stored; its event may start others.
+    pub(crate) fn ended(&self, document: &Document) {
+        self.tally.ended(document);
+        self.events.ring();
+    }
+
     /// Puts a build that was just accepted into the queue.
     pub(crate) fn enqueue(&self, document: &Document) {
         let waiting = self.waiting(document);
         self.queue().push(waiting);
         self.nudge_scheduler();
+        self.events.ring();
     }
 
     /// Compares the records with what really runs (DESIGN decision 1).

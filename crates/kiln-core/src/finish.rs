@@ -160,7 +160,7 @@ fn commit_document<R: Runners>(
                 objects::give_up(inner, &replaced);
                 let bytes = document.journal_bytes;
                 tracing::info!(build.id = %document.build.id, status = %document.lifecycle.status, "build ended");
-                inner.tally.ended(&document);
+                inner.ended(&document);
                 traces::send(inner, &document);
                 live.with(|known| known.document = document);
                 live.announce(Progress { bytes, over: true });

@@ -9,11 +9,11 @@ use kiln_model::{
     kiln::{
         ArtifactDetail, BadgeInput, BadgeState, Capacity, ConsoleSession, CountBuildLogInput, CountBuildLogOutput,
         CreateConsoleLinkInput, CreateConsoleLinkOutput, DebugBuildInput, DescribeBuildInput, DescribeBuildOutput,
-        DescribeQueueInput, DescribeQueueOutput, ExplainAccessInput, ExplainAccessOutput, GetBuildArtifactInput,
-        GetBuildJournalInput, GetBuildLogInput, GetBuildLogOutput, LintBuildspecInput, LintBuildspecOutput, LintRemark,
-        LintSeverity, LookupEventsInput, LookupEventsOutput, PhaseDetail, QueuePlace, QueuedBuild, ResourceSample,
-        RunningBuild, SearchBuildLogInput, SearchBuildLogOutput, UploadSourceInput, UploadSourceOutput,
-        VerifyAuditLogInput, VerifyAuditLogOutput,
+        DescribeQueueInput, DescribeQueueOutput, DescribeRuleInput, DescribeRuleOutput, ExplainAccessInput,
+        ExplainAccessOutput, GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput, GetBuildLogOutput,
+        LintBuildspecInput, LintBuildspecOutput, LintRemark, LintSeverity, LookupEventsInput, LookupEventsOutput,
+        PhaseDetail, QueuePlace, QueuedBuild, ResourceSample, RunningBuild, SearchBuildLogInput, SearchBuildLogOutput,
+        UploadSourceInput, UploadSourceOutput, VerifyAuditLogInput, VerifyAuditLogOutput,
     },
     service::{ArtifactContent, ByteSource, Context, DebugConnection, KilnService},
 };
@@ -26,6 +26,7 @@ use crate::{
     core::Core,
     debug::ShellInput,
     document::Document,
+    events,
     finish::TIMELINE_FILE,
     job,
     runners::Runners,
@@ -98,6 +99,10 @@ fn thin(samples: Vec<ResourceSample>, most: usize) -> Vec<ResourceSample> {
 impl<R: Runners> KilnService for Core<R> {
     type Bytes = Bytes;
     type Input = ShellInput;
+
+    async fn describe_rule(&self, _: &Context, input: DescribeRuleInput) -> Result<DescribeRuleOutput, ApiError> {
+        events::describe(&self.inner, input)
+    }
 
     async fn describe_queue(&self, _: &Context, input: DescribeQueueInput) -> Result<DescribeQueueOutput, ApiError> {
         let shown = input.max_results.unwrap_or(QUEUE_SHOWN).clamp(1, MOST_QUEUE_SHOWN) as usize;

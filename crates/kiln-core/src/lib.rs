@@ -26,6 +26,7 @@ pub mod debug;
 pub mod document;
 mod downloads;
 mod ecr;
+mod events;
 pub mod external;
 mod finish;
 pub mod iam;

@@ -11,6 +11,7 @@ use kiln_store::{
 use crate::{
     cloudwatch,
     document::Document,
+    events,
     lifecycle::{Effect, Event, State},
 };
 
@@ -117,7 +118,7 @@ pub(crate) fn fill(record: &mut BuildRecord, document: &Document) {
     record.doc = document.to_json();
 }
 
-/// Stores what became of a build; with its end, its metrics. `memory_bytes`: what the machine has for builds.
+/// Stores what became of a build; with its end, its metrics and its event. `memory_bytes`: what the machine has for builds.
 pub(crate) fn store_end(
     tx: &mut Tx<'_>,
     record: &mut BuildRecord,
@@ -128,6 +129,7 @@ pub(crate) fn store_end(
     // Counted once, however often its end is stored.
     if document.lifecycle.state == State::Ended && record.state != BuildState::Ended {
         cloudwatch::record_end(tx, document, samples, memory_bytes)?;
+        events::state_changed(tx, document)?;
     }
     fill(record, document);
     tx.update_build(record).map(drop)
@@ -145,11 +147,12 @@ pub(crate) fn step(tx: &mut Tx<'_>, uuid: &str, event: &Event) -> Result<Option<
     Ok(Some((document, effects)))
 }
 
-/// Stores a new build, which is accepted `now`, with its project's next number; returns its document.
+/// Stores a new build, which is accepted `now`, with its project's next number and its event; returns its document.
 pub(crate) fn insert(tx: &mut Tx<'_>, mut document: Document, now: Option<BootTime>) -> Result<Document, StoreError> {
     document.accepted = now;
     let number = tx.next_build_number(&document.build.project_name)?;
     document.build.build_number = Some(number);
     tx.insert_build(&record(&document, number))?;
+    events::state_changed(tx, &document)?;
     Ok(document)
 }

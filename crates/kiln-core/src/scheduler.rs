@@ -50,7 +50,7 @@ fn expire<R: Runners>(inner: &Inner<R>, build: &Waiting) {
         Ok(ended) => {
             tracing::info!(build.uuid = %build.uuid, "build waited too long and timed out");
             if let Some((document, _)) = ended {
-                inner.tally.ended(&document);
+                inner.ended(&document);
                 traces::send_unrun(inner, &document);
             }
         }

@@ -18,6 +18,7 @@ mod error;
 mod evaluate;
 mod explain;
 mod index;
+mod input_keys;
 mod json;
 mod kind;
 mod moment;
@@ -35,6 +36,7 @@ pub use document::Policy;
 pub use error::PolicyError;
 pub use evaluate::{Cited, Decision, Effect, Layer, Policies, Reason, Request, ResourceRule, evaluate};
 pub use explain::{Explained, Place, WhyNot, explain, places};
+pub use input_keys::input_keys;
 pub use kind::{Kind, significant_length};
 pub use principal::{Entry, Principal};
 

@@ -49,6 +49,8 @@ enumeration! {
         InvalidFilterOption = "InvalidFilterOption",
         /// That cannot be the value of a condition.
         InvalidFilterValue = "InvalidFilterValue",
+        /// That is not a pattern of events.
+        InvalidEventPattern = "InvalidEventPatternException",
         /// There is no such grant of the key.
         InvalidGrantId = "InvalidGrantIdException",
         /// That is not the token of a grant.
@@ -101,6 +103,8 @@ enumeration! {
         OAuthProvider = "OAuthProviderException",
         /// Something else is being done with it; clients try again.
         OperationAborted = "OperationAbortedException",
+        /// EventBridge has that, Kiln does not.
+        OperationDisabled = "OperationDisabledException",
         /// There is such a parameter already.
         ParameterAlreadyExists = "ParameterAlreadyExists",
         /// There are too many parameters.

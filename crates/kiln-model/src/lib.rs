@@ -37,6 +37,8 @@ mod enumeration;
 #[cfg(feature = "api")]
 mod error;
 #[cfg(feature = "api")]
+pub mod events;
+#[cfg(feature = "api")]
 pub mod figures;
 #[cfg(feature = "api")]
 pub mod git_location;

@@ -53,6 +53,10 @@ pub enum ResourceKind {
     LogStream,
     /// A repository of images.
     Repository,
+    /// A rule of EventBridge.
+    Rule,
+    /// An event bus.
+    EventBus,
 }
 
 /// An operation of one of the services.
@@ -80,6 +84,10 @@ macro_rules! table {
     (@implemented) => { true };
     (@later) => { false };
 }
+
+mod events;
+
+pub use self::events::{EVENTS_OPERATIONS, EVENTS_TARGET, events_operation};
 
 /// Every operation of the API 2016-10-06, by name.
 pub const OPERATIONS: [OperationInfo; 59] = table! { "codebuild":
@@ -145,12 +153,13 @@ pub const OPERATIONS: [OperationInfo; 59] = table! { "codebuild":
 };
 
 /// Every operation of the Kiln API, by name (`docs/kiln-api.md`).
-pub const KILN_OPERATIONS: [OperationInfo; 14] = table! { "kiln":
+pub const KILN_OPERATIONS: [OperationInfo; 15] = table! { "kiln":
     CountBuildLog Project implemented,
     CreateConsoleLink Any implemented,
     DebugBuild Project implemented,
     DescribeBuild Project implemented,
     DescribeQueue Any implemented,
+    DescribeRule Rule implemented,
     ExplainAccess Any implemented,
     GetBuildArtifact Project implemented,
     GetBuildJournal Project implemented,
@@ -659,6 +668,7 @@ macro_rules! for_each_kiln_operation {
             CreateConsoleLink create_console_link CreateConsoleLinkInput CreateConsoleLinkOutput,
             DescribeBuild describe_build DescribeBuildInput DescribeBuildOutput,
             DescribeQueue describe_queue DescribeQueueInput DescribeQueueOutput,
+            DescribeRule describe_rule DescribeRuleInput DescribeRuleOutput,
             ExplainAccess explain_access ExplainAccessInput ExplainAccessOutput,
             GetBuildLog get_build_log GetBuildLogInput GetBuildLogOutput,
             LintBuildspec lint_buildspec LintBuildspecInput LintBuildspecOutput,

@@ -20,6 +20,7 @@ mod access;
 mod builds;
 mod check;
 mod error;
+mod events;
 mod iam;
 mod kms;
 mod listing;
@@ -49,6 +50,7 @@ mod tests;
 
 use std::{future::Future, path::Path, sync::Arc};
 
+pub use self::events::records::{EventDeliveryRecord, EventRuleRecord, EventTargetRecord};
 pub use self::registry::records::{
     ContentRecord, ImageRecord, ImageTagRecord, LayerUploadRecord, PieceRecord, RepositoryContentRecord,
     RepositoryRecord,

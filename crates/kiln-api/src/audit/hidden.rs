@@ -1,7 +1,7 @@
 //! What of a request's parameters is kept: not what is secret, and not more than a reader can use.
 //!
 //! Hidden is what AWS's models call sensitive, by name; what is written into logs; values of environment variables, which people use for secrets
-//! whatever their type is; and what is as good as a credential while it lasts.
+//! whatever their type is, as are what events say and what rules start builds with; and what is as good as a credential while it lasts.
 
 use serde_json::{Map, Value};
 
@@ -9,11 +9,15 @@ use serde_json::{Map, Value};
 const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 
 /// Members whose values are never kept, in any service, in lower case.
-const NAMES: [&str; 25] = [
+const NAMES: [&str; 31] = [
     "authorization",
     "clientsecret",
+    "detail",
     "granttoken",
     "granttokens",
+    "graphqloperation",
+    "input",
+    "inputtemplate",
     "layerpartblob",
     "logeventmessages",
     "logevents",
@@ -30,6 +34,8 @@ const NAMES: [&str; 25] = [
     "secretstring",
     "servicepassword",
     "sessiontoken",
+    "sql",
+    "sqls",
     "token",
     "tokencode",
     "webhooksecret",
@@ -154,6 +160,8 @@ mod tests {
             ("secretsmanager", json!({ "Name": "n", "SecretBinary": "canary", "Description": "d" })),
             ("logs", json!({ "logGroupName": "n", "logEvents": [{ "timestamp": 1, "message": "canary" }] })),
             ("ssm", json!({ "Name": "n", "Value": "canary", "Type": "SecureString" })),
+            ("events", json!({ "Rule": "n", "Targets": [{ "Id": "1", "Input": "canary" }] })),
+            ("events", json!({ "Entries": [{ "Source": "n", "Detail": "canary" }] })),
             ("kms", json!({ "KeyId": "n", "Plaintext": "canary", "GrantTokens": ["canary"] })),
             ("codebuild", json!({ "token": "canary", "serverType": "n", "username": "u" })),
             ("codebuild", json!({ "environmentVariablesOverride": [{ "name": "n", "value": "canary" }] })),

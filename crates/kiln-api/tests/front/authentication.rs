@@ -185,9 +185,9 @@ async fn sts_takes_its_global_region_too() {
 #[tokio::test]
 async fn services_that_are_not_here_say_so_in_their_own_way() {
     let world = World::start().await;
-    let mut events = list().with("X-Amz-Target", "AWSEvents.PutRule");
-    events.service = "events";
-    world.ask(events).await.refused("UnknownOperationException", "the service 'events' is not available");
+    let mut machines = list().with("X-Amz-Target", "AWSStepFunctions.ListActivities");
+    machines.service = "states";
+    world.ask(machines).await.refused("UnknownOperationException", "the service 'states' is not available");
     let mut topics = Message::form("Action=ListTopics&Version=2010-03-31");
     topics.service = "sns";
     let reply = world.ask(topics).await;

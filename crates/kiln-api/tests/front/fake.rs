@@ -174,6 +174,27 @@ mod ecr {
     for_each_ecr_operation!(methods);
 }
 
+/// EventBridge, likewise.
+mod events {
+    use kiln_model::{
+        ApiError,
+        events::*,
+        for_each_events_operation,
+        service::{Context, Events},
+    };
+
+    macro_rules! methods {
+        ($($name:ident $method:ident $input:ident $output:ident,)+) => {
+            impl Events for super::Fake {
+                $(async fn $method(&self, _: &Context, input: $input) -> Result<$output, ApiError> {
+                    self.call(stringify!($name), input).await.map(|()| $output::default())
+                })+
+            }
+        };
+    }
+    for_each_events_operation!(methods);
+}
+
 /// CloudWatch Logs, likewise.
 mod logs {
     use kiln_model::{

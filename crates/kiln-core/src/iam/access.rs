@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     core::{Core, Inner},
-    ecr, logs, objects,
+    ecr, events, logs, objects,
     records::refuse,
     runners::Runners,
     secretsmanager, ssm,
@@ -51,6 +51,22 @@ impl KeyValue {
     #[must_use]
     pub fn many(name: impl Into<String>, values: Vec<String>) -> Self {
         Self { name: name.into(), values, is_list: true }
+    }
+
+    /// Keys of pairs of names and values, of which one of several values stands several times.
+    pub fn grouped<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Self> {
+        let mut all = BTreeMap::<&str, Vec<String>>::new();
+        for (name, value) in pairs {
+            all.entry(name).or_default().push(value.to_owned());
+        }
+        let is_list = |name: &str| table().type_of(name).is_some_and(|kind| kind.starts_with("Array"));
+        all.into_iter()
+            .map(|(name, values)| match values.len() {
+                // Of a key that has one value nobody knows which of two is meant: as a list it allows nothing.
+                1 if !is_list(name) => Self { name: name.to_owned(), values, is_list: false },
+                _ => Self::many(name, values),
+            })
+            .collect()
     }
 }
 
@@ -270,6 +286,9 @@ impl<R: Runners> Inner<R> {
         }
         if let Some(repository) = text.strip_prefix(&home.arn("ecr", "repository/")) {
             return ecr::resource(view, repository, found);
+        }
+        if let Some(rule) = text.strip_prefix(&home.arn("events", "rule/")) {
+            return events::resource(view, rule, found);
         }
         if let Some(group) = text.strip_prefix(&home.arn("logs", "log-group:")) {
             return logs::resource(view, group, found);

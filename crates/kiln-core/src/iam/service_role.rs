@@ -3,7 +3,7 @@
 
 use kiln_iam::policy::{self, Decision, Kind, Policies, Principal, ResourceRule, evaluate};
 use kiln_model::{
-    ApiError, BuildId,
+    ApiError, BuildId, Timestamp,
     arn::Home,
     audit::Rulings,
     service::{Caller, RoleCredentials, Session},
@@ -21,6 +21,10 @@ use crate::{
 
 /// Who assumes service roles.
 const CODEBUILD: &str = "codebuild.amazonaws.com";
+/// Who assumes the roles of targets of rules.
+const EVENTS: &str = "events.amazonaws.com";
+/// How long a session is that one decision is made in.
+const MOMENT_MS: Millis = 60 * 1000;
 /// The longest session of a build; it may have another one afterwards.
 const LONGEST_MS: Millis = 60 * 60 * 1000;
 /// How long a session may outlast the build's time limit: until a build that is out of time is really over.
@@ -30,6 +34,13 @@ const GRACE_MS: Millis = 5 * 60 * 1000;
 #[must_use]
 pub fn default_service_role(home: &Home) -> String {
     home.role_arn(super::default_role::NAME)
+}
+
+/// A service of AWS that asks for something, on behalf of a resource.
+struct Service<'a> {
+    name: &'static str,
+    /// ARN of the resource.
+    source: &'a str,
 }
 
 /// AWS's words; Terraform tries again on them, and the API's code for them is `InvalidInputException` (`api.md` 2.4).
@@ -45,6 +56,13 @@ fn session_name(uuid: &str) -> String {
 impl<R: Runners> Inner<R> {
     /// The role that a project names, if CodeBuild may assume it for that project.
     fn assumable(&self, role: &str, project: &str) -> Result<IamRecord, ApiError> {
+        let source = self.config.home.project_arn(project);
+        let found = self.assumable_by(&Service { name: CODEBUILD, source: &source }, role)?;
+        found.ok_or_else(|| ApiError::invalid_input(not_assumable(&self.config.home.role_arn(role))))
+    }
+
+    /// A role, if a service may assume it.
+    fn assumable_by(&self, service: &Service<'_>, role: &str) -> Result<Option<IamRecord>, ApiError> {
         let home = &self.config.home;
         let arn = home.role_arn(role);
         let found = self.metadata.read(|view| {
@@ -52,23 +70,23 @@ impl<R: Runners> Inner<R> {
             let Some(document) = Identity::parse(&record)?.role else { return Ok(None) };
             let trust = self.known.policy(Kind::Trust, &document.trust)?;
             let policies = Policies { resource: Some(&trust), rule: ResourceRule::Trust, ..Policies::default() };
-            let decision = self.codebuild_asks(project, "sts:AssumeRole", &arn, &policies);
+            let decision = self.service_asks(service, "sts:AssumeRole", &arn, &policies);
             Ok(decision.is_allowed().then_some(record))
         });
-        found.map_err(|e| refuse(&e))?.ok_or_else(|| ApiError::invalid_input(not_assumable(&arn)))
+        found.map_err(|e| refuse(&e))
     }
 
-    /// What is decided when CodeBuild itself asks for something, for a project.
-    fn codebuild_asks(&self, project: &str, action: &str, resource: &str, policies: &Policies<'_>) -> Decision {
+    /// What is decided when a service itself asks for something.
+    fn service_asks(&self, service: &Service<'_>, action: &str, resource: &str, policies: &Policies<'_>) -> Decision {
         let home = &self.config.home;
         let mut context = policy::Context::new();
         self.general_keys(&mut context);
-        context.set("aws:SourceArn", home.project_arn(project));
+        context.set("aws:SourceArn", service.source);
         context.set("aws:SourceAccount", home.account.clone());
-        context.set("aws:PrincipalServiceName", CODEBUILD);
+        context.set("aws:PrincipalServiceName", service.name);
         context.set("aws:PrincipalIsAWSService", "true");
         let request = policy::Request {
-            principal: &Principal::Service { name: CODEBUILD.to_owned() },
+            principal: &Principal::Service { name: service.name.to_owned() },
             action,
             resource,
             account: &home.account,
@@ -86,7 +104,8 @@ impl<R: Runners> Inner<R> {
             let stored = self.resource(view, resource)?.policy;
             let stored = stored.map(|(kind, text)| self.known.policy(kind, &text)).transpose()?;
             let policies = Policies { resource: stored.as_deref(), ..Policies::default() };
-            Ok(self.codebuild_asks(project, action, resource, &policies))
+            let source = self.config.home.project_arn(project);
+            Ok(self.service_asks(&Service { name: CODEBUILD, source: &source }, action, resource, &policies))
         });
         match decision.map_err(|e| refuse(&e))? {
             decision if decision.is_allowed() => Ok(()),
@@ -110,22 +129,44 @@ impl<R: Runners> Inner<R> {
         let home = &self.config.home;
         let build = &document.build;
         let role = self.assumable(build.service_role.as_deref().unwrap_or_default(), &build.project_name)?;
-        let session = session_name(document.uuid());
-        let caller = Caller {
+        let id = BuildId::new(&build.project_name, document.uuid()).ok();
+        // With the build it ends sooner.
+        let caller = self.in_session(&role, &session_name(document.uuid()), 12 * 3_600_000, id);
+        Ok((caller, find::arn(home, &role)))
+    }
+
+    /// A session of a role as a caller.
+    fn in_session(&self, role: &IamRecord, session: &str, length_ms: Millis, build: Option<BuildId>) -> Caller {
+        let (home, now) = (&self.config.home, self.now());
+        Caller {
             account: home.account.clone(),
             arn: format!("arn:{}:sts::{}:assumed-role/{}/{session}", home.partition(), home.account, role.name),
             name: format!("{}/{session}", role.name),
             access_key_id: String::new(),
             user_id: format!("{}:{session}", role.id),
             session: Some(Session {
-                issued: kiln_model::Timestamp::from_millis(self.now()),
-                // With the build it ends sooner.
-                expires: kiln_model::Timestamp::from_millis(self.now() + 12 * 3_600_000),
+                issued: Timestamp::from_millis(now),
+                expires: Timestamp::from_millis(now.saturating_add(length_ms)),
                 policies: None,
-                build: BuildId::new(&build.project_name, document.uuid()).ok(),
+                build,
             }),
+        }
+    }
+
+    /// EventBridge as a caller, for a rule: the session of the role that the rule's target names.
+    ///
+    /// # Errors
+    /// `AccessDeniedException` for a role that is not there, or that EventBridge may not assume.
+    pub(crate) fn events_caller(&self, role: &str, rule_arn: &str) -> Result<Caller, ApiError> {
+        let found = self.assumable_by(&Service { name: EVENTS, source: rule_arn }, role)?;
+        let refused = || {
+            let message = format!("{EVENTS} is not authorized to perform: sts:AssumeRole on resource: {role}");
+            ApiError::access_denied(message)
         };
-        Ok((caller, find::arn(home, &role)))
+        let session = format!("AWSEvents-{}", rule_arn.rsplit('/').next().unwrap_or_default());
+        // What is longer is no name of a session.
+        let session: String = session.chars().take(64).collect();
+        Ok(self.in_session(&found.ok_or_else(refused)?, &session, MOMENT_MS, None))
     }
 
     /// Whether a build's role lets it do something, asked before the service does it on the build's behalf.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kiln_model::{
-    ApiError, BuildId, BuildStatus, ErrorCode,
+    ApiError, BuildId, BuildStatus,
     codebuild::{
         BatchDeleteBuildsInput, BatchDeleteBuildsOutput, BatchGetBuildsInput, BatchGetBuildsOutput, Build,
         BuildNotDeleted, ListBuildsForProjectInput, ListBuildsForProjectOutput, ListBuildsInput, ListBuildsOutput,
@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::project_of;
 use crate::{
-    accept,
+    accept::{self, Starting},
     core::Core,
     crash,
     document::Document,
@@ -64,15 +64,7 @@ impl<R: Runners> Core<R> {
         make: impl FnOnce(&mut Tx<'_>, &str, i64) -> Result<Document, Refused> + Send + 'static,
     ) -> Result<Build, ApiError> {
         let inner = &self.inner;
-        if inner.is_stopping() {
-            return Err(ApiError::new(ErrorCode::Throttling, "the server is stopping; try again"));
-        }
-        let waiting = inner.queue().waiting();
-        if waiting >= inner.config.queue_limit {
-            let limit = inner.config.queue_limit;
-            let message = format!("Cannot have more than {limit} builds in queue for the account");
-            return Err(ApiError::limit_exceeded(message));
-        }
+        accept::check_room(inner)?;
         let (uuid, now, boot) = (Uuid::new_v4().to_string(), inner.now(), inner.clock.boot_time());
         // Whoever sets the clock neither lets a token live longer nor ends it.
         let steady = inner.steady_now();
@@ -120,15 +112,8 @@ impl<R: Runners> Core<R> {
         let name = project_of(&self.inner.config.home, &input.project_name)?.to_owned();
         let token = input.idempotency_token.clone().filter(|t| !t.is_empty());
         let token = token.map(|token| (token, digest(&input)));
-        let (config, initiator) = (self.inner.config.clone(), context.caller.name.clone());
-        let (is_traced, call) = (self.inner.traces.is_some(), context.traceparent);
-        let make = move |tx: &mut Tx<'_>, uuid: &str, now| {
-            let (project, cache) = super::projects::stored(tx, &config.home, &name)?;
-            super::projects::check_concurrency(tx, &project)?;
-            let document = accept::document(&config, &project, input, &initiator, uuid, now)?;
-            let traced = is_traced.then(|| Traced::of(&document, call));
-            Ok(Document { cache, traced, ..document })
-        };
+        let starting = Starting::new(&self.inner, context.caller.name.clone(), context.traceparent);
+        let make = move |tx: &mut Tx<'_>, uuid: &str, now| starting.make(tx, &name, input, uuid, now);
         Ok(StartBuildOutput { build: self.accept(context, "StartBuild", token, make).await? })
     }
 
@@ -170,7 +155,7 @@ impl<R: Runners> Core<R> {
             match effect {
                 Effect::Dequeue => {
                     inner.queue().remove(id.uuid());
-                    inner.tally.ended(&stopped);
+                    inner.ended(&stopped);
                     traces::send_unrun(inner, &stopped);
                     inner.nudge_scheduler();
                 }

@@ -77,7 +77,7 @@ fn missing(home: &Home, name: &str) -> ApiError {
 }
 
 /// A project that must be there, and the name of its cache.
-pub(super) fn stored(view: &View<'_>, home: &Home, name: &str) -> Result<(Project, String), Refused> {
+pub(crate) fn stored(view: &View<'_>, home: &Home, name: &str) -> Result<(Project, String), Refused> {
     let record = view.project(name)?.ok_or_else(|| Refused::Api(missing(home, name)))?;
     let stored = parse(&record)?;
     // Not the name alone: a project that is made anew begins without the cache of the old one.
@@ -99,7 +99,7 @@ fn badge_key(badge: &str) -> String {
 }
 
 /// Refuses a build beyond the project's limit (`api.md` 2.5): it is not queued.
-pub(super) fn check_concurrency(view: &View<'_>, project: &Project) -> Result<(), Refused> {
+pub(crate) fn check_concurrency(view: &View<'_>, project: &Project) -> Result<(), Refused> {
     let Some(limit) = project.concurrent_build_limit.and_then(|limit| u64::try_from(limit).ok()) else { return Ok(()) };
     let active = view.active_counts()?.get(&project.name).copied().unwrap_or_default();
     if active.queued + active.running >= limit {

@@ -18,6 +18,7 @@ mod place;
 mod projects;
 mod restart;
 mod roles;
+mod rules;
 mod secrets;
 mod service_credentials;
 mod simulation;

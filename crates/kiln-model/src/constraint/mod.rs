@@ -1,7 +1,7 @@
 //! Constraints of inputs, as the service model states them (`api.md` 2.2): which members are required, lengths,
 //! patterns, ranges, enumerations, counts.
 //!
-//! [`shapes`], [`cloudwatch`], [`ecr`], [`kms`], [`logs`], [`secretsmanager`] and [`ssm`] write them down as data, so that a test compares them with the
+//! [`shapes`], [`cloudwatch`], [`ecr`], [`events`], [`kms`], [`logs`], [`secretsmanager`] and [`ssm`] write them down as data, so that a test compares them with the
 //! published models.
 
 /// States the constraints of an input of a service that answers `ValidationException`.
@@ -17,6 +17,7 @@ macro_rules! validated {
 
 mod cloudwatch;
 mod ecr;
+mod events;
 mod kms;
 mod logs;
 mod pattern;

@@ -65,6 +65,16 @@ pub enum Pattern {
     UploadId,
     /// Tags of images, with `*` for any characters.
     TagFilter,
+    /// Names of rules, ids of targets.
+    EventName,
+    /// Names of event buses.
+    EventBusName,
+    /// Names or ARNs of event buses.
+    EventBus,
+    /// The same of those that are not a partner's.
+    OwnEventBus,
+    /// Ids of global endpoints.
+    EventEndpoint,
 }
 
 impl Pattern {
@@ -103,6 +113,11 @@ impl Pattern {
             Self::LayerDigest => "[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+",
             Self::UploadId => "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}",
             Self::TagFilter => "^[0-9a-zA-Z._*-]{1,128}$",
+            Self::EventName => r"[\.\-_A-Za-z0-9]+",
+            Self::EventBusName => r"[/\.\-_A-Za-z0-9]+",
+            Self::EventBus => r"(arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus\/)?[/\.\-_A-Za-z0-9]+",
+            Self::OwnEventBus => r"(arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus\/)?[\.\-_A-Za-z0-9]+",
+            Self::EventEndpoint => r"^[A-Za-z0-9\-]+[\.][A-Za-z0-9\-]+$",
         }
     }
 
@@ -147,6 +162,14 @@ impl Pattern {
             }),
             Self::UploadId => is_uuid(text),
             Self::TagFilter => !text.is_empty() && text.len() <= 128 && only("._*-"),
+            Self::EventName => !text.is_empty() && only(".-_"),
+            Self::EventBusName => !text.is_empty() && only("/.-_"),
+            Self::EventBus => is_event_bus(text, "/.-_"),
+            Self::OwnEventBus => is_event_bus(text, ".-_"),
+            Self::EventEndpoint => {
+                only("-.")
+                    && text.split_once('.').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty() && !b.contains('.'))
+            }
             Self::MetricNamespace => !text.starts_with(':') && !text.contains(LINE_ENDS),
             Self::ParameterFilter => match text.strip_prefix("tag:") {
                 Some(name) => !name.is_empty() && !name.contains(LINE_ENDS),
@@ -162,6 +185,33 @@ const LINE_ENDS: [char; 5] = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
 /// `\p{Z}`: spaces and separators, but not control characters such as tab and line feed.
 fn is_separator(c: char) -> bool {
     c.is_whitespace() && !c.is_control()
+}
+
+/// A name, or an ARN of one.
+fn is_event_bus(text: &str, others: &str) -> bool {
+    let name = if text.contains(':') {
+        let mut parts = text.splitn(6, ':');
+        let mut part = || parts.next().unwrap_or_default();
+        let word = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+        let is_region = |text: &str| {
+            let mut words = text.splitn(3, '-');
+            let mut lower =
+                || words.next().is_some_and(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()));
+            lower() && lower() && words.next().is_some_and(|rest| !rest.is_empty() && word(rest))
+        };
+        let is_head = part() == "arn"
+            && part().strip_prefix("aws").is_some_and(word)
+            && part() == "events"
+            && is_region(part())
+            && Some(part()).is_some_and(|account| account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()));
+        match part().strip_prefix("event-bus/").filter(|_| is_head) {
+            Some(name) => name,
+            None => return false,
+        }
+    } else {
+        text
+    };
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
 }
 
 /// Words with hyphens behind them, then a number.

@@ -17,9 +17,9 @@ use crate::{
     decode::Input,
     kiln::{
         CountBuildLogInput, CreateConsoleLinkInput, DebugBuildInput, DescribeBuildInput, DescribeQueueInput,
-        ExplainAccessInput, GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput, LintBuildspecInput,
-        LookupEventsInput, MOST_EVENTS, MOST_LINES, MOST_MATCHES, SearchBuildLogInput, UploadSourceInput,
-        VerifyAuditLogInput,
+        DescribeRuleInput, ExplainAccessInput, GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput,
+        LintBuildspecInput, LookupEventsInput, MOST_EVENTS, MOST_LINES, MOST_MATCHES, SearchBuildLogInput,
+        UploadSourceInput, VerifyAuditLogInput,
     },
 };
 
@@ -376,6 +376,8 @@ input! { ListSharedReportGroupsInput:
 }
 
 input! { DescribeQueueInput: optional("maxResults", Rule::Number { min: 1, max: 1000 }), }
+
+input! { DescribeRuleInput: required("name", formed(1, 64, Pattern::EventName)), }
 
 input! { DescribeBuildInput:
     required("id", NON_EMPTY),

@@ -10,6 +10,7 @@ mod explain;
 mod lint;
 mod log;
 mod queue;
+mod rule;
 mod search;
 mod transfer;
 
@@ -26,6 +27,7 @@ pub use explain::{ExplainAccessInput, ExplainAccessOutput, ExplainedStatement, K
 pub use lint::{LintBuildspecInput, LintBuildspecOutput, LintRemark, LintSeverity};
 pub use log::{GetBuildLogInput, GetBuildLogOutput, LogLine, LogStart, MOST_LINES};
 pub use queue::{Capacity, DescribeQueueInput, DescribeQueueOutput, QueuePlace, QueuedBuild, RunningBuild};
+pub use rule::{DescribeRuleInput, DescribeRuleOutput, RuleFailure, RuleMisses, RuleStart};
 pub use search::{
     CountBuildLogInput, CountBuildLogOutput, LogMatch, MOST_MATCHES, SearchBuildLogInput, SearchBuildLogOutput,
     TextRange,

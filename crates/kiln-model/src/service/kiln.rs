@@ -9,10 +9,10 @@ use crate::{
     kiln::{
         BadgeInput, BadgeState, ConsoleSession, CountBuildLogInput, CountBuildLogOutput, CreateConsoleLinkInput,
         CreateConsoleLinkOutput, DebugBuildInput, DescribeBuildInput, DescribeBuildOutput, DescribeQueueInput,
-        DescribeQueueOutput, ExplainAccessInput, ExplainAccessOutput, GetBuildArtifactInput, GetBuildJournalInput,
-        GetBuildLogInput, GetBuildLogOutput, LintBuildspecInput, LintBuildspecOutput, LookupEventsInput,
-        LookupEventsOutput, SearchBuildLogInput, SearchBuildLogOutput, UploadSourceInput, UploadSourceOutput,
-        VerifyAuditLogInput, VerifyAuditLogOutput,
+        DescribeQueueOutput, DescribeRuleInput, DescribeRuleOutput, ExplainAccessInput, ExplainAccessOutput,
+        GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput, GetBuildLogOutput, LintBuildspecInput,
+        LintBuildspecOutput, LookupEventsInput, LookupEventsOutput, SearchBuildLogInput, SearchBuildLogOutput,
+        UploadSourceInput, UploadSourceOutput, VerifyAuditLogInput, VerifyAuditLogOutput,
     },
 };
 
@@ -49,6 +49,13 @@ pub trait KilnService: Send + Sync + 'static {
         context: &Context,
         input: DescribeQueueInput,
     ) -> impl Future<Output = Result<DescribeQueueOutput, ApiError>> + Send;
+
+    /// When a rule is due, and what it started and missed.
+    fn describe_rule(
+        &self,
+        context: &Context,
+        input: DescribeRuleInput,
+    ) -> impl Future<Output = Result<DescribeRuleOutput, ApiError>> + Send;
 
     /// A build in all detail: phases, commands, resource use, outputs, reports, place in the queue.
     fn describe_build(

@@ -7,6 +7,7 @@ mod builds;
 mod cloudwatch;
 mod codebuild;
 mod ecr;
+mod events;
 mod iam;
 mod kiln;
 mod kms;
@@ -25,6 +26,7 @@ pub use self::{
     cloudwatch::CloudWatch,
     codebuild::CodeBuild,
     ecr::Ecr,
+    events::Events,
     iam::Iam,
     kiln::{ArtifactContent, DebugConnection, KilnService},
     kms::Kms,
@@ -106,7 +108,19 @@ pub trait ByteSink: Send + 'static {
 
 /// Everything that a front end needs of the service.
 pub trait Service:
-    CloudWatch + CodeBuild + Ecr + Iam + Images + KilnService + Kms + Logs + Objects + RunningBuilds + SecretsManager + Ssm
+    CloudWatch
+    + CodeBuild
+    + Ecr
+    + Events
+    + Iam
+    + Images
+    + KilnService
+    + Kms
+    + Logs
+    + Objects
+    + RunningBuilds
+    + SecretsManager
+    + Ssm
 {
 }
 
@@ -114,6 +128,7 @@ impl<S> Service for S where
     S: CloudWatch
         + CodeBuild
         + Ecr
+        + Events
         + Iam
         + Images
         + KilnService

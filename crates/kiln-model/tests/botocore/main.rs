@@ -6,6 +6,7 @@
 mod cloudwatch;
 mod codebuild;
 mod ecr;
+mod events;
 mod kms;
 mod logs;
 mod model;

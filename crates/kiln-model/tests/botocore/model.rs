@@ -8,14 +8,18 @@ use serde::{Deserialize, de};
 use serde_json::{Value, json};
 
 use crate::samples::{
-    ACCOUNT, LAYER_DIGEST, PARAMETER_FILTER, REGION, REGISTRY, SERVICE_PRINCIPAL, SOURCE_ARN, UPLOAD, members, places,
-    sample, shape, smallest, text,
+    ACCOUNT, EVENT_ENDPOINT, LAYER_DIGEST, PARAMETER_FILTER, REGION, REGISTRY, SERVICE_PRINCIPAL, SOURCE_ARN, UPLOAD,
+    members, places, sample, shape, smallest, text,
 };
 
 /// Of namespaces of metrics.
 const NAMESPACE: &str = "[^:].*";
 /// Of names of repositories.
 const REPOSITORY: &str = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*";
+/// Of event buses.
+const EVENT_BUS: &str = r"(arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus\/)?[/\.\-_A-Za-z0-9]+";
+/// Of those that are not a partner's.
+const OWN_EVENT_BUS: &str = r"(arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus\/)?[\.\-_A-Za-z0-9]+";
 /// Of tags that are left out of a rule.
 const TAG_FILTER: &str = "^[0-9a-zA-Z._*-]{1,128}$";
 
@@ -205,6 +209,25 @@ fn boundaries(model: &Value, name: &str, item: &Value) -> Vec<(Value, bool)> {
                     &["01234567-89ab-cdef-ABCD-0123456789ab"],
                     &["", "0123456789abcdef", "g1234567-89ab-cdef-ABCD-0123456789ab"],
                 ),
+                Some(r"[\.\-_A-Za-z0-9]+") => (&["a.b-C_9"], &["a b", "a/b", "é", "a\n"]),
+                Some(r"[/\.\-_A-Za-z0-9]+") => (&["a.b-C_9/d"], &["a b", "a:b", "é", "a\n"]),
+                Some(EVENT_BUS) => (
+                    &["a/b", "arn:aws-cn:events:cn-north-1:000000000000:event-bus/a/b"],
+                    &[
+                        "a:b",
+                        "arn:aws:events:us-east-1:00000000000:event-bus/a",
+                        "arn:aws:events:us-east-1:000000000000:a",
+                    ],
+                ),
+                Some(OWN_EVENT_BUS) => (
+                    &["a_b", "arn:aws:events:us-gov-west-1:000000000000:event-bus/a"],
+                    &[
+                        "a/b",
+                        "arn:aws:event:us-east-1:000000000000:event-bus/a",
+                        "arn:aws:events:us-east-1:000000000000:event-bus/",
+                    ],
+                ),
+                Some(EVENT_ENDPOINT) => (&["abcde.veo"], &["a", "a.", ".a", "a.b.c", "a.b_"]),
                 Some(TAG_FILTER) => (&["v*", "a.b_c-d"], &["a/b", "a b", "é"]),
                 Some(other) => panic!("{name} has the pattern {other}"),
             };

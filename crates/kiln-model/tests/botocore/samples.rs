@@ -90,6 +90,7 @@ pub(crate) fn text(shape: &Value, length: usize, letter: &str) -> String {
         // The names of tags are of any length, what else is compared is not.
         Some(PARAMETER_FILTER) => "tag:",
         Some(LAYER_DIGEST) => "sha256:",
+        Some(EVENT_ENDPOINT) => "a.",
         Some(SOURCE_ARN) => "arn:aws:s3:us-east-1:000000000000:",
         Some(SERVICE_PRINCIPAL) => "a.b.",
         _ => "",
@@ -101,6 +102,7 @@ pub(crate) const SOURCE_ARN: &str = r"^arn:aws[a-z0-9-]*:[a-z0-9-]+:[a-z0-9-]*:[
 pub(crate) const ACCOUNT: &str = r"^\d{12}$";
 pub(crate) const REGISTRY: &str = "[0-9]{12}";
 pub(crate) const LAYER_DIGEST: &str = "[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+";
+pub(crate) const EVENT_ENDPOINT: &str = r"^[A-Za-z0-9\-]+[\.][A-Za-z0-9\-]+$";
 pub(crate) const UPLOAD: &str = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}";
 pub(crate) const REGION: &str = r"^([a-z]+-)+\d+$";
 pub(crate) const PARAMETER_FILTER: &str = "^(tag:.+|Name|Type|KeyId|Path|Label|Tier|DataType)$";

@@ -41,18 +41,23 @@ pub(crate) fn check_errors(model: &Value, implemented: &[OperationInfo], codes: 
 
 /// Declares the comparisons with the model of a service in the module where it stands.
 macro_rules! compared {
+    // With a model that the module has made ready itself.
+    (prepared $($rest:tt)*) => { compared! { @ $($rest)* } };
     ($service:literal $operations:ident structures $structures:tt enumerations $enumerations:tt
         at_least $required:literal required $bounds:literal bounds) => {
         compared! { $service $operations violated Validation structures $structures enumerations $enumerations
             at_least $required required $bounds bounds }
     };
-    ($service:literal $operations:ident violated $violated:ident
-        structures { $($structure:ident)* } enumerations { $($enumeration:ident)* }
-        at_least $required:literal required $bounds:literal bounds) => {
+    ($service:literal $operations:ident violated $($rest:tt)*) => {
         fn model() -> Option<&'static Value> {
             samples::model($service)
         }
 
+        compared! { @ $operations violated $($rest)* }
+    };
+    (@ $operations:ident violated $violated:ident
+        structures { $($structure:ident)* } enumerations { $($enumeration:ident)* }
+        at_least $required:literal required $bounds:literal bounds) => {
         /// Compares a structure's members.
         fn compare(model: &Value, name: &'static str, mut ours: BTreeSet<&'static str>, known: &mut BTreeSet<&str>) {
             ours.extend(never_answered(name));

@@ -1,7 +1,7 @@
 //! Reads everything and tells what is damaged.
 
 use super::{
-    access, builds, iam, kms, log_groups, metrics, objects, parameters, projects, registry, secrets,
+    access, builds, events, iam, kms, log_groups, metrics, objects, parameters, projects, registry, secrets,
     service_credentials, uploads, view::View,
 };
 use crate::StoreError;
@@ -39,5 +39,6 @@ pub(super) fn check(view: &View<'_>) -> Result<Vec<String>, StoreError> {
     log_groups::check(view, &mut found)?;
     service_credentials::check(view, &mut found)?;
     registry::check(view, &mut found)?;
+    events::check(view, &mut found)?;
     Ok(found)
 }

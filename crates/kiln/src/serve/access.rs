@@ -1,14 +1,12 @@
 //! Who may do what: the front end's questions, put to the core.
 
-use std::collections::BTreeMap;
-
 use kiln_api::{Authorizer, BucketPolicies, Question};
 use kiln_core::{
     Core,
     iam::{Asked, KeyValue},
     runners::Runners,
 };
-use kiln_iam::policy::{Kind, ResourceRule, table::table};
+use kiln_iam::policy::{Kind, ResourceRule};
 use kiln_model::{ApiError, audit::Rulings, service::Caller};
 
 /// Decides by the policies of callers and resources.
@@ -36,17 +34,6 @@ impl<R: Runners> Authorizer for Access<R> {
 
 /// The condition keys, those of several values as one.
 fn keys(question: &Question<'_>) -> Vec<KeyValue> {
-    let mut all = BTreeMap::<&str, Vec<String>>::new();
-    let fixed = question.keys.iter().map(|(name, value)| (*name, value));
-    for (name, value) in fixed.chain(question.input.iter().map(|(name, value)| (name.as_str(), value))) {
-        all.entry(name).or_default().push(value.clone());
-    }
-    let is_list = |name: &str| table().type_of(name).is_some_and(|kind| kind.starts_with("Array"));
-    all.into_iter()
-        .map(|(name, values)| match values.len() {
-            // Of a key that has one value nobody knows which of two is meant: as a list it allows nothing.
-            1 if !is_list(name) => KeyValue { name: name.to_owned(), values, is_list: false },
-            _ => KeyValue::many(name, values),
-        })
-        .collect()
+    let fixed = question.keys.iter().map(|(name, value)| (*name, value.as_str()));
+    KeyValue::grouped(fixed.chain(question.input.iter().map(|(name, value)| (name.as_str(), value.as_str()))))
 }

@@ -30,6 +30,7 @@ mod objects;
 mod operation;
 mod places;
 mod refusals;
+mod schedules;
 mod search;
 mod secrets;
 mod server;
