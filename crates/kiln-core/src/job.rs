@@ -11,13 +11,14 @@ use kiln_model::{
         ArtifactsType, CacheMode, CacheType, EnvironmentVariable, EnvironmentVariableType, ProjectArtifacts,
         ProjectSource, SourceType,
     },
+    git_location::GitLocation,
     location::BuildspecForm,
 };
 use kiln_runner::{
-    docker,
+    docker, git,
     job::{
-        ArtifactSettings, BuildspecSource, JOB_VERSION, Job, Keep, Packaging, ServerAccess, ServiceSettings,
-        ServiceSource, Source, TraceOf,
+        ArtifactSettings, BuildspecSource, GitSource, JOB_VERSION, Job, Keep, Packaging, PullRequests, ServerAccess,
+        ServiceSettings, ServiceSource, Source, TraceOf,
     },
 };
 
@@ -53,15 +54,24 @@ pub(crate) fn job(
         build.secondary_sources.iter().filter_map(|s| s.source_identifier.as_deref()).collect();
     let secondary_sources = identifiers
         .iter()
-        .map(|id| {
+        .filter_map(|id| {
             let path = staged.secondary.iter().find(|(other, _)| other == id).map(|(_, path)| path.clone());
-            ((*id).to_owned(), path.map_or(ServiceSource::Empty, |path| ServiceSource::Zip { path }))
+            let source = build.secondary_sources.iter().find(|s| s.source_identifier.as_deref() == Some(*id));
+            let versions = build.secondary_source_versions.iter();
+            let version = versions.into_iter().find(|v| v.source_identifier == *id).map(|v| v.source_version.as_str());
+            Some(((*id).to_owned(), service_source(config, document, source?, version, path)))
         })
         .collect();
     let given = Variables::of(&build.environment.environment_variables);
     let service = ServiceSettings {
         variables: variables(config, document),
-        source: staged.primary.clone().map_or(ServiceSource::Empty, |path| ServiceSource::Zip { path }),
+        source: service_source(
+            config,
+            document,
+            &build.source,
+            build.source_version.as_deref(),
+            staged.primary.clone(),
+        ),
         secondary_sources,
         artifact: settings(&document.artifacts),
         secondary_artifacts: document
@@ -105,6 +115,46 @@ pub(crate) fn job(
         source_date_epoch: None,
         max_log_bytes: config.max_log_bytes,
         service: Some(service),
+    })
+}
+
+/// Where a source comes from. `archive`: what was staged for it.
+fn service_source(
+    config: &Config,
+    document: &Document,
+    source: &ProjectSource,
+    version: Option<&str>,
+    archive: Option<PathBuf>,
+) -> ServiceSource {
+    if let Some(path) = archive {
+        return ServiceSource::Zip { path };
+    }
+    // What is no URL of a repository was refused at the start.
+    let location = GitLocation::parse(source.location.as_deref().unwrap_or_default());
+    let Some(location) = location.ok().filter(|_| source.r#type.is_git()) else { return ServiceSource::Empty };
+    let project = &document.build.project_name;
+    let url = location.to_string();
+    ServiceSource::Git(GitSource {
+        base: location.base(),
+        directory: location.directory(),
+        version: version.filter(|version| !version.is_empty()).map(str::to_owned),
+        // More than 25 is all of it (`api.md` 2.4).
+        depth: source
+            .git_clone_depth
+            .and_then(|depth| u32::try_from(depth).ok())
+            .filter(|depth| *depth <= 25)
+            .unwrap_or(0),
+        submodules: source.git_submodules_config.as_ref().is_some_and(|config| config.fetch_submodules),
+        insecure_ssl: source.insecure_ssl == Some(true),
+        pull_requests: match source.r#type {
+            SourceType::Github | SourceType::GithubEnterprise => PullRequests::Pulls,
+            SourceType::Gitlab | SourceType::GitlabSelfManaged => PullRequests::MergeRequests,
+            _ => PullRequests::None,
+        },
+        local: None,
+        mirror: has_local_mode(document, CacheMode::Source)
+            .then(|| git::mirror(&config.data, project, &document.cache, &url)),
+        url,
     })
 }
 

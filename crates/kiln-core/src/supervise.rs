@@ -398,6 +398,10 @@ fn take(live: &Live, journal: &mut Journal) -> Result<Option<(Box<BuildEnded>, i
                     }
                     Event::PhaseEnded { at, phase, status, context }
                 }
+                Told::SourceFetched { identifier: None, commit } => {
+                    known.document.build.resolved_source_version = Some(commit);
+                    continue;
+                }
                 Told::BuildEnded(ended) => return Ok(Some((Box::new(ended), at))),
                 _ => continue,
             };

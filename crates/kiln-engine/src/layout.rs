@@ -129,6 +129,11 @@ impl Layout {
             layout.mounts.push(MountPoint { target: target.into(), source, file: true });
         }
         for volume in &spec.volumes {
+            if volume.access == Access::Scratch {
+                let source = Source::Scratch { name: disk_name(&volume.target) };
+                layout.mounts.push(MountPoint { target: volume.target.clone(), source, file: false });
+                continue;
+            }
             let meta = rustix::fs::stat(&volume.source).map_err(|error| EngineError::Host {
                 what: format!("use {} in the sandbox", volume.source.display()),
                 source: error.into(),
@@ -152,6 +157,7 @@ impl Layout {
                 Access::ReadWrite => {
                     Source::Bind { path: volume.source.clone(), read_only: false, view: View::Only(uid, gid) }
                 }
+                Access::Scratch => Source::Scratch { name: disk_name(&volume.target) },
             };
             layout.mounts.push(MountPoint { target: volume.target.clone(), source, file });
         }

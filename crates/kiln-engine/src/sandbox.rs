@@ -2,6 +2,7 @@
 
 use std::{
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -16,6 +17,7 @@ use crate::{
     disk::OpenDisk,
     error::{Context as _, EngineError},
     ids::IdRange,
+    layout::disk_name,
     network::NetworkHandle,
     oci,
     registry::Entry,
@@ -165,6 +167,13 @@ impl Sandbox {
     /// The sandbox's network as it is on this machine.
     pub fn network(&self) -> Option<&NetworkHandle> {
         self.parts.network.as_ref()
+    }
+
+    /// Where the directory of an [`Access::Scratch`](crate::Access::Scratch) volume with this target is on the host, for this
+    /// process and its children; what is in it belongs to the sandbox's ids, and may change at any moment.
+    pub fn scratch(&self, target: &Path) -> Option<PathBuf> {
+        let dir = self.parts.disk.as_ref()?.root.join(disk_name(target));
+        dir.is_dir().then_some(dir)
     }
 
     /// What is not enforced here, one sentence each.

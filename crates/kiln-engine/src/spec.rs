@@ -99,7 +99,8 @@ pub struct Disk {
 /// A directory of the host that appears inside the sandbox.
 #[derive(Debug, Clone)]
 pub struct Volume {
-    /// Absolute path on the host; a directory, or a regular file when `access` is [`Access::ReadOnly`].
+    /// Absolute path on the host; a directory, or a regular file when `access` is [`Access::ReadOnly`]. Of no account when it
+    /// is [`Access::Scratch`].
     pub source: PathBuf,
     /// Absolute path inside.
     pub target: PathBuf,
@@ -116,6 +117,9 @@ pub enum Access {
     ReadOnly,
     /// Writes to the host's directory (`--in-place`).
     ReadWrite,
+    /// A directory of the build disk, empty at first, and not the host's: [`Sandbox::scratch`](crate::Sandbox::scratch) says
+    /// where it is, so that it can be filled while the sandbox runs.
+    Scratch,
 }
 
 /// The process that a sandbox starts as PID 1.

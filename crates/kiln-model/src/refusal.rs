@@ -4,9 +4,11 @@
 use crate::{
     ApiError,
     codebuild::{
-        ArtifactsType, Build, ComputeType, EnvironmentType, HostKernel, ProjectEnvironment, ProjectSource, SourceType,
+        ArtifactsType, Build, ComputeType, EnvironmentType, HostKernel, ProjectEnvironment, ProjectSource,
+        SourceAuthType, SourceType,
     },
     effective::EffectiveBuild,
+    git_location::{GitLocation, GitScheme},
     location::S3Location,
     rules::filled,
 };
@@ -141,9 +143,39 @@ fn source(field: &str, source: &ProjectSource) -> Option<Refusal> {
         SourceType::CodePipeline => {
             Some(Refusal::new(format!("{field}.type"), "a CODEPIPELINE source needs a pipeline that starts the build"))
         }
-        kind => Some(Refusal::new(
+        SourceType::CodeCommit => Some(Refusal::new(
             format!("{field}.type"),
-            format!("{kind} sources are not available in this version of Kiln; use S3 or NO_SOURCE"),
+            "CODECOMMIT sources are not available in this version of Kiln; use another git source, S3 or NO_SOURCE",
         )),
+        SourceType::Github
+        | SourceType::GithubEnterprise
+        | SourceType::Gitlab
+        | SourceType::GitlabSelfManaged
+        | SourceType::Bitbucket => git(field, source),
     }
+}
+
+fn git(field: &str, source: &ProjectSource) -> Option<Refusal> {
+    let location = match GitLocation::parse(source.location.as_deref().unwrap_or_default()) {
+        Ok(location) => location,
+        Err(e) => return Some(Refusal::new(format!("{field}.location"), e.to_string())),
+    };
+    if location.scheme == GitScheme::Ssh
+        && source.auth.as_ref().is_none_or(|auth| auth.r#type != SourceAuthType::SecretsManager)
+    {
+        return Some(Refusal::new(
+            format!("{field}.auth"),
+            "an ssh:// URL needs auth of type SECRETS_MANAGER, whose secret has the private key and the server's host keys",
+        ));
+    }
+    let auth = source.auth.as_ref().filter(|auth| auth.r#type != SourceAuthType::OAuth)?;
+    if auth.r#type == SourceAuthType::CodeConnections {
+        return Some(Refusal::new(
+            format!("{field}.auth"),
+            "there are no connections; use SECRETS_MANAGER, or import a token with ImportSourceCredentials",
+        ));
+    }
+    auth.resource.as_deref().is_none_or(str::is_empty).then(|| {
+        Refusal::new(format!("{field}.auth"), "auth of type SECRETS_MANAGER needs a resource, the ARN of the secret")
+    })
 }

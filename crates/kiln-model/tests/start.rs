@@ -254,7 +254,16 @@ fn what_cannot_be_honoured_is_refused_by_name() {
         ),
         (json!({ "environment": { "hostKernel": "LINUX_KERNEL_4" } }), "environment.hostKernel"),
         (json!({ "environment": { "certificate": "bucket/ca.pem" } }), "environment.certificate"),
-        (json!({ "source": { "type": "GITHUB", "location": "https://github.com/o/r.git" } }), "source.type"),
+        (json!({ "source": { "type": "GITHUB", "location": "file:///srv/r.git" } }), "source.location"),
+        (json!({ "source": { "type": "GITHUB_ENTERPRISE", "location": "ssh://git@host/r.git" } }), "source.auth"),
+        (
+            json!({ "source": { "type": "GITLAB", "location": "https://gitlab.com/o/r.git", "auth": { "type": "CODECONNECTIONS", "resource": "arn:aws:codeconnections:us-east-1:000000000000:connection/1" } } }),
+            "source.auth",
+        ),
+        (
+            json!({ "source": { "type": "GITHUB", "location": "https://github.com/o/r.git", "auth": { "type": "SECRETS_MANAGER" } } }),
+            "source.auth",
+        ),
         (json!({ "source": { "location": "bucket" } }), "source.location"),
         (
             json!({ "secondarySources": [{ "type": "CODECOMMIT", "location": "https://…", "sourceIdentifier": "two" }] }),

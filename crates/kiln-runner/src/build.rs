@@ -22,6 +22,7 @@ use crate::{
     clock::Clock,
     crash,
     environment::Environment,
+    git,
     job::{JOURNAL_FILE, Job, JobError, Keep},
     journal::{Journal, WriteError},
     layout::Layout,
@@ -83,6 +84,8 @@ pub(crate) struct Build<'j> {
     pub(crate) buildspec: Buildspec,
     /// Set by DOWNLOAD_SOURCE.
     pub(crate) environment: Option<Environment>,
+    /// What servers of git sources were shown.
+    pub(crate) shown: Vec<git::Shown>,
     /// Cache state between restore and save.
     pub(crate) cache: crate::cache_step::CacheStep,
     verdict: Verdict,
@@ -151,6 +154,7 @@ pub fn run(build_dir: &Path, agent: &[u8], lifeline: Option<OwnedFd>) -> Result<
         runtimes_file: None,
         buildspec: empty_buildspec(),
         environment: None,
+        shown: Vec::new(),
         cache: crate::cache_step::CacheStep::default(),
         verdict: Verdict::default(),
     };

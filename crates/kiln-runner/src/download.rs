@@ -1,7 +1,8 @@
 //! DOWNLOAD_SOURCE: the buildspec, the variables, the runtimes, the cache (`buildspec.md` 1.1, 1.9, 5.2).
 //!
-//! A local run fetches nothing: the source directory is a layer of the container's file system from the start. Sources
-//! of the service are unpacked inside the container ([`crate::service_source`]).
+//! A local run fetches nothing: the source directory is a layer of the container's file system from the start. Archives
+//! of the service are unpacked inside the container ([`crate::service_source`]), repositories fetched beside it
+//! ([`crate::git`]).
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -33,6 +34,12 @@ impl Build<'_> {
         }
         self.runtimes_file = self.session.ready()?;
         self.session.journal.line("Waiting for DOWNLOAD_SOURCE")?;
+        // A kept file system has them.
+        if self.job.resume.is_none()
+            && let Err(failure) = self.fetch_sources()?
+        {
+            return Ok(Some(failure));
+        }
         self.session.journal.line("Phase is DOWNLOAD_SOURCE")?;
         self.session.journal.line(&format!("CODEBUILD_SRC_DIR={source_dir}"))?;
         for ((id, _), dir) in self.job.source.secondary.iter().zip(self.layout.secondary_dirs().to_vec()) {
@@ -46,7 +53,8 @@ impl Build<'_> {
             self.session.journal.line(&text)?;
         }
 
-        let root = match SourceRoot::open(&self.job.source.dir) {
+        let checkout = self.checkout();
+        let root = match SourceRoot::open(checkout.as_deref().unwrap_or(&self.job.source.dir)) {
             Ok(root) => root,
             Err(e) => return Ok(Some(Failure::new("CLIENT_ERROR", format!("source directory {e}")))),
         };
@@ -181,6 +189,7 @@ impl Build<'_> {
             commit.as_deref(),
             &resolved,
         );
+        self.give_source_credentials(&mut environment);
         if let Some(relay) = &self.relay {
             identity::add(&mut environment, relay, self.job, &self.buildspec);
         }

@@ -187,11 +187,50 @@ pub enum ServiceSource {
     /// There is none (`NO_SOURCE`): an empty directory.
     #[default]
     Empty,
+    /// A git repository, fetched by the runner into the build's own disk.
+    Git(GitSource),
     /// A ZIP archive on the host, complete and not changing while the build runs. It is unpacked inside the container.
     Zip {
         /// Where it is.
         path: PathBuf,
     },
+}
+
+/// A git repository as a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GitSource {
+    /// Its URL, without user or password where that is not a part of it.
+    pub url: String,
+    /// `https://host[:port]`: credentials are for what is there.
+    pub base: String,
+    /// Where the checkout is, relative to where sources are: `github.com/owner/name` (`buildspec.md` 2.1).
+    pub directory: String,
+    /// `sourceVersion`; `None`: the default branch.
+    pub version: Option<String>,
+    /// Commits of history; 0: all of it.
+    pub depth: u32,
+    /// Whether submodules are fetched.
+    pub submodules: bool,
+    /// Whether the server's certificate is not checked.
+    pub insecure_ssl: bool,
+    /// What `pr/N` stands for.
+    pub pull_requests: PullRequests,
+    /// A bare repository of this machine that is fetched from, in place of `url`.
+    pub local: Option<PathBuf>,
+    /// Where what was fetched is kept for the next build (`LOCAL_SOURCE_CACHE`); `None`: nowhere.
+    pub mirror: Option<PathBuf>,
+}
+
+/// The references of a provider's pull requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PullRequests {
+    /// `refs/pull/N/head`: GitHub, Gitea.
+    Pulls,
+    /// `refs/merge-requests/N/head`: GitLab.
+    MergeRequests,
+    /// There are none.
+    None,
 }
 
 /// How an artifact of a project is packed and named.

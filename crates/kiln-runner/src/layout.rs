@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::job::Job;
+use crate::job::{Job, ServiceSource};
 
 /// Where an inline buildspec appears.
 pub(crate) const INLINE_BUILDSPEC: &str = "/codebuild/readonly/buildspec.yml";
@@ -28,14 +28,14 @@ impl Layout {
         let project = job.service.as_ref().map(|_| PathBuf::from(format!("{}:{}", job.account, job.id.project())));
         let digits = |dir, id| digits(project.as_deref().unwrap_or(dir), id);
         let go_path = format!("/codebuild/output/src{}", digits(&job.source.dir, ""));
+        let service = job.service.as_ref();
+        let secondary = job.source.secondary.iter().map(|(id, dir)| {
+            let source = service.and_then(|service| service.secondary_sources.iter().find(|(other, _)| other == id));
+            below(format!("/codebuild/output/src{}/src", digits(dir, id)), source.map(|(_, source)| source))
+        });
         Self {
-            source_dir: format!("{go_path}/src"),
-            secondary: job
-                .source
-                .secondary
-                .iter()
-                .map(|(id, dir)| format!("/codebuild/output/src{}/src", digits(dir, id)))
-                .collect(),
+            source_dir: below(format!("{go_path}/src"), service.map(|service| &service.source)),
+            secondary: secondary.collect(),
             go_path,
         }
     }
@@ -56,6 +56,14 @@ impl Layout {
     #[must_use]
     pub(crate) fn go_path(&self) -> String {
         self.go_path.clone()
+    }
+}
+
+/// Where a source is whose place for sources is `directory`: repositories have directories of their own there.
+fn below(directory: String, source: Option<&ServiceSource>) -> String {
+    match source {
+        Some(ServiceSource::Git(git)) => format!("{directory}/{}", git.directory),
+        _ => directory,
     }
 }
 

@@ -18,6 +18,7 @@ mod download;
 pub mod entry;
 mod environment;
 pub mod follow;
+pub mod git;
 mod identity;
 pub mod job;
 mod journal;

@@ -22,7 +22,7 @@ use crate::{
     build::millis,
     clock::Clock,
     crash, docker,
-    job::{BuildspecSource, DISK_DIR, EngineChoice, Job, Network},
+    job::{BuildspecSource, DISK_DIR, EngineChoice, Job, Network, ServiceSource},
     journal::{Journal, WriteError},
     layout::{INLINE_BUILDSPEC, Layout},
     relay::Relay,
@@ -190,15 +190,20 @@ fn prepare(job: &Job, build_dir: &Path, agent: &[u8], memory_limit: u64) -> Resu
             fds: Vec::new(),
         },
         limits: Limits { vcpus: Some(job.compute.vcpus()), memory_bytes: Some(memory_limit), pids: Some(MAX_PIDS) },
-        network: match job.network {
-            Network::Private => NetworkMode::Private,
-            Network::Host => NetworkMode::Host,
-            Network::None => NetworkMode::None,
-        },
+        network: network_mode(job.network),
         privileged: job.privileged,
         hostname: job.id.uuid().chars().take(12).collect(),
     };
     Ok(Prepared { spec, image_env, starts_docker, lease })
+}
+
+/// The engine's name of a network mode.
+pub(crate) fn network_mode(network: Network) -> NetworkMode {
+    match network {
+        Network::Private => NetworkMode::Private,
+        Network::Host => NetworkMode::Host,
+        Network::None => NetworkMode::None,
+    }
 }
 
 /// Starts a shell in the kept file system of a build: the agent's shell mode with a terminal, without a conversation.
@@ -227,12 +232,19 @@ pub(crate) fn start_shell(
 }
 
 fn engine(job: &Job) -> Result<Engine, Error> {
-    let allow = job
-        .network_allow
+    engine_of(&job.engine, &job.network_allow).map_err(fault)
+}
+
+/// The engine of builds, with what their networks may reach.
+///
+/// # Errors
+/// What of it this machine does not have.
+pub(crate) fn engine_of(choice: &EngineChoice, allow: &[String]) -> Result<Engine, String> {
+    let allow = allow
         .iter()
-        .map(|text| text.parse().map_err(|e| fault(format!("network '{text}' that builds may reach: {e}"))))
+        .map(|text| text.parse().map_err(|e| format!("network '{text}' that builds may reach: {e}")))
         .collect::<Result<_, _>>()?;
-    let engine = match &job.engine {
+    let engine = match choice {
         EngineChoice::Native => Engine::native(),
         EngineChoice::Oci { runtime } => Engine::oci(find_runtime(runtime)?),
     };
@@ -240,15 +252,17 @@ fn engine(job: &Job) -> Result<Engine, Error> {
 }
 
 /// The runtime's absolute path: a plain name is looked for in PATH.
-fn find_runtime(runtime: &Path) -> Result<PathBuf, Error> {
+fn find_runtime(runtime: &Path) -> Result<PathBuf, String> {
     if runtime.is_absolute() {
         return Ok(runtime.to_owned());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let usual = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path).chain(usual).map(|dir| dir.join(runtime)).find(|file| file.is_file()).ok_or_else(
-        || fault(format!("the OCI runtime '{}' is not installed (Debian: package runc)", runtime.display())),
-    )
+    std::env::split_paths(&path)
+        .chain(usual)
+        .map(|dir| dir.join(runtime))
+        .find(|file| file.is_file())
+        .ok_or_else(|| format!("the OCI runtime '{}' is not installed (Debian: package runc)", runtime.display()))
 }
 
 fn engine_name(job: &Job) -> &'static str {
@@ -303,13 +317,24 @@ fn volumes(job: &Job, build_dir: &Path, agent_file: PathBuf) -> io::Result<Vec<V
             fs::create_dir_all(dir)?;
         }
     }
-    let access = if job.source.in_place { Access::ReadWrite } else { Access::CopyOnWrite };
+    let service = job.service.as_ref();
+    // A repository is fetched to where the build works with it.
+    let access_to = |source: Option<&ServiceSource>| match source {
+        Some(ServiceSource::Git(_)) => Access::Scratch,
+        _ => Access::CopyOnWrite,
+    };
+    let access = match service {
+        _ if job.source.in_place => Access::ReadWrite,
+        service => access_to(service.map(|service| &service.source)),
+    };
     let mut volumes = vec![
         Volume { source: job.source.dir.clone(), target: PathBuf::from(layout.source_dir()), access },
         Volume { source: agent_file, target: PathBuf::from(AGENT_PATH), access: Access::ReadOnly },
     ];
-    for ((_, dir), inside) in job.source.secondary.iter().zip(layout.secondary_dirs()) {
-        volumes.push(Volume { source: dir.clone(), target: PathBuf::from(inside), access: Access::CopyOnWrite });
+    for ((id, dir), inside) in job.source.secondary.iter().zip(layout.secondary_dirs()) {
+        let source = service.and_then(|service| service.secondary_sources.iter().find(|(other, _)| other == id));
+        let access = access_to(source.map(|(_, source)| source));
+        volumes.push(Volume { source: dir.clone(), target: PathBuf::from(inside), access });
     }
     if let BuildspecSource::Inline { text, .. } = &job.buildspec {
         let file = build_dir.join("buildspec.yml");

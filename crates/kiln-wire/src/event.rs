@@ -44,6 +44,13 @@ pub enum Event {
     CommandEnded(CommandEnded),
     /// Resource use, about once a second.
     Sample(Sample),
+    /// A git source is in place.
+    SourceFetched {
+        /// `None`: the primary source.
+        identifier: Option<String>,
+        /// The commit that is checked out.
+        commit: String,
+    },
     /// Cache restored, saved, missed.
     Cache {
         /// What happened.

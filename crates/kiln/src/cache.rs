@@ -11,6 +11,7 @@ use kiln_engine::container_store::{self, StoreInfo};
 use kiln_runner::{
     cache::{CacheInfo, CacheStore, DEFAULT_BUDGET, PruneStats},
     docker,
+    git::{self, MirrorInfo},
 };
 use serde_json::json;
 
@@ -66,9 +67,9 @@ enum CacheCommand {
 pub(crate) fn run(args: &CacheArgs, app: &App) -> anyhow::Result<ExitCode> {
     let directory = args.cache.clone().unwrap_or_else(|| app.data.join("cache"));
     // They lie with the data, whichever store of caches is looked at.
-    let layers = args.cache.is_none().then(|| docker::stores(&app.data));
+    let beside = Beside { data: args.cache.is_none().then_some(app.data.as_path()) };
     // Looking must not make a directory where none was.
-    if !directory.try_exists()? && stores(layers.as_deref())?.is_empty() {
+    if !directory.try_exists()? && beside.layers()?.is_empty() {
         match &args.command {
             CacheCommand::Rm { ids, .. } if !ids.is_empty() => {
                 usage!("there is no cache store at {}", directory.display())
@@ -83,82 +84,122 @@ pub(crate) fn run(args: &CacheArgs, app: &App) -> anyhow::Result<ExitCode> {
     let now_ns = i64::try_from(app.clock.wall_ns()).unwrap_or(i64::MAX);
     match &args.command {
         CacheCommand::Ls { json: true } => {
-            let lines: String =
-                all(&store, layers.as_deref())?.iter().map(|cache| format!("{}\n", as_json(cache))).collect();
+            let lines: String = all(&store, beside)?.iter().map(|cache| format!("{}\n", as_json(cache))).collect();
             print(lines.as_bytes())?;
         }
         CacheCommand::Ls { json: false } => {
-            let caches = all(&store, layers.as_deref())?;
+            let caches = all(&store, beside)?;
             if caches.is_empty() {
                 eprintln!("There are no caches in {}.", directory.display());
             } else {
                 print(table(&caches, now_ns).as_bytes())?;
             }
         }
-        CacheCommand::Rm { all: true, .. } => print(removed(pruned(&store, layers.as_deref(), 0, now_ns)?).as_bytes())?,
+        CacheCommand::Rm { all: true, .. } => print(removed(pruned(&store, beside, 0, now_ns)?).as_bytes())?,
         CacheCommand::Rm { ids, .. } => {
-            let ids = named(&all(&store, layers.as_deref())?, ids)?;
-            let mut of_layers = PruneStats::default();
-            for kept in stores(layers.as_deref())? {
-                let is_named =
-                    docker::name_and_id(&kept.dir).is_some_and(|(_, id)| ids.iter().any(|named| named == id));
-                of_layers.before += kept.bytes;
-                if is_named && container_store::remove(&kept.dir)? {
-                    of_layers.removed += 1;
-                } else if is_named {
-                    usage!(
-                        "a running build uses the Docker layers in {}: try again when it has ended",
-                        kept.dir.display()
-                    );
-                } else {
-                    of_layers.after += kept.bytes;
-                }
-            }
-            print(removed(sum(store.remove(&ids)?, of_layers)).as_bytes())?;
+            let ids = named(&all(&store, beside)?, ids)?;
+            let others = beside.remove(&ids)?;
+            print(removed(sum(store.remove(&ids)?, others)).as_bytes())?;
         }
         CacheCommand::Prune { max_size } => {
             let budget = max_size.as_deref().map_or(Ok(DEFAULT_BUDGET), parse_size)?;
-            print(removed(pruned(&store, layers.as_deref(), budget, now_ns)?).as_bytes())?;
+            print(removed(pruned(&store, beside, budget, now_ns)?).as_bytes())?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Layers of Docker daemons that are kept.
-fn stores(layers: Option<&Path>) -> anyhow::Result<Vec<StoreInfo>> {
-    Ok(layers.map_or(Ok(Vec::new()), container_store::list)?)
+/// What is kept for builds beside the store of caches.
+#[derive(Debug, Clone, Copy)]
+struct Beside<'a> {
+    /// The data directory; `None`: another store is looked at, beside which there is nothing.
+    data: Option<&'a Path>,
 }
 
-/// Caches of both kinds, the one used last first.
-fn all(store: &CacheStore, layers: Option<&Path>) -> anyhow::Result<Vec<CacheInfo>> {
+impl Beside<'_> {
+    /// Layers of Docker daemons.
+    fn layers(self) -> anyhow::Result<Vec<StoreInfo>> {
+        Ok(self.data.map_or(Ok(Vec::new()), |data| container_store::list(&docker::stores(data)))?)
+    }
+
+    /// Mirrors of repositories.
+    fn mirrors(self) -> anyhow::Result<Vec<MirrorInfo>> {
+        Ok(self.data.map_or(Ok(Vec::new()), git::list)?)
+    }
+
+    fn bytes(self) -> anyhow::Result<u64> {
+        let layers: u64 = self.layers()?.iter().map(|kept| kept.bytes).sum();
+        Ok(layers + self.mirrors()?.iter().map(|mirror| mirror.bytes).sum::<u64>())
+    }
+
+    /// Removes those with these ids.
+    fn remove(self, ids: &[String]) -> anyhow::Result<PruneStats> {
+        let is_named = |id: &str| ids.iter().any(|named| named == id);
+        let (before, mut removed) = (self.bytes()?, 0);
+        for kept in self.layers()? {
+            if docker::name_and_id(&kept.dir).is_some_and(|(_, id)| is_named(id)) {
+                if !container_store::remove(&kept.dir)? {
+                    let dir = kept.dir.display();
+                    usage!("a running build uses the Docker layers in {dir}: try again when it has ended");
+                }
+                removed += 1;
+            }
+        }
+        for mirror in self.mirrors()?.iter().filter(|mirror| is_named(&mirror.id)) {
+            if !git::remove(&mirror.dir)? {
+                usage!("a build fetches its source by way of {}: try again soon", mirror.dir.display());
+            }
+            removed += 1;
+        }
+        Ok(PruneStats { removed, before, after: self.bytes()? })
+    }
+
+    /// Prunes each kind to the same size.
+    fn prune(self, budget: u64) -> anyhow::Result<PruneStats> {
+        let before = self.bytes()?;
+        let mut removed = 0;
+        if let Some(data) = self.data {
+            removed += container_store::prune(&docker::stores(data), budget)?;
+            removed += git::prune(data, budget)?;
+        }
+        Ok(PruneStats { removed, before, after: self.bytes()? })
+    }
+}
+
+/// Caches of every kind, the one used last first.
+fn all(store: &CacheStore, beside: Beside<'_>) -> anyhow::Result<Vec<CacheInfo>> {
     let mut caches = store.list()?;
-    for kept in stores(layers)? {
-        let Some((name, id)) = docker::name_and_id(&kept.dir) else { continue };
-        let used = kept.used.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let mut add = |name: &str, id: &str, path: String, bytes: u64, used: SystemTime| {
+        let used = used.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
         let used_ns = i64::try_from(used).unwrap_or(i64::MAX);
         caches.push(CacheInfo {
             id: id.to_owned(),
             namespace: name.to_owned(),
-            paths: vec![container_store::DOCKER_STORE.to_owned()],
+            paths: vec![path],
             key: None,
             created_ns: used_ns,
             used_ns,
             entries: 0,
-            bytes: kept.bytes,
-            stored_bytes: kept.bytes,
+            bytes,
+            stored_bytes: bytes,
         });
+    };
+    for kept in beside.layers()? {
+        if let Some((name, id)) = docker::name_and_id(&kept.dir) {
+            add(name, id, container_store::DOCKER_STORE.to_owned(), kept.bytes, kept.used);
+        }
+    }
+    for mirror in beside.mirrors()? {
+        add(&mirror.name, &mirror.id, mirror.url, mirror.bytes, mirror.used);
     }
     caches.sort_by_key(|cache| std::cmp::Reverse(cache.used_ns));
     Ok(caches)
 }
 
-/// Prunes both kinds, each to the same size.
-fn pruned(store: &CacheStore, layers: Option<&Path>, budget: u64, now_ns: i64) -> anyhow::Result<PruneStats> {
-    let total = |stores: &[StoreInfo]| stores.iter().map(|kept| kept.bytes).sum();
-    let before = total(&stores(layers)?);
-    let removed = layers.map_or(Ok(0), |layers| container_store::prune(layers, budget))?;
-    let after = total(&stores(layers)?);
-    Ok(sum(store.prune(budget, now_ns)?, PruneStats { removed, before, after }))
+/// Prunes every kind, each to the same size.
+fn pruned(store: &CacheStore, beside: Beside<'_>, budget: u64, now_ns: i64) -> anyhow::Result<PruneStats> {
+    let others = beside.prune(budget)?;
+    Ok(sum(store.prune(budget, now_ns)?, others))
 }
 
 fn sum(one: PruneStats, other: PruneStats) -> PruneStats {

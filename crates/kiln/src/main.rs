@@ -87,6 +87,9 @@ enum Command {
     Version,
     #[command(hide = true)]
     Runner(runner::RunnerArgs),
+    /// Fetches a git source for a runner: not for people
+    #[command(hide = true)]
+    Fetch,
 }
 
 fn main() -> ExitCode {
@@ -125,6 +128,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Runner(args) => Ok(runner::run(&args)),
+        Command::Fetch => Ok(runner::fetch()),
     }
 }
 

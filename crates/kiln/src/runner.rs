@@ -92,3 +92,14 @@ pub(crate) fn run(args: &RunnerArgs) -> ExitCode {
         }
     }
 }
+
+/// `kiln fetch`: fetches one git source for the runner that started it.
+pub(crate) fn fetch() -> ExitCode {
+    match kiln_runner::git::serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("kiln fetch: {e}");
+            ExitCode::from(exit::FAULT)
+        }
+    }
+}

@@ -6,6 +6,7 @@ use kiln_api::{Limits, Listener};
 use kiln_model::{
     build_cache::{BuildCache, BuildCacheAnswer},
     build_secret::{BuildSecret, BuildSecretAnswer, HiddenText},
+    build_source::{BuildSource, BuildSourceAnswer},
 };
 use kiln_wire::{
     agent,
@@ -238,4 +239,20 @@ async fn caches_are_asked_for_and_kept() {
     let (mut stream, _) = host.greet(&hello(Wants::Cache)).await;
     put(&mut stream, kind::SECRETS, &SecretsRequest { secrets: Vec::new() }).await;
     assert!(frame(&mut stream).await.is_none(), "something else than was announced");
+}
+
+#[tokio::test]
+async fn a_sources_credential_is_handed_over() {
+    let host = Host::start(|_| {});
+    let password = HiddenText(BUILD.to_owned());
+    for (identifier, expected) in [
+        (None, BuildSourceAnswer::Anonymous),
+        (Some("lib".to_owned()), BuildSourceAnswer::Password { username: HiddenText("lib".to_owned()), password }),
+    ] {
+        let (mut stream, _) = host.greet(&hello(Wants::Source)).await;
+        put(&mut stream, kind::SOURCE, &BuildSource { identifier }).await;
+        let (kind, payload) = frame(&mut stream).await.unwrap();
+        assert_eq!(kind, kind::SOURCE_ANSWER);
+        assert_eq!(serde_json::from_slice::<BuildSourceAnswer>(&payload).unwrap(), expected);
+    }
 }

@@ -110,7 +110,10 @@ impl Summary {
         match event {
             Event::BuildStarted(started) => self.started = Some(started.clone()),
             // Notices are lines of the log as well.
-            Event::Notice { .. } | Event::PhaseStarted { .. } | Event::Exported { .. } => {}
+            Event::Notice { .. }
+            | Event::PhaseStarted { .. }
+            | Event::SourceFetched { .. }
+            | Event::Exported { .. } => {}
             Event::PhaseEnded { phase, status, duration_ms, .. } => {
                 push(&mut self.phases, &Phase { phase: *phase, status: *status, duration_ms: *duration_ms });
             }

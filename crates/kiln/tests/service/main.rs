@@ -34,6 +34,7 @@ mod schedules;
 mod search;
 mod secrets;
 mod server;
+mod sources;
 mod tails;
 mod terraform;
 mod traces;
