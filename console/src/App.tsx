@@ -6,6 +6,7 @@ import TopNavigation from "@cloudscape-design/components/top-navigation";
 import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from "react";
 import { Api, callError } from "./api/client";
 import { SignedContext } from "./hooks";
+import { useShortcuts } from "./keyboard";
 import { BuildPage } from "./pages/Build";
 import { ProjectPage } from "./pages/Project";
 import { ProjectsPage } from "./pages/Projects";
@@ -20,6 +21,15 @@ import { useTheme } from "./theme";
 const EditProject = lazy(() => import("./pages/EditProject"));
 
 const Dashboard = lazy(() => import("./pages/Dashboard"));
+
+const Credentials = lazy(() => import("./pages/service/Credentials"));
+const Images = lazy(() => import("./pages/service/Images"));
+const Caches = lazy(() => import("./pages/service/Caches"));
+const Secrets = lazy(() => import("./pages/service/Secrets"));
+const Audit = lazy(() => import("./pages/service/Audit"));
+const Access = lazy(() => import("./pages/service/Access"));
+const Keyboard = lazy(() => import("./pages/Keyboard"));
+const Public = lazy(() => import("./pages/Public"));
 
 /** The link that the page was opened with. It goes from the address, and so from the history, at once. */
 const LINK = linkOf(location.hash);
@@ -66,7 +76,15 @@ export function App() {
     return () => clearTimeout(timer);
   }, [session, signOut]);
 
+  const route = useRoute();
   const signed = useMemo(() => session && { api: new Api(session), signOut }, [session, signOut]);
+  if (route.page === "public") {
+    return (
+      <Suspense fallback={<Spinner size="large" />}>
+        <Public {...route} isDark={isDark} onTheme={toggleTheme} />
+      </Suspense>
+    );
+  }
   if (isOpening) {
     return (
       <Box padding="xxxl" textAlign="center">
@@ -77,7 +95,7 @@ export function App() {
   if (!session || !signed) return <SignIn onSession={signIn} notice={notice} />;
   return (
     <SignedContext.Provider value={signed}>
-      <Shell session={session} isDark={isDark} onTheme={toggleTheme} onSignOut={() => signOut()} />
+      <Shell route={route} session={session} isDark={isDark} onTheme={toggleTheme} onSignOut={() => signOut()} />
     </SignedContext.Provider>
   );
 }
@@ -91,14 +109,15 @@ function openOnce(link: string): Promise<Session> {
 }
 
 interface ShellProps {
+  route: Route;
   session: Session;
   isDark: boolean;
   onTheme: () => void;
   onSignOut: () => void;
 }
 
-function Shell({ session, isDark, onTheme, onSignOut }: ShellProps) {
-  const route = useRoute();
+function Shell({ route, session, isDark, onTheme, onSignOut }: ShellProps) {
+  const shortcuts = useShortcuts();
   const [who, setWho] = useState<string>();
   useEffect(() => {
     whoIs(session).then(setWho, () => setWho(undefined));
@@ -116,6 +135,7 @@ function Shell({ session, isDark, onTheme, onSignOut }: ShellProps) {
             { type: "button", text: TEXT.projects, href: paths.projects },
             { type: "button", text: TEXT.dashboard.title, href: paths.dashboard({ days: 7 }) },
             { type: "button", text: TEXT.queue, href: paths.queue },
+            { type: "menu-dropdown", text: TEXT.service, items: SERVICE },
             {
               type: "menu-dropdown",
               iconName: "user-profile",
@@ -127,11 +147,13 @@ function Shell({ session, isDark, onTheme, onSignOut }: ShellProps) {
               description: who,
               items: [
                 { id: "theme", text: isDark ? TEXT.menu.light : TEXT.menu.dark },
+                { id: "keyboard", text: TEXT.keyboard.help },
                 { id: "health", text: TEXT.menu.health, href: "/-/health", external: true },
                 { id: "out", text: TEXT.menu.signOut },
               ],
               onItemClick: ({ detail }) => {
                 if (detail.id === "theme") onTheme();
+                else if (detail.id === "keyboard") shortcuts.setShown(true);
                 else if (detail.id === "out") onSignOut();
               },
             },
@@ -146,11 +168,42 @@ function Shell({ session, isDark, onTheme, onSignOut }: ShellProps) {
         contentType={contentOf(route)}
         maxContentWidth={Number.MAX_VALUE}
         breadcrumbs={crumbs.length > 1 && <BreadcrumbGroup items={crumbs} ariaLabel={TEXT.product} />}
-        content={<Page route={route} />}
+        content={
+          <Suspense fallback={<Spinner size="large" />}>
+            <Page route={route} />
+          </Suspense>
+        }
       />
+      {shortcuts.isShown && (
+        <Suspense>
+          <Keyboard shortcuts={shortcuts} />
+        </Suspense>
+      )}
     </>
   );
 }
+
+/** Pages about the service besides its builds. */
+const SERVICE = [
+  {
+    id: "builds",
+    text: TEXT.menuGroups.builds,
+    items: [
+      { id: "images", text: TEXT.images.title, href: paths.images() },
+      { id: "caches", text: TEXT.caches.title, href: paths.caches },
+      { id: "credentials", text: TEXT.credentials.title, href: paths.credentials },
+      { id: "secrets", text: TEXT.secretsAndParameters, href: paths.secrets },
+    ],
+  },
+  {
+    id: "account",
+    text: TEXT.menuGroups.account,
+    items: [
+      { id: "access", text: TEXT.access.title, href: paths.access("users") },
+      { id: "audit", text: TEXT.audit.title, href: paths.audit({}) },
+    ],
+  },
+];
 
 function contentOf({ page }: Route): "default" | "wizard" | "table" {
   if (page === "build") return "default";
@@ -179,6 +232,25 @@ function crumbsOf(route: Route): { text: string; href: string }[] {
       return [{ text: TEXT.dashboard.title, href: paths.dashboard(route.filter) }];
     case "queue":
       return [{ text: TEXT.queue, href: paths.queue }];
+    case "credentials":
+      return [{ text: TEXT.credentials.title, href: paths.credentials }];
+    case "caches":
+      return [{ text: TEXT.caches.title, href: paths.caches }];
+    case "secrets":
+      return [{ text: TEXT.secretsAndParameters, href: paths.secrets }];
+    case "audit":
+      return [{ text: TEXT.audit.title, href: paths.audit(route.filter) }];
+    case "images": {
+      const images = { text: TEXT.images.title, href: paths.images() };
+      const { repository } = route;
+      return repository === undefined ? [images] : [images, { text: repository, href: paths.images(repository) }];
+    }
+    case "access": {
+      const { part, name } = route;
+      const of = { text: TEXT.access[part], href: paths.access(part) };
+      if (name === undefined || part === "simulator") return [{ text: TEXT.access.title, href: of.href }];
+      return [of, { text: name, href: paths.access(part, name) }];
+    }
     default:
       return [projects];
   }
@@ -195,20 +267,25 @@ function Page({ route }: { route: Route }) {
     case "create":
     case "edit": {
       const name = route.page === "edit" ? route.name : undefined;
-      return (
-        <Suspense fallback={<Spinner size="large" />}>
-          <EditProject key={name ?? ""} name={name} />
-        </Suspense>
-      );
+      return <EditProject key={name ?? ""} name={name} />;
     }
     case "dashboard":
-      return (
-        <Suspense fallback={<Spinner size="large" />}>
-          <Dashboard filter={route.filter} />
-        </Suspense>
-      );
+      return <Dashboard filter={route.filter} />;
     case "queue":
       return <QueuePage />;
+    case "credentials":
+      return <Credentials />;
+    case "images":
+      return <Images key={route.repository ?? ""} repository={route.repository} />;
+    case "caches":
+      return <Caches />;
+    case "secrets":
+      return <Secrets />;
+    case "audit":
+      return <Audit filter={route.filter} />;
+    case "access":
+      return <Access part={route.part} name={route.name} />;
+    case "public":
     case "nothing":
       return <Box padding="xl">{TEXT.nothingHere}</Box>;
   }

@@ -32,7 +32,8 @@ export function useReading<T>(
   read: (signal: AbortSignal) => Promise<T>,
   every: (data: T | undefined) => number | undefined = () => undefined,
 ): Reading<T> {
-  const { signOut } = useSigned();
+  // Nobody is signed in where public builds are looked at.
+  const signOut = useContext(SignedContext)?.signOut;
   const [state, setState] = useState<{ key: string; data?: T; error?: CallError }>({ key });
   const [turn, setTurn] = useState(0);
   const latest = useRef({ read, every, signOut });
@@ -61,7 +62,7 @@ export function useReading<T>(
       } catch (thrown) {
         const error = callError(thrown);
         if (!error || abort.signal.aborted) return;
-        if (error.isSignedOut) latest.current.signOut(error.message);
+        if (error.isSignedOut) latest.current.signOut?.(error.message);
         setState((before) => (before.key === key ? { ...before, error } : { key, error }));
       }
       again();

@@ -66,7 +66,7 @@ export async function metrics(api: Api, filter: Filter, now: number, signal: Abo
   const found = new Map<string, Map<number, number>>();
   let NextToken: string | undefined;
   do {
-    const page: MetricData = await api.cloudwatch<MetricData>("GetMetricData", { ...input, NextToken }, signal);
+    const page: MetricData = await api.json<MetricData>("monitoring", "GetMetricData", { ...input, NextToken }, signal);
     for (const { Id, Timestamps = [], Values = [] } of page.MetricDataResults ?? []) {
       const series = found.get(Id) ?? new Map<number, number>();
       for (const [at, time] of Timestamps.entries()) series.set(time, Values[at] ?? 0);

@@ -10,6 +10,13 @@ export type Route =
   | { page: "build"; id: string; lines?: Lines }
   | { page: "dashboard"; filter: Filter }
   | { page: "queue" }
+  | { page: "credentials" }
+  | { page: "images"; repository?: string }
+  | { page: "caches" }
+  | { page: "secrets" }
+  | { page: "audit"; filter: AuditFilter }
+  | { page: "access"; part: AccessPart; name?: string }
+  | { page: "public"; alias: string; build?: string; lines?: Lines }
   | { page: "nothing" };
 
 /** Lines of a log, from 1. */
@@ -26,6 +33,21 @@ export interface Filter {
   status?: string;
 }
 
+/** Which records of the audit log are shown. */
+export interface AuditFilter {
+  user?: string;
+  operation?: string;
+  service?: string;
+  resource?: string;
+  kind?: "changes" | "refused";
+  /** Hours until now. */
+  hours?: number;
+}
+
+const PARTS = ["users", "roles", "policies", "simulator"] as const;
+
+export type AccessPart = (typeof PARTS)[number];
+
 export const DAYS = [1, 7, 30, 90];
 
 export const paths = {
@@ -39,6 +61,22 @@ export const paths = {
     if (filter.status !== undefined) query.set("status", filter.status);
     return query.size === 0 ? "/-/dashboard" : `/-/dashboard?${query}`;
   },
+  credentials: "/-/credentials",
+  caches: "/-/caches",
+  secrets: "/-/secrets",
+  images: (repository?: string) =>
+    repository === undefined ? "/-/images" : `/-/images/${encodeURIComponent(repository)}`,
+  access: (part: AccessPart, name?: string) =>
+    name === undefined ? `/-/access/${part}` : `/-/access/${part}/${encodeURIComponent(name)}`,
+  audit: (filter: AuditFilter) => {
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(filter)) if (value !== undefined) query.set(name, String(value));
+    return query.size === 0 ? "/-/audit" : `/-/audit?${query}`;
+  },
+  public: (alias: string, build?: string, lines?: Lines) =>
+    build === undefined
+      ? `/-/public/${encodeURIComponent(alias)}`
+      : `/-/public/${encodeURIComponent(alias)}/builds/${encodeURIComponent(build)}${query(lines)}`,
   project: (name: string) => `/-/projects/${encodeURIComponent(name)}`,
   edit: (name: string) => `/-/projects/${encodeURIComponent(name)}/edit`,
   build: (id: string, lines?: Lines) => `/-/builds/${id.split(":").map(encodeURIComponent).join(":")}${query(lines)}`,
@@ -55,6 +93,20 @@ export function filterOf(search: string): Filter {
   const [project, status] = [query.get("project"), query.get("status")];
   if (project) filter.project = project;
   if (status && /^[A-Z_]{1,40}$/.test(status)) filter.status = status;
+  return filter;
+}
+
+/** What `?user=alice&kind=refused&hours=24` names. */
+export function auditFilterOf(search: string): AuditFilter {
+  const query = new URLSearchParams(search);
+  const filter: AuditFilter = {};
+  for (const name of ["user", "operation", "service", "resource"] as const) {
+    const value = query.get(name)?.slice(0, 2048);
+    if (value) filter[name] = value;
+  }
+  const [kind, hours] = [query.get("kind"), Number(query.get("hours"))];
+  if (kind === "changes" || kind === "refused") filter.kind = kind;
+  if (hours > 0 && hours <= 24 * 366) filter.hours = hours;
   return filter;
 }
 
@@ -86,6 +138,20 @@ export function route(path: string, search: string): Route {
     if (kind === "queue" && name === undefined) return { page: "queue" };
     if (kind === "dashboard" && name === undefined) return { page: "dashboard", filter: filterOf(search) };
     if (kind === "create-project" && name === undefined) return { page: "create" };
+    if (kind === "credentials" && name === undefined) return { page: "credentials" };
+    if (kind === "caches" && name === undefined) return { page: "caches" };
+    if (kind === "secrets" && name === undefined) return { page: "secrets" };
+    if (kind === "audit" && name === undefined) return { page: "audit", filter: auditFilterOf(search) };
+    if (kind === "images") return name === undefined ? { page: "images" } : { page: "images", repository: name };
+    if (kind === "public" && name !== undefined) return { page: "public", alias: name };
+  }
+  if (kind === "access") {
+    const part = PARTS.find((one) => one === (name ?? "users"));
+    if (part && rest.length === 0)
+      return more === undefined ? { page: "access", part } : { page: "access", part, name: more };
+  }
+  if (kind === "public" && name !== undefined && more === "builds" && rest.length === 1) {
+    return { page: "public", alias: name, build: rest[0], lines: linesOf(search) };
   }
   if (kind === "projects" && name !== undefined && more === "edit" && rest.length === 0) return { page: "edit", name };
   return { page: "nothing" };

@@ -1,8 +1,10 @@
-// Every text that the console shows by itself, in one place.
+// Every text that the console shows by itself, in one place; those of the pages about the service in `text/service.ts`.
 
 import { count, counted } from "./format";
+import { SERVICE_TEXT } from "./text/service";
 
 export const TEXT = {
+  ...SERVICE_TEXT,
   unreachable: "The service cannot be reached. It is asked again.",
   product: "Kiln",
   projects: "Projects",

@@ -152,3 +152,100 @@ export interface Queue {
   running: RunningBuild[];
   queued: QueuedBuild[];
 }
+
+export interface Cache {
+  id: string;
+  namespace: string;
+  projectName?: string;
+  paths: string[];
+  key?: string;
+  created: number;
+  lastUsed: number;
+  entries: number;
+  bytes: number;
+  storedBytes: number;
+}
+
+export interface CachesDeleted {
+  deleted: string[];
+  notFound: string[];
+  inUse: string[];
+  freedBytes: number;
+}
+
+export interface AuditEvent {
+  sequence: number;
+  eventTime: string;
+  eventSource: string;
+  eventName: string;
+  userIdentity?: { type: string; arn?: string; userName?: string; accessKeyId?: string };
+  sourceIPAddress?: string;
+  requestID?: string;
+  readOnly?: boolean;
+  resources?: { ARN: string }[];
+  errorCode?: string;
+  errorMessage?: string;
+}
+
+export interface AuditPage {
+  events: AuditEvent[];
+  nextToken?: string;
+}
+
+export interface Verified {
+  records: number;
+  first: number;
+  last: number;
+  end: string;
+  problem?: { sequence: number; file?: string; what: string };
+}
+
+export interface Explained {
+  decision: "allowed" | "explicitDeny" | "implicitDeny";
+  message?: string;
+  resource: string;
+  statements: {
+    policyType: string;
+    policy?: string;
+    statement: string;
+    effect: "Allow" | "Deny";
+    applies: boolean;
+    whyNot?: string;
+  }[];
+}
+
+export interface PublicBuild {
+  uuid: string;
+  buildNumber?: number;
+  buildStatus?: string;
+  currentPhase?: string;
+  startTime: number;
+  endTime?: number;
+  sourceVersion?: string;
+  resolvedSourceVersion?: string;
+}
+
+export interface PublicBuilds {
+  projectName: string;
+  builds: PublicBuild[];
+  nextToken?: string;
+}
+
+export interface PublicBuildDetail extends PublicBuild {
+  projectName: string;
+  sourceType?: string;
+  sourceLocation?: string;
+  computeType?: string;
+  phases: PhaseDetail[];
+  variables: { name: string; type?: string }[];
+  logIsPublic: boolean;
+  totalLines: number;
+  commands: CommandDetail[];
+  artifacts: {
+    artifactIdentifier?: string;
+    fileName: string;
+    files: number;
+    bytes: number;
+    isPublic: boolean;
+  }[];
+}

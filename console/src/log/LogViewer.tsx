@@ -3,17 +3,17 @@ import ButtonDropdown from "@cloudscape-design/components/button-dropdown";
 import Input from "@cloudscape-design/components/input";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
-import type { CommandDetail, Found, LogPage } from "../api/kiln";
+import type { CommandDetail } from "../api/kiln";
 import { duration, lineTime } from "../format";
-import { useSigned } from "../hooks";
 import { save } from "../parts/save";
-import { type Lines, navigate, paths } from "../router";
+import { type Lines, navigate } from "../router";
 import { TEXT } from "../text";
 import { plain } from "./ansi";
 import "./log.css";
 import { LineText } from "./Row";
 import { type Fold, folds, Rows } from "./rows";
 import { bar, height, highest, position, type Sizes } from "./scroll";
+import type { LogSource } from "./source";
 import { LogStore } from "./store";
 import { useSearch, type Wanted } from "./useSearch";
 
@@ -25,7 +25,7 @@ const AHEAD = 60;
 const DOWNLOAD_PAGE = 10_000;
 
 export interface LogViewerProps {
-  id: string;
+  source: LogSource;
   store: LogStore;
   commands: readonly CommandDetail[];
   isOver: boolean;
@@ -39,12 +39,8 @@ export function isFailed(command: CommandDetail): boolean {
 }
 
 /** The log of a build, read from now on, whether it is shown already or not. */
-export function useLog(id: string): LogStore {
-  const { api } = useSigned();
-  const store = useMemo(
-    () => new LogStore((input, signal) => api.kiln<LogPage>("GetBuildLog", { id, ...input }, signal)),
-    [api, id],
-  );
+export function useLog(source: LogSource): LogStore {
+  const store = useMemo(() => new LogStore(source.read), [source]);
   useEffect(() => {
     void store.open();
     return () => store.close();
@@ -53,8 +49,7 @@ export function useLog(id: string): LogStore {
 }
 
 export function LogViewer(props: LogViewerProps) {
-  const { id, store, commands, isOver, hasFailed, lines: linked } = props;
-  const { api } = useSigned();
+  const { source, store, commands, isOver, hasFailed, lines: linked } = props;
   useSyncExternalStore(store.subscribe, store.snapshot);
   const view = useRef<HTMLElement>(null);
   const [viewHeight, setViewHeight] = useState(400);
@@ -63,7 +58,7 @@ export function LogViewer(props: LogViewerProps) {
   const [closed, setClosed] = useState<ReadonlySet<number>>(new Set());
   const [times, setTimes] = useState(false);
   const [wanted, setWanted] = useState<Wanted>({ text: "", matchCase: false, isPattern: false });
-  const search = useSearch(api, id, wanted);
+  const search = useSearch(source, wanted);
   const [note, setNote] = useState<string>();
 
   const all = useMemo(() => folds(commands), [commands]);
@@ -189,8 +184,8 @@ export function LogViewer(props: LogViewerProps) {
     setNote(undefined);
     const line = failed?.lastLine ?? failed?.firstLine;
     if (line !== undefined) return showLine(line);
-    const input = { id, pattern: "\\b(error|fatal|panic|failed)\\b", ignoreCase: true, maxMatches: 1 };
-    const found = await api.kiln<Found>("SearchBuildLog", input).catch(() => undefined);
+    const input = { pattern: "\\b(error|fatal|panic|failed)\\b", ignoreCase: true, maxMatches: 1 };
+    const found = await source.search?.(input).catch(() => undefined);
     const first = found?.matches[0]?.number;
     if (first === undefined) setNote(TEXT.log.noError);
     else showLine(first);
@@ -201,7 +196,7 @@ export function LogViewer(props: LogViewerProps) {
     const lines = { first: Math.min(begin, line), last: Math.max(begin, line) };
     opened.current = `${lines.first}-${lines.last}`;
     follow(false);
-    navigate(paths.build(id, lines), "replace");
+    navigate(source.link(lines), "replace");
   };
 
   const copy = async (text: string) => {
@@ -217,8 +212,8 @@ export function LogViewer(props: LogViewerProps) {
     if (!linked) return;
     const texts: string[] = [];
     for (let from = linked.first; from <= linked.last && texts.length < 100_000; ) {
-      const input = { id, fromLine: from, toLine: linked.last, maxLines: DOWNLOAD_PAGE };
-      const page = await api.kiln<LogPage>("GetBuildLog", input).catch(() => undefined);
+      const input = { fromLine: from, maxLines: Math.min(DOWNLOAD_PAGE, linked.last - from + 1) };
+      const page = await source.read(input).catch(() => undefined);
       if (!page || page.lines.length === 0) break;
       for (const line of page.lines) texts.push(plain(line.text));
       from = page.nextLine;
@@ -231,7 +226,7 @@ export function LogViewer(props: LogViewerProps) {
     let from = 1;
     try {
       for (;;) {
-        const page = await api.kiln<LogPage>("GetBuildLog", { id, fromLine: from, maxLines: DOWNLOAD_PAGE });
+        const page = await source.read({ fromLine: from, maxLines: DOWNLOAD_PAGE });
         // Each piece on its own: browsers keep large ones on the disk.
         if (page.lines.length > 0) parts.push(new Blob([page.lines.map((line) => `${line.text}\n`).join("")]));
         from = page.nextLine;
@@ -239,7 +234,7 @@ export function LogViewer(props: LogViewerProps) {
         setNote(TEXT.log.downloading(from - 1));
       }
       setNote(undefined);
-      save(new Blob(parts, { type: "text/plain" }), `${id.replace(":", "-")}.log`);
+      save(new Blob(parts, { type: "text/plain" }), `${source.name}.log`);
     } catch (thrown) {
       setNote(thrown instanceof Error ? thrown.message : String(thrown));
     }
@@ -264,33 +259,37 @@ export function LogViewer(props: LogViewerProps) {
   return (
     <div className="log">
       <div className="log-bar">
-        <search className="log-search">
-          <Input
-            type="search"
-            value={wanted.text}
-            placeholder={TEXT.log.search}
-            ariaLabel={TEXT.log.search}
-            onChange={({ detail }) => setWanted({ ...wanted, text: detail.value })}
-            onKeyDown={({ detail }) => {
-              if (detail.key === "Enter") void find(detail.shiftKey);
-            }}
-          />
-        </search>
-        <Button
-          iconName="angle-up"
-          variant="icon"
-          ariaLabel={TEXT.log.previous}
-          disabled={wanted.text === ""}
-          onClick={() => void find(true)}
-        />
-        <Button
-          iconName="angle-down"
-          variant="icon"
-          ariaLabel={TEXT.log.next}
-          disabled={wanted.text === ""}
-          onClick={() => void find(false)}
-        />
-        <output className="log-found-count">{status()}</output>
+        {source.search && (
+          <>
+            <search className="log-search">
+              <Input
+                type="search"
+                value={wanted.text}
+                placeholder={TEXT.log.search}
+                ariaLabel={TEXT.log.search}
+                onChange={({ detail }) => setWanted({ ...wanted, text: detail.value })}
+                onKeyDown={({ detail }) => {
+                  if (detail.key === "Enter") void find(detail.shiftKey);
+                }}
+              />
+            </search>
+            <Button
+              iconName="angle-up"
+              variant="icon"
+              ariaLabel={TEXT.log.previous}
+              disabled={wanted.text === ""}
+              onClick={() => void find(true)}
+            />
+            <Button
+              iconName="angle-down"
+              variant="icon"
+              ariaLabel={TEXT.log.next}
+              disabled={wanted.text === ""}
+              onClick={() => void find(false)}
+            />
+            <output className="log-found-count">{status()}</output>
+          </>
+        )}
         <span className="log-space" />
         {!store.complete && (
           <Button
@@ -303,14 +302,18 @@ export function LogViewer(props: LogViewerProps) {
             {following ? TEXT.log.pause : TEXT.log.follow}
           </Button>
         )}
-        <Button onClick={() => void firstError()}>{TEXT.log.error}</Button>
+        {(source.search || failed) && <Button onClick={() => void firstError()}>{TEXT.log.error}</Button>}
         <ButtonDropdown
           items={[
             { id: "top", text: TEXT.log.top },
             { id: "end", text: TEXT.log.end },
             { id: "times", text: TEXT.log.times, itemType: "checkbox", checked: times },
-            { id: "case", text: TEXT.log.matchCase, itemType: "checkbox", checked: wanted.matchCase },
-            { id: "pattern", text: TEXT.log.pattern, itemType: "checkbox", checked: wanted.isPattern },
+            ...(source.search
+              ? ([
+                  { id: "case", text: TEXT.log.matchCase, itemType: "checkbox", checked: wanted.matchCase },
+                  { id: "pattern", text: TEXT.log.pattern, itemType: "checkbox", checked: wanted.isPattern },
+                ] as const)
+              : []),
             { id: "fold", text: TEXT.log.foldAll, disabled: all.length === 0 },
             { id: "unfold", text: TEXT.log.unfoldAll, disabled: closed.size === 0 },
             { id: "download", text: TEXT.log.download },
@@ -368,7 +371,7 @@ export function LogViewer(props: LogViewerProps) {
                         )}
                         <a
                           className="log-number"
-                          href={paths.build(id, { first: number, last: number })}
+                          href={source.link({ first: number, last: number })}
                           tabIndex={-1}
                           aria-label={TEXT.log.lineLink(number)}
                           onClick={(event) => {
@@ -412,13 +415,13 @@ export function LogViewer(props: LogViewerProps) {
         {linked && (
           <>
             <span>{TEXT.log.linked(linked.first, linked.last)}</span>
-            <Button variant="inline-link" onClick={() => void copy(location.origin + paths.build(id, linked))}>
+            <Button variant="inline-link" onClick={() => void copy(location.origin + source.link(linked))}>
               {TEXT.log.copyLink}
             </Button>
             <Button variant="inline-link" onClick={() => void copyLines()}>
               {TEXT.log.copyLines}
             </Button>
-            <Button variant="inline-link" onClick={() => navigate(paths.build(id), "replace")}>
+            <Button variant="inline-link" onClick={() => navigate(source.link(), "replace")}>
               {TEXT.log.unselect}
             </Button>
           </>

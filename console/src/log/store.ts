@@ -5,10 +5,10 @@ import type { CallError } from "../api/client";
 import { callError } from "../api/client";
 import type { LogLine, LogPage } from "../api/kiln";
 
-/** Reads lines: `GetBuildLog` of one build. */
+/** Reads lines of one build. */
 export type ReadLines = (
   input: { fromLine?: number; tail?: number; maxLines?: number; toLine?: number; waitSeconds?: number },
-  signal: AbortSignal,
+  signal?: AbortSignal,
 ) => Promise<LogPage>;
 
 /** Lines that are read and given up together. */

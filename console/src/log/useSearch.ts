@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from "react";
-import { type Api, callError } from "../api/client";
-import type { Counted, Found } from "../api/kiln";
+import { callError } from "../api/client";
+import type { Found } from "../api/kiln";
+import type { LogSource } from "./source";
 
 export interface Wanted {
   text: string;
@@ -25,7 +26,7 @@ export interface Search {
 const PAUSE = 300;
 
 /** Searches the whole log, on the server. */
-export function useSearch(api: Api, id: string, wanted: Wanted): Search {
+export function useSearch(source: LogSource, wanted: Wanted): Search {
   const [counted, setCounted] = useState<{ lines: number; isWhole: boolean }>();
   const [state, setState] = useState<{ current?: number; isBusy: boolean; error?: string; isNone: boolean }>({
     isBusy: false,
@@ -38,14 +39,15 @@ export function useSearch(api: Api, id: string, wanted: Wanted): Search {
     finding.current?.abort();
     setCounted(undefined);
     setState({ isBusy: false, isNone: false });
-    if (text === "") return;
+    const { count } = source;
+    if (text === "" || !count) return;
     const abort = new AbortController();
     const countAll = async () => {
       try {
         let [lines, from] = [0, 1];
         for (;;) {
-          const input = { id, ...query({ text, matchCase, isPattern }), fromLine: from };
-          const page = await api.kiln<Counted>("CountBuildLog", input, abort.signal);
+          const input = { ...query({ text, matchCase, isPattern }), fromLine: from };
+          const page = await count(input, abort.signal);
           lines += page.matchedLines;
           setCounted({ lines, isWhole: page.complete });
           // Of a running build the count ends at what there is.
@@ -63,11 +65,12 @@ export function useSearch(api: Api, id: string, wanted: Wanted): Search {
       clearTimeout(timer);
       abort.abort();
     };
-  }, [api, id, text, matchCase, isPattern]);
+  }, [source, text, matchCase, isPattern]);
 
   const find = useCallback(
     async (start: number, backward: boolean): Promise<number | undefined> => {
-      if (text === "") return undefined;
+      const { search } = source;
+      if (text === "" || !search) return undefined;
       finding.current?.abort();
       const abort = new AbortController();
       finding.current = abort;
@@ -76,8 +79,8 @@ export function useSearch(api: Api, id: string, wanted: Wanted): Search {
         let from: number | undefined = start;
         let isAround = false;
         for (;;) {
-          const input = { id, ...query({ text, matchCase, isPattern }), fromLine: from, backward, maxMatches: 1 };
-          const page: Found = await api.kiln<Found>("SearchBuildLog", input, abort.signal);
+          const input = { ...query({ text, matchCase, isPattern }), fromLine: from, backward, maxMatches: 1 };
+          const page: Found = await search(input, abort.signal);
           const found = page.matches[0]?.number;
           if (found !== undefined) {
             setState({ current: found, isBusy: false, isNone: false });
@@ -101,7 +104,7 @@ export function useSearch(api: Api, id: string, wanted: Wanted): Search {
         return undefined;
       }
     },
-    [api, id, text, matchCase, isPattern],
+    [source, text, matchCase, isPattern],
   );
 
   return { lines: counted?.lines, isCounted: counted?.isWhole ?? false, find, ...state };

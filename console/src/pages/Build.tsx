@@ -10,12 +10,13 @@ import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import Tabs from "@cloudscape-design/components/tabs";
-import { lazy, Suspense, useState } from "react";
+import { lazy, Suspense, useMemo, useState } from "react";
 import { type CallError, callError } from "../api/client";
 import type { BuildDetail } from "../api/kiln";
 import { dateTime, duration } from "../format";
 import { useNow, useReading, useSigned } from "../hooks";
 import { isFailed, LogViewer, useLog } from "../log/LogViewer";
+import { logOf } from "../log/source";
 import { Problem } from "../parts/Problem";
 import { Status } from "../parts/status";
 import { Timeline } from "../parts/Timeline";
@@ -38,7 +39,8 @@ export function BuildPage({ id, lines }: { id: string; lines?: Lines }) {
   const [isBusy, setBusy] = useState(false);
   const [isAgain, setAgain] = useState(false);
   // Together with the build, not after it; and it stays while another tab is looked at.
-  const log = useLog(id);
+  const source = useMemo(() => logOf(api, id), [api, id]);
+  const log = useLog(source);
 
   const reading = useReading(
     `build ${id}`,
@@ -172,7 +174,11 @@ export function BuildPage({ id, lines }: { id: string; lines?: Lines }) {
                 value: (
                   <span className="break">
                     {build.source?.location ?? build.source?.type}
-                    {build.resolvedSourceVersion && <Box variant="small">{build.resolvedSourceVersion}</Box>}
+                    {build.resolvedSourceVersion && (
+                      <Box variant="small" display="block">
+                        {build.resolvedSourceVersion}
+                      </Box>
+                    )}
                   </span>
                 ),
               },
@@ -201,7 +207,7 @@ export function BuildPage({ id, lines }: { id: string; lines?: Lines }) {
             label: TEXT.build.log,
             content: (
               <LogViewer
-                id={id}
+                source={source}
                 store={log}
                 commands={detail?.commands ?? []}
                 isOver={isOver}

@@ -247,7 +247,9 @@ function History({ filter }: { filter: Filter }) {
         read.data?.hasMore && (
           <Box textAlign="center">
             <Button onClick={() => setMost(most + SHOWN)}>{TEXT.project.more}</Button>{" "}
-            <Box variant="small">{TEXT.dashboard.looked(read.data.looked)}</Box>
+            <Box variant="small" display="block">
+              {TEXT.dashboard.looked(read.data.looked)}
+            </Box>
           </Box>
         )
       }

@@ -31,6 +31,7 @@ import { navigate, paths } from "../router";
 import { TEXT } from "../text";
 import { DeleteProject } from "./DeleteProject";
 import { StartBuild } from "./StartBuild";
+import { Visibility } from "./Visibility";
 
 /** Builds that are shown at first, and at each "Load more". */
 const SHOWN = 25;
@@ -99,6 +100,7 @@ export function ProjectPage({ name }: { name: string }) {
                 { id: "history", text: TEXT.dashboard.of, href: paths.dashboard({ project: name, days: 7 }) },
                 { id: "edit", text: TEXT.form.edit, href: paths.edit(name), disabled: !known },
                 { id: "export", text: TEXT.form.exports.title, disabled: !known },
+                { id: "visibility", text: TEXT.visibility.item, disabled: !known },
                 { id: "delete", text: TEXT.form.delete },
               ]}
               onItemClick={({ detail }) => {
@@ -129,7 +131,11 @@ export function ProjectPage({ name }: { name: string }) {
                   value: (
                     <span className="break">
                       {known.source?.type}
-                      {known.source?.location && <Box variant="small">{known.source.location}</Box>}
+                      {known.source?.location && (
+                        <Box variant="small" display="block">
+                          {known.source.location}
+                        </Box>
+                      )}
                     </span>
                   ),
                 },
@@ -138,7 +144,11 @@ export function ProjectPage({ name }: { name: string }) {
                   value: (
                     <span className="break">
                       {known.environment?.image}
-                      {known.environment?.privilegedMode && <Box variant="small">{TEXT.project.privileged}</Box>}
+                      {known.environment?.privilegedMode && (
+                        <Box variant="small" display="block">
+                          {TEXT.project.privileged}
+                        </Box>
+                      )}
                     </span>
                   ),
                 },
@@ -147,6 +157,14 @@ export function ProjectPage({ name }: { name: string }) {
                 { label: TEXT.project.role, value: <span className="break">{known.serviceRole}</span> },
                 { label: TEXT.project.arn, value: <span className="break">{known.arn}</span> },
                 { label: TEXT.project.rate, value: <Spark builds={builds.data?.builds ?? []} /> },
+                ...(known.projectVisibility === "PUBLIC_READ" && known.publicProjectAlias
+                  ? [
+                      {
+                        label: TEXT.visibility.title,
+                        value: <Link href={paths.public(known.publicProjectAlias)}>{TEXT.visibility.address}</Link>,
+                      },
+                    ]
+                  : []),
                 ...(known.badge?.badgeEnabled && known.badge.badgeRequestUrl
                   ? [{ label: TEXT.form.labels.badge, value: <Badge name={name} url={known.badge.badgeRequestUrl} /> }]
                   : []),
@@ -213,6 +231,16 @@ export function ProjectPage({ name }: { name: string }) {
         >
           <Exports draft={ofProject(known)} command="create-project" />
         </Modal>
+      )}
+      {shown === "visibility" && known && (
+        <Visibility
+          project={known}
+          onDone={() => {
+            setShown(undefined);
+            project.reload();
+          }}
+          onDismiss={() => setShown(undefined)}
+        />
       )}
       {shown === "delete" && <DeleteProject name={name} onDismiss={() => setShown(undefined)} />}
       {hasOverrides && <StartBuild project={name} onDismiss={() => setOverrides(false)} />}

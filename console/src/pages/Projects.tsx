@@ -69,21 +69,26 @@ async function read(api: Api, some: string[], signal: AbortSignal): Promise<Row[
       return [];
     }
   });
-  const ids = (await Promise.all(lists)).flat();
-  const batches: string[][] = [];
-  for (let at = 0; at < ids.length; at += 100) batches.push(ids.slice(at, at + 100));
-  await Promise.all([
-    described,
-    ...batches.map(async (batch) => {
-      try {
-        const found = await api.codebuild.send(new BatchGetBuildsCommand({ ids: batch }), options);
-        for (const build of found.builds ?? []) rows.find((row) => row.name === build.projectName)?.builds.push(build);
-      } catch (thrown) {
-        const denied = rethrowUnlessDenied(thrown);
-        for (const row of rows) row.denied ??= denied;
-      }
-    }),
-  ]);
+  const builds = async () => {
+    const ids = (await Promise.all(lists)).flat();
+    const batches: string[][] = [];
+    for (let at = 0; at < ids.length; at += 100) batches.push(ids.slice(at, at + 100));
+    await Promise.all(
+      batches.map(async (batch) => {
+        try {
+          const found = await api.codebuild.send(new BatchGetBuildsCommand({ ids: batch }), options);
+          for (const build of found.builds ?? []) {
+            rows.find((row) => row.name === build.projectName)?.builds.push(build);
+          }
+        } catch (thrown) {
+          const denied = rethrowUnlessDenied(thrown);
+          for (const row of rows) row.denied ??= denied;
+        }
+      }),
+    );
+  };
+  // Both at once, so that neither fails where nobody looks.
+  await Promise.all([described, builds()]);
   for (const row of rows) row.builds.sort((a, b) => (b.startTime?.getTime() ?? 0) - (a.startTime?.getTime() ?? 0));
   return rows;
 }

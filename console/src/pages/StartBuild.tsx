@@ -6,19 +6,14 @@ import {
   StartBuildCommand,
   type StartBuildCommandInput,
 } from "@aws-sdk/client-codebuild";
-import Alert from "@cloudscape-design/components/alert";
 import AttributeEditor from "@cloudscape-design/components/attribute-editor";
-import Box from "@cloudscape-design/components/box";
-import Button from "@cloudscape-design/components/button";
 import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
-import Modal from "@cloudscape-design/components/modal";
 import Select from "@cloudscape-design/components/select";
-import SpaceBetween from "@cloudscape-design/components/space-between";
 import Textarea from "@cloudscape-design/components/textarea";
 import { useState } from "react";
-import { callError } from "../api/client";
 import { useSigned } from "../hooks";
+import { Ask } from "../parts/Ask";
 import { words } from "../parts/status";
 import { navigate, paths } from "../router";
 import { TEXT } from "../text";
@@ -49,8 +44,6 @@ export function StartBuild({ project, like, onDismiss }: StartBuildProps) {
   const [timeout, setTimeout] = useState("");
   const [buildspec, setBuildspec] = useState("");
   const [variables, setVariables] = useState<Variable[]>([]);
-  const [error, setError] = useState<string>();
-  const [isBusy, setBusy] = useState(false);
 
   const start = async () => {
     const overrides: EnvironmentVariable[] = variables.filter((variable) => variable.name !== "");
@@ -64,16 +57,9 @@ export function StartBuild({ project, like, onDismiss }: StartBuildProps) {
       buildspecOverride: buildspec.trim() === "" ? undefined : buildspec,
       environmentVariablesOverride: overrides.length > 0 ? overrides : undefined,
     };
-    setBusy(true);
-    setError(undefined);
-    try {
-      const { build } = await api.codebuild.send(new StartBuildCommand(input));
-      onDismiss();
-      if (build?.id) navigate(paths.build(build.id));
-    } catch (thrown) {
-      setError(callError(thrown)?.message);
-      setBusy(false);
-    }
+    const { build } = await api.codebuild.send(new StartBuildCommand(input));
+    onDismiss();
+    if (build?.id) navigate(paths.build(build.id));
   };
 
   const yesNo = [
@@ -86,113 +72,90 @@ export function StartBuild({ project, like, onDismiss }: StartBuildProps) {
     options.find((one) => one.value === value) ?? { value, label: value };
 
   return (
-    <Modal
-      visible
+    <Ask
       size="large"
       header={TEXT.overrides.title(project)}
-      closeAriaLabel={TEXT.close}
+      action={TEXT.overrides.go}
+      work={start}
+      onDone={() => {}}
       onDismiss={onDismiss}
-      footer={
-        <Box float="right">
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button variant="link" onClick={onDismiss}>
-              {TEXT.cancel}
-            </Button>
-            <Button variant="primary" loading={isBusy} onClick={() => void start()}>
-              {TEXT.overrides.go}
-            </Button>
-          </SpaceBetween>
-        </Box>
-      }
     >
-      <SpaceBetween size="m">
-        {error !== undefined && <Alert type="error">{error}</Alert>}
-        <FormField label={TEXT.overrides.version} description={TEXT.overrides.versionHint} stretch>
-          <Input value={version} onChange={({ detail }) => setVersion(detail.value)} />
-        </FormField>
-        <FormField label={TEXT.overrides.variables} stretch>
-          <AttributeEditor<Variable>
-            items={variables}
-            addButtonText={TEXT.overrides.add}
-            removeButtonText={TEXT.overrides.remove}
-            empty={TEXT.overrides.noVariables}
-            onAddButtonClick={() => setVariables([...variables, { name: "", value: "", type: "PLAINTEXT" }])}
-            onRemoveButtonClick={({ detail }) => setVariables(variables.filter((_, at) => at !== detail.itemIndex))}
-            definition={[
-              {
-                label: TEXT.overrides.name,
-                control: (item, index) => (
-                  <Input
-                    value={item.name}
-                    spellcheck={false}
-                    onChange={({ detail }) => setVariables(variables.with(index, { ...item, name: detail.value }))}
-                  />
-                ),
-              },
-              {
-                label: TEXT.overrides.value,
-                control: (item, index) => (
-                  <Input
-                    value={item.value}
-                    spellcheck={false}
-                    onChange={({ detail }) => setVariables(variables.with(index, { ...item, value: detail.value }))}
-                  />
-                ),
-              },
-              {
-                label: TEXT.overrides.type,
-                control: (item, index) => (
-                  <Select
-                    selectedOption={{ value: item.type, label: words(item.type) }}
-                    options={Object.values(EnvironmentVariableType).map((value) => ({ value, label: words(value) }))}
-                    onChange={({ detail }) => {
-                      const type = detail.selectedOption.value as EnvironmentVariableType;
-                      setVariables(variables.with(index, { ...item, type }));
-                    }}
-                  />
-                ),
-              },
-            ]}
-          />
-        </FormField>
-        <FormField label={TEXT.overrides.image} stretch>
-          <Input
-            value={image}
-            placeholder={TEXT.overrides.asProject}
-            onChange={({ detail }) => setImage(detail.value)}
-          />
-        </FormField>
-        <FormField label={TEXT.overrides.compute} stretch>
-          <Select
-            selectedOption={option(computeOptions, compute)}
-            options={computeOptions}
-            onChange={({ detail }) => setCompute(detail.selectedOption.value ?? "")}
-          />
-        </FormField>
-        <FormField label={TEXT.overrides.privileged} stretch>
-          <Select
-            selectedOption={option(yesNo, privileged)}
-            options={yesNo}
-            onChange={({ detail }) => setPrivileged(detail.selectedOption.value ?? "")}
-          />
-        </FormField>
-        <FormField label={TEXT.overrides.timeout} stretch>
-          <Input
-            type="number"
-            value={timeout}
-            placeholder={TEXT.overrides.asProject}
-            onChange={({ detail }) => setTimeout(detail.value)}
-          />
-        </FormField>
-        <FormField label={TEXT.overrides.buildspec} description={TEXT.overrides.buildspecHint} stretch>
-          <Textarea
-            value={buildspec}
-            rows={6}
-            spellcheck={false}
-            onChange={({ detail }) => setBuildspec(detail.value)}
-          />
-        </FormField>
-      </SpaceBetween>
-    </Modal>
+      <FormField label={TEXT.overrides.version} description={TEXT.overrides.versionHint} stretch>
+        <Input value={version} onChange={({ detail }) => setVersion(detail.value)} />
+      </FormField>
+      <FormField label={TEXT.overrides.variables} stretch>
+        <AttributeEditor<Variable>
+          items={variables}
+          addButtonText={TEXT.overrides.add}
+          removeButtonText={TEXT.overrides.remove}
+          empty={TEXT.overrides.noVariables}
+          onAddButtonClick={() => setVariables([...variables, { name: "", value: "", type: "PLAINTEXT" }])}
+          onRemoveButtonClick={({ detail }) => setVariables(variables.filter((_, at) => at !== detail.itemIndex))}
+          definition={[
+            {
+              label: TEXT.overrides.name,
+              control: (item, index) => (
+                <Input
+                  value={item.name}
+                  spellcheck={false}
+                  onChange={({ detail }) => setVariables(variables.with(index, { ...item, name: detail.value }))}
+                />
+              ),
+            },
+            {
+              label: TEXT.overrides.value,
+              control: (item, index) => (
+                <Input
+                  value={item.value}
+                  spellcheck={false}
+                  onChange={({ detail }) => setVariables(variables.with(index, { ...item, value: detail.value }))}
+                />
+              ),
+            },
+            {
+              label: TEXT.overrides.type,
+              control: (item, index) => (
+                <Select
+                  selectedOption={{ value: item.type, label: words(item.type) }}
+                  options={Object.values(EnvironmentVariableType).map((value) => ({ value, label: words(value) }))}
+                  onChange={({ detail }) => {
+                    const type = detail.selectedOption.value as EnvironmentVariableType;
+                    setVariables(variables.with(index, { ...item, type }));
+                  }}
+                />
+              ),
+            },
+          ]}
+        />
+      </FormField>
+      <FormField label={TEXT.overrides.image} stretch>
+        <Input value={image} placeholder={TEXT.overrides.asProject} onChange={({ detail }) => setImage(detail.value)} />
+      </FormField>
+      <FormField label={TEXT.overrides.compute} stretch>
+        <Select
+          selectedOption={option(computeOptions, compute)}
+          options={computeOptions}
+          onChange={({ detail }) => setCompute(detail.selectedOption.value ?? "")}
+        />
+      </FormField>
+      <FormField label={TEXT.overrides.privileged} stretch>
+        <Select
+          selectedOption={option(yesNo, privileged)}
+          options={yesNo}
+          onChange={({ detail }) => setPrivileged(detail.selectedOption.value ?? "")}
+        />
+      </FormField>
+      <FormField label={TEXT.overrides.timeout} stretch>
+        <Input
+          type="number"
+          value={timeout}
+          placeholder={TEXT.overrides.asProject}
+          onChange={({ detail }) => setTimeout(detail.value)}
+        />
+      </FormField>
+      <FormField label={TEXT.overrides.buildspec} description={TEXT.overrides.buildspecHint} stretch>
+        <Textarea value={buildspec} rows={6} spellcheck={false} onChange={({ detail }) => setBuildspec(detail.value)} />
+      </FormField>
+    </Ask>
   );
 }

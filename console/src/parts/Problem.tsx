@@ -7,6 +7,13 @@ import { TEXT } from "../text";
 
 /** What went wrong, in the place of what would be there. */
 export function Problem({ error }: { error: CallError }) {
+  if (error.isUnsupported) {
+    return (
+      <Alert type="info" header={TEXT.unsupported}>
+        {TEXT.unsupportedMore}
+      </Alert>
+    );
+  }
   return (
     <Alert type={error.isDenied ? "warning" : "error"} header={error.isDenied ? TEXT.denied : TEXT.error}>
       {error.isDenied && <Box>{TEXT.deniedMore}</Box>}

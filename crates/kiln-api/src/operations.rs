@@ -23,7 +23,7 @@ use kiln_model::{
         OperationInfo, cloudwatch_operation, codebuild_operation, ecr_operation, events_operation, kiln_operation,
         kms_operation, logs_operation, secrets_manager_operation, ssm_operation,
     },
-    service::{self, CodeBuild, Context, KilnService, Kms},
+    service::{self, ArtifactContent, ByteSource, CodeBuild, Context, KilnService, Kms},
 };
 use serde::Serialize;
 use tokio::sync::watch;
@@ -280,10 +280,7 @@ pub(crate) async fn call<S: service::Service>(
                     Ok(octets(Answer::pieces(source, None, line.stopping)))
                 }
                 "GetBuildArtifact" => {
-                    let artifact = service.get_build_artifact(context, decode(&body)?).await?;
-                    let mut response = octets(Answer::pieces(artifact.body, artifact.content_length, line.stopping));
-                    response.headers_mut().insert(header::CONTENT_DISPOSITION, attachment(&artifact.file_name));
-                    Ok(response)
+                    Ok(artifact(service.get_build_artifact(context, decode(&body)?).await?, line.stopping))
                 }
                 "DebugBuild" => {
                     debug::check(parts)?;
@@ -388,12 +385,19 @@ fn check_content_type(parts: &Parts) -> Result<(), ApiError> {
     Err(ApiError::serialization("the content type is not known; send application/x-amz-json-1.1"))
 }
 
-fn json<T: Serialize>(output: &T) -> Result<Response<Answer>, Fault> {
+pub(crate) fn json<T: Serialize>(output: &T) -> Result<Response<Answer>, Fault> {
     let body =
         serde_json::to_vec(output).map_err(|error| ApiError::internal(format!("the answer is no JSON: {error}")))?;
     let mut response = Response::new(Answer::whole(body));
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
     Ok(response)
+}
+
+/// The bytes of an artifact, for a file.
+pub(crate) fn artifact<B: ByteSource>(found: ArtifactContent<B>, stopping: watch::Receiver<bool>) -> Response<Answer> {
+    let mut response = octets(Answer::pieces(found.body, found.content_length, stopping));
+    response.headers_mut().insert(header::CONTENT_DISPOSITION, attachment(&found.file_name));
+    response
 }
 
 /// Bytes that no browser may take for a page: builds have made them.

@@ -3,10 +3,12 @@
 mod badge;
 mod console;
 mod metrics;
+mod public;
 
 pub(crate) use console::sign_in;
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use kiln_model::{figures::PartCheck, kiln::BadgeInput, service::KilnService};
+pub(crate) use public::public;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -61,7 +63,7 @@ pub(crate) async fn answer<S: KilnService, K, A>(
             // It is looked up in the database, by whoever comes along.
             Page::Badge if !server.throttle.admits_stranger(peer) => status(StatusCode::TOO_MANY_REQUESTS),
             Page::Badge => badge(parts, server.service.as_ref()).await,
-            Page::Nothing | Page::SignIn => status(StatusCode::NOT_FOUND),
+            Page::Nothing | Page::PublicBuilds | Page::SignIn => status(StatusCode::NOT_FOUND),
         }
     } else {
         let mut response = status(StatusCode::METHOD_NOT_ALLOWED);

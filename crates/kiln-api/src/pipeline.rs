@@ -91,6 +91,9 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
                 let length = length.unwrap_or_default();
                 return pages::sign_in(&parts, body, length, &config.limits, &self.bodies, self.service.as_ref()).await;
             }
+            Route::Page(Page::PublicBuilds) => {
+                return pages::public(&parts, body, length.unwrap_or_default(), peer, self).await;
+            }
             Route::Page(page) => return Ok(pages::answer(*page, &parts, peer, self).await),
             Route::Foreign { name, .. } => return Err(Fault::Foreign(name.clone())),
             Route::Service(Service::S3) => {

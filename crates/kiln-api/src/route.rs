@@ -78,6 +78,8 @@ pub(crate) enum Page {
     Metrics,
     /// `/-/badges`, and `/badges` as AWS has it.
     Badge,
+    /// `/-/public-builds/…`: what anybody may see of public builds.
+    PublicBuilds,
     /// Anything else below `/-/`.
     Nothing,
 }
@@ -191,8 +193,27 @@ fn foreign(name: &str, style: Style) -> Route {
     Route::Foreign { name: name.chars().take(64).collect(), style }
 }
 
+/// Before the name of an operation of public builds.
+pub(crate) const PUBLIC_BUILDS: &str = "/-/public-builds/";
+
 /// What the console has below `/-/`: its files, and the pages that it shows.
-const CONSOLE: [&str; 6] = ["assets/", "builds/", "create-project", "dashboard", "projects", "queue"];
+const CONSOLE: [&str; 15] = [
+    "access",
+    "assets/",
+    "audit",
+    "builds/",
+    "caches",
+    "create-project",
+    "credentials",
+    "dashboard",
+    "images",
+    "projects",
+    "public/",
+    "queue",
+    "repositories",
+    "secrets",
+    "webhooks",
+];
 
 fn by_path<B>(request: &Request<B>) -> Route {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -203,6 +224,7 @@ fn by_path<B>(request: &Request<B>) -> Route {
         "/-/ready" => Route::Page(Page::Ready),
         "/-/metrics" => Route::Page(Page::Metrics),
         "/-/badges" => Route::Page(Page::Badge),
+        path if path.starts_with(PUBLIC_BUILDS) => Route::Page(Page::PublicBuilds),
         "/badges" if is_read => Route::Page(Page::Badge),
         path if CONSOLE.iter().any(|part| path.strip_prefix("/-/").is_some_and(|path| path.starts_with(part))) => {
             Route::Page(Page::Console)
@@ -326,7 +348,22 @@ mod tests {
         let browser = [("accept", "text/html,application/xhtml+xml")];
         assert_eq!(route("GET", "/", &browser), Route::Page(Page::ToIndex));
         assert_eq!(route("GET", "/", &[]), Route::Service(Service::S3));
-        for path in ["/-/", "/-", "/-/builds/demo:1", "/-/projects", "/-/projects/demo", "/-/queue", "/-/assets/a.js"] {
+        for path in ["/-/public-builds/ListPublicBuilds", "/-/public-builds/x/y"] {
+            assert_eq!(route("POST", path, &[]), Route::Page(Page::PublicBuilds), "{path}");
+        }
+        assert_eq!(route("POST", "/-/public-builds", &[]), Route::Page(Page::Nothing));
+        for path in [
+            "/-/public/abc/builds/1",
+            "/-/webhooks",
+            "/-/access/users/alice",
+            "/-/",
+            "/-",
+            "/-/builds/demo:1",
+            "/-/projects",
+            "/-/projects/demo",
+            "/-/queue",
+            "/-/assets/a.js",
+        ] {
             assert_eq!(route("GET", path, &[]), Route::Page(Page::Console), "{path}");
         }
         assert_eq!(route("POST", "/-/sign-in", &[]), Route::Page(Page::SignIn));

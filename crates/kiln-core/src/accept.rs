@@ -127,6 +127,7 @@ pub(crate) fn document(
         lifecycle: Lifecycle::accepted(at),
         traced: None,
         accepted: None,
+        public_alias: projects::public_alias(project),
         stored: Vec::new(),
         exported: Vec::new(),
         kept_bytes: None,

@@ -2,7 +2,11 @@
 //! stored, logs that are written.
 
 use kiln_iam::policy::{Kind, ResourceRule};
-use kiln_model::{ApiError, BuildStatus, PhaseContext, PhaseType, audit::Rulings, service::Context};
+use kiln_model::{
+    ApiError, BuildStatus, PhaseContext, PhaseType,
+    audit::Rulings,
+    service::{Caller, Context},
+};
 
 use crate::{
     core::Inner,
@@ -21,6 +25,8 @@ pub(crate) enum Behalf<'a> {
     Build(&'a Document),
     /// A caller of the API, who was allowed to; but not asked whether the key may be used.
     Caller(&'a Context),
+    /// Anybody who looks at a public build, by the `resourceAccessRole` of its project ([`crate::public`]).
+    Public(&'a Context),
     /// The service itself, for what it has to know.
     Service,
 }
@@ -33,7 +39,7 @@ impl Behalf<'_> {
     pub(crate) fn decrypts_as<R: Runners>(self, inner: &Inner<R>) -> Result<Option<Context>, ApiError> {
         match self {
             Self::Build(document) => as_context(inner, document).map(Some),
-            Self::Caller(context) => Ok(Some(context.clone())),
+            Self::Caller(context) | Self::Public(context) => Ok(Some(context.clone())),
             Self::Service => Ok(None),
         }
     }
@@ -51,7 +57,9 @@ impl Behalf<'_> {
         key: &str,
         version: Option<&str>,
     ) -> Result<(), ApiError> {
-        let Self::Build(document) = self else { return Ok(()) };
+        if matches!(self, Self::Caller(_) | Self::Service) {
+            return Ok(());
+        }
         let home = &inner.config.home;
         let mut arn = format!("arn:{}:s3:::{bucket}", home.partition());
         // As over the API: nothing of it leaves the machine in the clear.
@@ -63,19 +71,22 @@ impl Behalf<'_> {
             arn = format!("{arn}/{key}");
         }
         let policy = objects::policy_of(inner, bucket)?;
-        inner.may(
-            document,
-            &Asked {
-                action,
-                resource: Some(&arn),
-                account: &home.account,
-                keys: &keys,
-                resource_policy: policy.as_deref().map(|text| (Kind::Bucket, text)),
-                rule: ResourceRule::Sufficient,
-                bound: None,
-                stands_in: None,
-            },
-        )
+        let asked = Asked {
+            action,
+            resource: Some(&arn),
+            account: &home.account,
+            keys: &keys,
+            resource_policy: policy.as_deref().map(|text| (Kind::Bucket, text)),
+            rule: ResourceRule::Sufficient,
+            bound: None,
+            stands_in: None,
+        };
+        match self {
+            Self::Build(document) => inner.may(document, &asked),
+            // What is decided for nobody is in no record.
+            Self::Public(context) => inner.decide(Some(&context.caller), &asked, &Rulings::default()),
+            Self::Caller(_) | Self::Service => Ok(()),
+        }
     }
 }
 
@@ -102,16 +113,21 @@ pub(crate) fn check_key<R: Runners>(inner: &Inner<R>, document: &Document, key: 
 /// # Errors
 /// When the role cannot be assumed.
 pub(crate) fn as_context<R: Runners>(inner: &Inner<R>, document: &Document) -> Result<Context, ApiError> {
-    Ok(Context {
+    Ok(as_itself(inner, inner.as_caller(document)?.0))
+}
+
+/// What the service does by itself, in a role.
+pub(crate) fn as_itself<R: Runners>(inner: &Inner<R>, caller: Caller) -> Context {
+    Context {
         origin: String::new(),
-        caller: inner.as_caller(document)?.0,
+        caller,
         region: inner.config.home.region.clone(),
         request_id: String::new(),
         // As over the API: nothing of it leaves the machine in the clear.
         surroundings: [("aws:SecureTransport", "true".to_owned())].into(),
         rulings: Rulings::default(),
         traceparent: None,
-    })
+    }
 }
 
 /// Refuses a build whose role cannot be assumed, or does not let its logs be written (`buildspec.md` 6).

@@ -48,6 +48,9 @@ pub struct Document {
     /// When it was accepted, by a clock that nobody sets: how long it waits is told by this one.
     #[serde(default)]
     pub accepted: Option<BootTime>,
+    /// `publicProjectAlias` of its project, if its builds were public when it was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_alias: Option<String>,
     /// Artifacts at their place.
     pub stored: Vec<StoredArtifact>,
     /// Values of exported variables, at the end.

@@ -31,7 +31,16 @@ pub(crate) fn artifact<R: Runners>(
     document: &Document,
     input: &GetBuildArtifactInput,
 ) -> Result<ArtifactContent<Bytes>, ApiError> {
-    let behalf = Behalf::Caller(context);
+    read(inner, Behalf::Caller(context), document, input)
+}
+
+/// An artifact, as far as it may be read.
+pub(crate) fn read<R: Runners>(
+    inner: &Inner<R>,
+    behalf: Behalf<'_>,
+    document: &Document,
+    input: &GetBuildArtifactInput,
+) -> Result<ArtifactContent<Bytes>, ApiError> {
     let wanted = input.artifact_identifier.as_deref();
     let stored = document.stored.iter().find(|s| s.identifier.as_deref() == wanted).ok_or_else(|| {
         let name = wanted.map_or_else(|| "no primary artifact".to_owned(), |id| format!("no artifact '{id}'"));

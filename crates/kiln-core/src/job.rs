@@ -262,6 +262,10 @@ fn variables(config: &Config, document: &Document) -> Vec<(String, Option<String
         ("CODEBUILD_SOURCE_REPO_URL".to_owned(), Some(repository(&build.source))),
         ("CODEBUILD_SOURCE_VERSION".to_owned(), Some(build.source_version.clone().unwrap_or_default())),
     ];
+    if let Some(alias) = &document.public_alias {
+        let url = crate::public::build_url(&config.console_url, alias, document.uuid());
+        variables.push(("CODEBUILD_PUBLIC_BUILD_URL".to_owned(), Some(url)));
+    }
     for source in &build.secondary_sources {
         let Some(id) = source.source_identifier.as_deref() else { continue };
         variables.push((format!("CODEBUILD_SOURCE_REPO_URL_{id}"), Some(repository(source))));

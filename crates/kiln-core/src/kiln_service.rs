@@ -8,12 +8,13 @@ use kiln_model::{
     figures::{BuildFigures, PartCheck},
     kiln::{
         ArtifactDetail, BadgeInput, BadgeState, Capacity, ConsoleSession, CountBuildLogInput, CountBuildLogOutput,
-        CreateConsoleLinkInput, CreateConsoleLinkOutput, DebugBuildInput, DescribeBuildInput, DescribeBuildOutput,
-        DescribeQueueInput, DescribeQueueOutput, DescribeRuleInput, DescribeRuleOutput, ExplainAccessInput,
-        ExplainAccessOutput, GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput, GetBuildLogOutput,
-        LintBuildspecInput, LintBuildspecOutput, LintRemark, LintSeverity, LookupEventsInput, LookupEventsOutput,
-        PhaseDetail, QueuePlace, QueuedBuild, ResourceSample, RunningBuild, SearchBuildLogInput, SearchBuildLogOutput,
-        UploadSourceInput, UploadSourceOutput, VerifyAuditLogInput, VerifyAuditLogOutput,
+        CreateConsoleLinkInput, CreateConsoleLinkOutput, DebugBuildInput, DeleteCachesInput, DeleteCachesOutput,
+        DescribeBuildInput, DescribeBuildOutput, DescribeQueueInput, DescribeQueueOutput, DescribeRuleInput,
+        DescribeRuleOutput, ExplainAccessInput, ExplainAccessOutput, GetBuildArtifactInput, GetBuildJournalInput,
+        GetBuildLogInput, GetBuildLogOutput, LintBuildspecInput, LintBuildspecOutput, LintRemark, LintSeverity,
+        ListCachesInput, ListCachesOutput, LookupEventsInput, LookupEventsOutput, PhaseDetail, QueuePlace, QueuedBuild,
+        ResourceSample, RunningBuild, SearchBuildLogInput, SearchBuildLogOutput, UploadSourceInput, UploadSourceOutput,
+        VerifyAuditLogInput, VerifyAuditLogOutput,
     },
     service::{ArtifactContent, ByteSource, Context, DebugConnection, KilnService},
 };
@@ -28,7 +29,7 @@ use crate::{
     document::Document,
     events,
     finish::TIMELINE_FILE,
-    job,
+    job, kept_caches,
     runners::Runners,
     timeline::Timeline,
 };
@@ -50,7 +51,7 @@ impl<R: Runners> Core<R> {
 
     /// What happened in a build: from memory while it runs, from the file beside its log afterwards. Should that be lost,
     /// the journal says it again.
-    fn timeline(&self, document: &Document) -> Result<Timeline, ApiError> {
+    pub(crate) fn timeline(&self, document: &Document) -> Result<Timeline, ApiError> {
         if let Some(live) = self.inner.live.get(document.uuid()) {
             return Ok(live.with(|known| known.timeline.clone()));
         }
@@ -231,6 +232,14 @@ impl<R: Runners> KilnService for Core<R> {
 
     fn open_console_link(&self, secret: &Secret) -> Option<ConsoleSession> {
         self.inner.links.open(secret, self.inner.now())
+    }
+
+    async fn list_caches(&self, _: &Context, _: ListCachesInput) -> Result<ListCachesOutput, ApiError> {
+        kept_caches::list(&self.inner).await
+    }
+
+    async fn delete_caches(&self, _: &Context, input: DeleteCachesInput) -> Result<DeleteCachesOutput, ApiError> {
+        kept_caches::delete(&self.inner, input.ids).await
     }
 
     async fn lint_buildspec(&self, _: &Context, input: LintBuildspecInput) -> Result<LintBuildspecOutput, ApiError> {

@@ -153,10 +153,11 @@ pub const OPERATIONS: [OperationInfo; 59] = table! { "codebuild":
 };
 
 /// Every operation of the Kiln API, by name (`docs/kiln-api.md`).
-pub const KILN_OPERATIONS: [OperationInfo; 15] = table! { "kiln":
+pub const KILN_OPERATIONS: [OperationInfo; 17] = table! { "kiln":
     CountBuildLog Project implemented,
     CreateConsoleLink Any implemented,
     DebugBuild Project implemented,
+    DeleteCaches Any implemented,
     DescribeBuild Project implemented,
     DescribeQueue Any implemented,
     DescribeRule Rule implemented,
@@ -165,6 +166,7 @@ pub const KILN_OPERATIONS: [OperationInfo; 15] = table! { "kiln":
     GetBuildJournal Project implemented,
     GetBuildLog Project implemented,
     LintBuildspec Any implemented,
+    ListCaches Any implemented,
     LookupEvents Any implemented,
     SearchBuildLog Project implemented,
     UploadSource Any implemented,
@@ -666,12 +668,14 @@ macro_rules! for_each_kiln_operation {
         $callback! {
             CountBuildLog count_build_log CountBuildLogInput CountBuildLogOutput,
             CreateConsoleLink create_console_link CreateConsoleLinkInput CreateConsoleLinkOutput,
+            DeleteCaches delete_caches DeleteCachesInput DeleteCachesOutput,
             DescribeBuild describe_build DescribeBuildInput DescribeBuildOutput,
             DescribeQueue describe_queue DescribeQueueInput DescribeQueueOutput,
             DescribeRule describe_rule DescribeRuleInput DescribeRuleOutput,
             ExplainAccess explain_access ExplainAccessInput ExplainAccessOutput,
             GetBuildLog get_build_log GetBuildLogInput GetBuildLogOutput,
             LintBuildspec lint_buildspec LintBuildspecInput LintBuildspecOutput,
+            ListCaches list_caches ListCachesInput ListCachesOutput,
             LookupEvents lookup_events LookupEventsInput LookupEventsOutput,
             SearchBuildLog search_build_log SearchBuildLogInput SearchBuildLogOutput,
             VerifyAuditLog verify_audit_log VerifyAuditLogInput VerifyAuditLogOutput,

@@ -25,6 +25,7 @@
 mod bundle;
 mod codec;
 mod gc;
+mod host;
 mod listing;
 mod manifest;
 mod pack;
@@ -42,7 +43,8 @@ use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, Timespec, Timestamp
 
 pub use self::{
     bundle::Bundle,
-    gc::{CacheInfo, PruneStats},
+    gc::{CacheInfo, CacheKind, PruneStats},
+    host::{HostCaches, Removed},
     listing::Listing,
     manifest::{Identity, Manifest},
     restore::{Hit, Restore, Restored},
@@ -113,6 +115,9 @@ pub enum CacheError {
     /// Garbage collection took what the save was building upon.
     #[error("the cache was not saved: the store was pruned meanwhile")]
     Vanished,
+    /// Docker's layers cannot be looked through or removed.
+    #[error(transparent)]
+    Layers(#[from] kiln_engine::EngineError),
 }
 
 /// What a lookup found.

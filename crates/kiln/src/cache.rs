@@ -1,18 +1,9 @@
 //! `kiln cache`: what caches there are, and removing them.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::SystemTime,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand};
-use kiln_engine::container_store::{self, StoreInfo};
-use kiln_runner::{
-    cache::{CacheInfo, CacheStore, DEFAULT_BUDGET, PruneStats},
-    docker,
-    git::{self, MirrorInfo},
-};
+use kiln_runner::cache::{CacheInfo, DEFAULT_BUDGET, HostCaches, PruneStats};
 use serde_json::json;
 
 use crate::{
@@ -66,10 +57,10 @@ enum CacheCommand {
 /// Lists or removes caches.
 pub(crate) fn run(args: &CacheArgs, app: &App) -> anyhow::Result<ExitCode> {
     let directory = args.cache.clone().unwrap_or_else(|| app.data.join("cache"));
-    // They lie with the data, whichever store of caches is looked at.
-    let beside = Beside { data: args.cache.is_none().then_some(app.data.as_path()) };
+    // The others lie with the data, whichever store of caches is looked at.
+    let data = args.cache.is_none().then(|| app.data.clone());
     // Looking must not make a directory where none was.
-    if !directory.try_exists()? && beside.layers()?.is_empty() {
+    if !directory.try_exists()? && !HostCaches::has_others(data.as_deref())? {
         match &args.command {
             CacheCommand::Rm { ids, .. } if !ids.is_empty() => {
                 usage!("there is no cache store at {}", directory.display())
@@ -80,134 +71,36 @@ pub(crate) fn run(args: &CacheArgs, app: &App) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    let store = CacheStore::open(&directory)?;
+    let caches = HostCaches::open(&directory, data)?;
     let now_ns = i64::try_from(app.clock.wall_ns()).unwrap_or(i64::MAX);
     match &args.command {
         CacheCommand::Ls { json: true } => {
-            let lines: String = all(&store, beside)?.iter().map(|cache| format!("{}\n", as_json(cache))).collect();
+            let lines: String = caches.list()?.iter().map(|cache| format!("{}\n", as_json(cache))).collect();
             print(lines.as_bytes())?;
         }
         CacheCommand::Ls { json: false } => {
-            let caches = all(&store, beside)?;
+            let caches = caches.list()?;
             if caches.is_empty() {
                 eprintln!("There are no caches in {}.", directory.display());
             } else {
                 print(table(&caches, now_ns).as_bytes())?;
             }
         }
-        CacheCommand::Rm { all: true, .. } => print(removed(pruned(&store, beside, 0, now_ns)?).as_bytes())?,
+        CacheCommand::Rm { all: true, .. } => print(removed(caches.prune(0, now_ns)?).as_bytes())?,
         CacheCommand::Rm { ids, .. } => {
-            let ids = named(&all(&store, beside)?, ids)?;
-            let others = beside.remove(&ids)?;
-            print(removed(sum(store.remove(&ids)?, others)).as_bytes())?;
+            let ids = named(&caches.list()?, ids)?;
+            let done = caches.remove(&ids)?;
+            if let Some(id) = done.in_use.first() {
+                usage!("a build uses {id} just now: try again when it has ended");
+            }
+            print(removed(done.stats).as_bytes())?;
         }
         CacheCommand::Prune { max_size } => {
             let budget = max_size.as_deref().map_or(Ok(DEFAULT_BUDGET), parse_size)?;
-            print(removed(pruned(&store, beside, budget, now_ns)?).as_bytes())?;
+            print(removed(caches.prune(budget, now_ns)?).as_bytes())?;
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// What is kept for builds beside the store of caches.
-#[derive(Debug, Clone, Copy)]
-struct Beside<'a> {
-    /// The data directory; `None`: another store is looked at, beside which there is nothing.
-    data: Option<&'a Path>,
-}
-
-impl Beside<'_> {
-    /// Layers of Docker daemons.
-    fn layers(self) -> anyhow::Result<Vec<StoreInfo>> {
-        Ok(self.data.map_or(Ok(Vec::new()), |data| container_store::list(&docker::stores(data)))?)
-    }
-
-    /// Mirrors of repositories.
-    fn mirrors(self) -> anyhow::Result<Vec<MirrorInfo>> {
-        Ok(self.data.map_or(Ok(Vec::new()), git::list)?)
-    }
-
-    fn bytes(self) -> anyhow::Result<u64> {
-        let layers: u64 = self.layers()?.iter().map(|kept| kept.bytes).sum();
-        Ok(layers + self.mirrors()?.iter().map(|mirror| mirror.bytes).sum::<u64>())
-    }
-
-    /// Removes those with these ids.
-    fn remove(self, ids: &[String]) -> anyhow::Result<PruneStats> {
-        let is_named = |id: &str| ids.iter().any(|named| named == id);
-        let (before, mut removed) = (self.bytes()?, 0);
-        for kept in self.layers()? {
-            if docker::name_and_id(&kept.dir).is_some_and(|(_, id)| is_named(id)) {
-                if !container_store::remove(&kept.dir)? {
-                    let dir = kept.dir.display();
-                    usage!("a running build uses the Docker layers in {dir}: try again when it has ended");
-                }
-                removed += 1;
-            }
-        }
-        for mirror in self.mirrors()?.iter().filter(|mirror| is_named(&mirror.id)) {
-            if !git::remove(&mirror.dir)? {
-                usage!("a build fetches its source by way of {}: try again soon", mirror.dir.display());
-            }
-            removed += 1;
-        }
-        Ok(PruneStats { removed, before, after: self.bytes()? })
-    }
-
-    /// Prunes each kind to the same size.
-    fn prune(self, budget: u64) -> anyhow::Result<PruneStats> {
-        let before = self.bytes()?;
-        let mut removed = 0;
-        if let Some(data) = self.data {
-            removed += container_store::prune(&docker::stores(data), budget)?;
-            removed += git::prune(data, budget)?;
-        }
-        Ok(PruneStats { removed, before, after: self.bytes()? })
-    }
-}
-
-/// Caches of every kind, the one used last first.
-fn all(store: &CacheStore, beside: Beside<'_>) -> anyhow::Result<Vec<CacheInfo>> {
-    let mut caches = store.list()?;
-    let mut add = |name: &str, id: &str, path: String, bytes: u64, used: SystemTime| {
-        let used = used.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let used_ns = i64::try_from(used).unwrap_or(i64::MAX);
-        caches.push(CacheInfo {
-            id: id.to_owned(),
-            namespace: name.to_owned(),
-            paths: vec![path],
-            key: None,
-            created_ns: used_ns,
-            used_ns,
-            entries: 0,
-            bytes,
-            stored_bytes: bytes,
-        });
-    };
-    for kept in beside.layers()? {
-        if let Some((name, id)) = docker::name_and_id(&kept.dir) {
-            add(name, id, container_store::DOCKER_STORE.to_owned(), kept.bytes, kept.used);
-        }
-    }
-    for mirror in beside.mirrors()? {
-        add(&mirror.name, &mirror.id, mirror.url, mirror.bytes, mirror.used);
-    }
-    caches.sort_by_key(|cache| std::cmp::Reverse(cache.used_ns));
-    Ok(caches)
-}
-
-/// Prunes every kind, each to the same size.
-fn pruned(store: &CacheStore, beside: Beside<'_>, budget: u64, now_ns: i64) -> anyhow::Result<PruneStats> {
-    let others = beside.prune(budget)?;
-    Ok(sum(store.prune(budget, now_ns)?, others))
-}
-
-fn sum(one: PruneStats, other: PruneStats) -> PruneStats {
-    PruneStats {
-        removed: one.removed + other.removed,
-        before: one.before + other.before,
-        after: one.after + other.after,
-    }
 }
 
 /// The whole ids that begin with what was typed.
@@ -270,10 +163,13 @@ fn table(caches: &[CacheInfo], now_ns: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use kiln_runner::cache::CacheKind;
+
     use super::*;
 
     fn cache(id: &str, key: Option<&str>) -> CacheInfo {
         CacheInfo {
+            kind: CacheKind::Files,
             id: id.into(),
             namespace: "my\u{1b}[31m-project".into(),
             paths: vec!["node_modules/**/*".into()],

@@ -194,7 +194,11 @@ function Preview({ archive, entry }: { archive: Blob; entry: Entry }) {
               ))}
             </pre>
           </section>
-          {!shown.isWhole && <Box variant="small">{TEXT.browse.part}</Box>}
+          {!shown.isWhole && (
+            <Box variant="small" display="block">
+              {TEXT.browse.part}
+            </Box>
+          )}
         </>
       )}
     </div>

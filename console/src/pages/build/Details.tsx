@@ -11,7 +11,7 @@ import { Status, words } from "../../parts/status";
 import { TEXT } from "../../text";
 
 export interface DetailsProps {
-  detail?: BuildDetail;
+  detail?: Pick<BuildDetail, "phases" | "commands">;
   now: number;
   onLine: (line: number) => void;
 }
@@ -68,7 +68,7 @@ export function Details({ detail, now, onLine }: DetailsProps) {
             cell: (command) => (
               <div>
                 <pre className="code">{command.text}</pre>
-                <Box variant="small">
+                <Box variant="small" display="block">
                   {[
                     words(command.phaseType ?? ""),
                     command.finally ? TEXT.build.finally : undefined,

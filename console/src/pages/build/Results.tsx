@@ -77,7 +77,11 @@ export function Results({ detail }: { detail?: BuildDetail }) {
             cell: ({ location, sha256 }) => (
               <span className="break">
                 {location}
-                {sha256 && <Box variant="small">SHA-256 {sha256}</Box>}
+                {sha256 && (
+                  <Box variant="small" display="block">
+                    SHA-256 {sha256}
+                  </Box>
+                )}
               </span>
             ),
           },

@@ -19,7 +19,7 @@ use kiln_model::{
     kms::*,
     service::{
         ArtifactContent, ByteSink, ByteSource, CodeBuild, Context, CredentialsRequest, DebugConnection, KilnService,
-        Kms, LiveTail, LiveTailEvent, RoleCredentials, RunningBuilds,
+        Kms, LiveTail, LiveTailEvent, PublicBuilds, RoleCredentials, RunningBuilds,
     },
 };
 use serde::Serialize;
@@ -419,6 +419,39 @@ macro_rules! kiln {
     };
 }
 for_each_kiln_operation!(kiln);
+
+/// Public builds of the alias `known`; only the build `1` of it has a log and an artifact that are public.
+impl PublicBuilds for Fake {
+    type Artifact = Source;
+
+    async fn list_public_builds(&self, input: ListPublicBuildsInput) -> Result<ListPublicBuildsOutput, ApiError> {
+        let known = ListPublicBuildsOutput { project_name: "demo".to_owned(), ..ListPublicBuildsOutput::default() };
+        (input.alias == "known").then_some(known).ok_or_else(|| ApiError::not_found("no such project"))
+    }
+
+    async fn get_public_build(&self, input: GetPublicBuildInput) -> Result<GetPublicBuildOutput, ApiError> {
+        let build = PublicBuild { uuid: input.uuid, ..PublicBuild::default() };
+        Ok(GetPublicBuildOutput { build, ..GetPublicBuildOutput::default() })
+    }
+
+    async fn get_public_build_log(&self, input: GetPublicBuildLogInput) -> Result<GetBuildLogOutput, ApiError> {
+        let log = GetBuildLogOutput { next_line: input.from_line.unwrap_or(1), ..GetBuildLogOutput::default() };
+        (input.uuid == "1").then_some(log).ok_or_else(|| ApiError::access_denied("not public"))
+    }
+
+    async fn get_public_build_artifact(
+        &self,
+        input: GetPublicBuildArtifactInput,
+    ) -> Result<ArtifactContent<Source>, ApiError> {
+        if input.uuid != "1" {
+            return Err(ApiError::access_denied("not public"));
+        }
+        let (sender, pieces) = mpsc::channel(1);
+        sender.try_send(Ok(b"<script>".to_vec())).unwrap();
+        let body = Source { pieces, dropped: Arc::clone(&self.dropped) };
+        Ok(ArtifactContent { file_name: "a.zip".to_owned(), content_length: Some(8), body })
+    }
+}
 
 /// The one build that runs.
 pub(crate) const BUILD: &str = "demo:11111111-2222-3333-4444-555555555555";

@@ -167,6 +167,62 @@ async fn the_console_is_served_under_a_strict_policy() {
 }
 
 #[tokio::test]
+async fn public_builds_need_no_signature() {
+    let world = World::start().await;
+    let post = |operation: &str, body: &str| {
+        let mut message =
+            Message::get(&format!("/-/public-builds/{operation}")).with("Content-Type", "application/json");
+        (message.method, message.body) = ("POST", body.as_bytes().to_vec());
+        message
+    };
+    let reply = world.send(&post("ListPublicBuilds", "{\"alias\":\"known\"}")).await;
+    assert_eq!((reply.status, reply.text().contains("\"projectName\":\"demo\"")), (200, true));
+    assert_eq!((reply.header("cache-control"), reply.header("x-content-type-options")), ("no-store", "nosniff"));
+    assert_eq!(reply.find("access-control-allow-origin"), None);
+    let reply = world.send(&post("GetPublicBuild", "{\"alias\":\"known\",\"uuid\":\"1\"}")).await;
+    assert_eq!((reply.status, reply.text().contains("\"uuid\":\"1\"")), (200, true));
+    let reply = world.send(&post("GetPublicBuildLog", "{\"alias\":\"known\",\"uuid\":\"1\",\"fromLine\":7}")).await;
+    assert_eq!((reply.status, reply.text().contains("\"nextLine\":7")), (200, true));
+    let reply = world.send(&post("GetPublicBuildArtifact", "{\"alias\":\"known\",\"uuid\":\"1\"}")).await;
+    assert_eq!((reply.status, reply.text().as_str()), (200, "<script>"));
+    // A build has made it: no browser takes it for a page.
+    assert_eq!(
+        (reply.header("content-type"), reply.header("content-security-policy")),
+        ("application/octet-stream", "sandbox")
+    );
+    assert!(reply.header("content-disposition").starts_with("attachment"));
+
+    world
+        .send(&post("ListPublicBuilds", "{\"alias\":\"other\"}"))
+        .await
+        .refused("ResourceNotFoundException", "no such");
+    world
+        .send(&post("GetPublicBuildLog", "{\"alias\":\"known\",\"uuid\":\"2\"}"))
+        .await
+        .refused("AccessDeniedException", "not public");
+    world
+        .send(&post("GetPublicBuildLog", "{\"alias\":\"known\",\"uuid\":\"1\",\"maxLines\":1001}"))
+        .await
+        .refused("InvalidInputException", "maxLines");
+    for body in ["{}", "{\"alias\":\"\"}"] {
+        world.send(&post("ListPublicBuilds", body)).await.refused("InvalidInputException", "alias");
+    }
+    // Nothing else is reached by this way.
+    for operation in ["ListBuilds", "GetBuildLog", "DescribeBuild", "BatchGetBuilds", "", "ListPublicBuilds/x"] {
+        world.send(&post(operation, "{\"alias\":\"known\"}")).await.refused("UnknownOperationException", "");
+    }
+    // What a form of another site can send.
+    let kind = post("ListPublicBuilds", "{\"alias\":\"known\"}").with("Content-Type", "text/plain");
+    assert_eq!(world.send(&kind).await.status, 400);
+    let reply = world.send(&Message::get("/-/public-builds/ListPublicBuilds")).await;
+    assert_eq!((reply.status, reply.header("allow")), (405, "POST"));
+    world
+        .send(&post("ListPublicBuilds", &" ".repeat(5_000)))
+        .await
+        .refused("InvalidInputException", "at most 4096 are read");
+}
+
+#[tokio::test]
 async fn a_link_is_handed_in_for_a_session() {
     let world = World::start().await;
     let post = |body: &str| {

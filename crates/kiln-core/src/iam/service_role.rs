@@ -126,13 +126,21 @@ impl<R: Runners> Inner<R> {
     /// # Errors
     /// AWS's words for a role that cannot be assumed.
     pub(crate) fn as_caller(&self, document: &Document) -> Result<(Caller, String), ApiError> {
-        let home = &self.config.home;
         let build = &document.build;
         let role = self.assumable(build.service_role.as_deref().unwrap_or_default(), &build.project_name)?;
         let id = BuildId::new(&build.project_name, document.uuid()).ok();
         // With the build it ends sooner.
         let caller = self.in_session(&role, &session_name(document.uuid()), 12 * 3_600_000, id);
-        Ok((caller, find::arn(home, &role)))
+        Ok((caller, find::arn(&self.config.home, &role)))
+    }
+
+    /// Whoever looks at a public build, as a caller: a session of the project's `resourceAccessRole`.
+    ///
+    /// # Errors
+    /// AWS's words for a role that cannot be assumed.
+    pub(crate) fn as_public(&self, role: &str, project: &str) -> Result<Caller, ApiError> {
+        let role = self.assumable(role, project)?;
+        Ok(self.in_session(&role, "AWSCodeBuild-public", 3_600_000, None))
     }
 
     /// A session of a role as a caller.

@@ -133,6 +133,7 @@ impl<R: Runners> Core<R> {
             super::projects::check_concurrency(tx, &project)?;
             let mut again = old.again(&config.home, uuid, now);
             again.build.initiator = Some(initiator);
+            again.public_alias = super::projects::public_alias(&project);
             let traced = is_traced.then(|| Traced::of(&again, call));
             Ok(Document { cache, traced, ..again })
         };

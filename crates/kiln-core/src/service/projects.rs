@@ -93,6 +93,25 @@ pub(crate) fn with_badge(view: &View<'_>, badge: &str) -> Result<Option<Project>
     Ok((stored.badge == badge && stored.project.badge.badge_enabled).then_some(stored.project))
 }
 
+/// The name by which anybody finds the project's builds, if these are public now.
+pub(crate) fn public_alias(project: &Project) -> Option<String> {
+    let is_public = project.project_visibility == ProjectVisibilityType::PublicRead;
+    project.public_project_alias.clone().filter(|_| is_public)
+}
+
+/// The project whose builds are public by this alias.
+pub(crate) fn with_alias(view: &View<'_>, alias: &str) -> Result<Option<Project>, StoreError> {
+    let Some(name) = view.setting(&alias_key(alias))? else { return Ok(None) };
+    let Some(record) = view.project(&name)? else { return Ok(None) };
+    let project = parse(&record)?.project;
+    Ok((public_alias(&project).as_deref() == Some(alias)).then_some(project))
+}
+
+/// Where it is kept which project an alias is of.
+fn alias_key(alias: &str) -> String {
+    format!("public/{alias}")
+}
+
 /// Where it is kept which project a badge is of.
 fn badge_key(badge: &str) -> String {
     format!("badge/{badge}")
@@ -199,7 +218,11 @@ impl<R: Runners> Core<R> {
         let arn = self.inner.config.home.project_arn(&name);
         let work = self.inner.metadata.write(move |tx| {
             if let Some(record) = tx.project(&name)? {
-                tx.delete_setting(&badge_key(&parse(&record)?.badge))?;
+                let stored = parse(&record)?;
+                tx.delete_setting(&badge_key(&stored.badge))?;
+                if let Some(alias) = &stored.project.public_project_alias {
+                    tx.delete_setting(&alias_key(alias))?;
+                }
             }
             tx.delete_resource_policy(&arn)?;
             tx.delete_project(&name)
@@ -267,7 +290,7 @@ impl<R: Runners> Core<R> {
         };
         let now = self.time();
         let (visibility, role) = (input.project_visibility, input.resource_access_role);
-        let set = move |stored: &mut Stored, _: &mut Tx<'_>| {
+        let set = move |stored: &mut Stored, tx: &mut Tx<'_>| {
             let project = &mut stored.project;
             project.project_visibility = visibility;
             project.last_modified = now;
@@ -275,7 +298,8 @@ impl<R: Runners> Core<R> {
                 project.resource_access_role = Some(role).filter(|r| !r.is_empty());
             }
             if visibility == ProjectVisibilityType::PublicRead {
-                project.public_project_alias.get_or_insert_with(|| Uuid::new_v4().simple().to_string());
+                let alias = project.public_project_alias.get_or_insert_with(|| Uuid::new_v4().simple().to_string());
+                tx.put_setting(&alias_key(alias), &project.name)?;
             }
             Ok(())
         };

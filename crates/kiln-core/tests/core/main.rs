@@ -16,6 +16,7 @@ mod objects;
 mod parameters;
 mod place;
 mod projects;
+mod public;
 mod restart;
 mod roles;
 mod rules;

@@ -16,10 +16,11 @@ use crate::{
     },
     decode::Input,
     kiln::{
-        CountBuildLogInput, CreateConsoleLinkInput, DebugBuildInput, DescribeBuildInput, DescribeQueueInput,
-        DescribeRuleInput, ExplainAccessInput, GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput,
-        LintBuildspecInput, LookupEventsInput, MOST_EVENTS, MOST_LINES, MOST_MATCHES, SearchBuildLogInput,
-        UploadSourceInput, VerifyAuditLogInput,
+        CountBuildLogInput, CreateConsoleLinkInput, DebugBuildInput, DeleteCachesInput, DescribeBuildInput,
+        DescribeQueueInput, DescribeRuleInput, ExplainAccessInput, GetBuildArtifactInput, GetBuildJournalInput,
+        GetBuildLogInput, GetPublicBuildArtifactInput, GetPublicBuildInput, GetPublicBuildLogInput, LintBuildspecInput,
+        ListCachesInput, ListPublicBuildsInput, LookupEventsInput, MOST_EVENTS, MOST_LINES, MOST_MATCHES,
+        SearchBuildLogInput, UploadSourceInput, VerifyAuditLogInput,
     },
 };
 
@@ -432,6 +433,40 @@ input! { LookupEventsInput:
     optional("requestId", NON_EMPTY),
     optional("maxResults", Rule::Number { min: 1, max: MOST_EVENTS as i64 }),
     optional("nextToken", NON_EMPTY),
+}
+
+input! { ListCachesInput: }
+
+input! { DeleteCachesInput: required("ids", NAMES), }
+
+/// `publicProjectAlias`.
+const ALIAS: Rule = text(1, 64);
+
+/// The part of a build's id behind the colon.
+const BUILD_UUID: Rule = text(1, 64);
+
+input! { ListPublicBuildsInput:
+    required("alias", ALIAS),
+    optional("nextToken", NON_EMPTY),
+}
+
+input! { GetPublicBuildInput:
+    required("alias", ALIAS),
+    required("uuid", BUILD_UUID),
+}
+
+input! { GetPublicBuildLogInput:
+    required("alias", ALIAS),
+    required("uuid", BUILD_UUID),
+    optional("fromLine", LINE),
+    optional("tail", Rule::Number { min: 0, max: 1000 }),
+    optional("maxLines", Rule::Number { min: 1, max: 1000 }),
+}
+
+input! { GetPublicBuildArtifactInput:
+    required("alias", ALIAS),
+    required("uuid", BUILD_UUID),
+    optional("artifactIdentifier", NON_EMPTY),
 }
 
 input! { VerifyAuditLogInput: optional("expected", NON_EMPTY), }

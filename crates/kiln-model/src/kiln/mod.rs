@@ -5,10 +5,12 @@
 
 mod audit;
 mod build;
+mod caches;
 mod console;
 mod explain;
 mod lint;
 mod log;
+mod public;
 mod queue;
 mod rule;
 mod search;
@@ -22,10 +24,15 @@ pub use build::{
     ArtifactDetail, BuildResources, CommandDetail, DescribeBuildInput, DescribeBuildOutput, PhaseDetail, ReportDetail,
     ResourceSample,
 };
+pub use caches::{CacheDetail, DeleteCachesInput, DeleteCachesOutput, ListCachesInput, ListCachesOutput};
 pub use console::{ConsoleSession, CreateConsoleLinkInput, CreateConsoleLinkOutput};
 pub use explain::{ExplainAccessInput, ExplainAccessOutput, ExplainedStatement, KeyValues};
 pub use lint::{LintBuildspecInput, LintBuildspecOutput, LintRemark, LintSeverity};
 pub use log::{GetBuildLogInput, GetBuildLogOutput, LogLine, LogStart, MOST_LINES};
+pub use public::{
+    GetPublicBuildArtifactInput, GetPublicBuildInput, GetPublicBuildLogInput, GetPublicBuildOutput,
+    ListPublicBuildsInput, ListPublicBuildsOutput, PublicArtifact, PublicBuild, PublicVariable,
+};
 pub use queue::{Capacity, DescribeQueueInput, DescribeQueueOutput, QueuePlace, QueuedBuild, RunningBuild};
 pub use rule::{DescribeRuleInput, DescribeRuleOutput, RuleFailure, RuleMisses, RuleStart};
 pub use search::{

@@ -8,11 +8,12 @@ use crate::{
     figures::{BuildFigures, PartCheck},
     kiln::{
         BadgeInput, BadgeState, ConsoleSession, CountBuildLogInput, CountBuildLogOutput, CreateConsoleLinkInput,
-        CreateConsoleLinkOutput, DebugBuildInput, DescribeBuildInput, DescribeBuildOutput, DescribeQueueInput,
-        DescribeQueueOutput, DescribeRuleInput, DescribeRuleOutput, ExplainAccessInput, ExplainAccessOutput,
-        GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput, GetBuildLogOutput, LintBuildspecInput,
-        LintBuildspecOutput, LookupEventsInput, LookupEventsOutput, SearchBuildLogInput, SearchBuildLogOutput,
-        UploadSourceInput, UploadSourceOutput, VerifyAuditLogInput, VerifyAuditLogOutput,
+        CreateConsoleLinkOutput, DebugBuildInput, DeleteCachesInput, DeleteCachesOutput, DescribeBuildInput,
+        DescribeBuildOutput, DescribeQueueInput, DescribeQueueOutput, DescribeRuleInput, DescribeRuleOutput,
+        ExplainAccessInput, ExplainAccessOutput, GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput,
+        GetBuildLogOutput, LintBuildspecInput, LintBuildspecOutput, ListCachesInput, ListCachesOutput,
+        LookupEventsInput, LookupEventsOutput, SearchBuildLogInput, SearchBuildLogOutput, UploadSourceInput,
+        UploadSourceOutput, VerifyAuditLogInput, VerifyAuditLogOutput,
     },
 };
 
@@ -94,6 +95,20 @@ pub trait KilnService: Send + Sync + 'static {
         context: &Context,
         input: VerifyAuditLogInput,
     ) -> impl Future<Output = Result<VerifyAuditLogOutput, ApiError>> + Send;
+
+    /// The caches that are kept on this machine.
+    fn list_caches(
+        &self,
+        context: &Context,
+        input: ListCachesInput,
+    ) -> impl Future<Output = Result<ListCachesOutput, ApiError>> + Send;
+
+    /// Removes some of them.
+    fn delete_caches(
+        &self,
+        context: &Context,
+        input: DeleteCachesInput,
+    ) -> impl Future<Output = Result<DeleteCachesOutput, ApiError>> + Send;
 
     /// Lines of a build's log.
     fn get_build_log(

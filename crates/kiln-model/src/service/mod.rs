@@ -12,6 +12,7 @@ mod iam;
 mod kiln;
 mod kms;
 mod logs;
+mod public;
 mod registry;
 mod s3;
 mod secrets_manager;
@@ -31,6 +32,7 @@ pub use self::{
     kiln::{ArtifactContent, DebugConnection, KilnService},
     kms::Kms,
     logs::{LiveTail, LiveTailEvent, Logs},
+    public::PublicBuilds,
     registry::Images,
     s3::Objects,
     secrets_manager::SecretsManager,
@@ -118,6 +120,7 @@ pub trait Service:
     + Kms
     + Logs
     + Objects
+    + PublicBuilds
     + RunningBuilds
     + SecretsManager
     + Ssm
@@ -135,6 +138,7 @@ impl<S> Service for S where
         + Kms
         + Logs
         + Objects
+        + PublicBuilds
         + RunningBuilds
         + SecretsManager
         + Ssm

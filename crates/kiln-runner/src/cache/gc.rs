@@ -13,9 +13,22 @@ use super::{
     manifest::{Header, Identity, ManifestError, PREFIX, PackId, decode_header, header_len},
 };
 
+/// What a cache is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheKind {
+    /// Paths that a buildspec names.
+    Files,
+    /// What a Docker daemon in builds keeps.
+    DockerLayers,
+    /// A repository that sources are fetched from.
+    Source,
+}
+
 /// A stored cache, as `kiln cache ls` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheInfo {
+    /// What it is of.
+    pub kind: CacheKind,
     /// Names it on the command line: hexadecimal, unique in the store.
     pub id: String,
     /// Project or cache namespace.
@@ -69,6 +82,7 @@ impl CacheStore {
         Ok(all
             .into_iter()
             .map(|m| CacheInfo {
+                kind: CacheKind::Files,
                 id: short_id(&m.path),
                 stored_bytes: m.size + m.header.packs.iter().filter_map(|p| sizes.get(p)).sum::<u64>(),
                 namespace: m.header.identity.namespace,

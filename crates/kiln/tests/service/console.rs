@@ -181,6 +181,13 @@ fn people_use_the_console_in_a_browser() {
     for (name, text) in [("ticker", ticker.as_str()), ("hostile", HOSTILE), ("large", large.as_str())] {
         client.call("CreateProject", &project(name, text)).unwrap();
     }
+    let mut cached = project(
+        "cached",
+        &(spec("      - mkdir -p kept; seq 1000 > kept/file\n") + "cache:\n  paths: ['kept/**/*']\n"),
+    );
+    cached["cache"] = json!({ "type": "LOCAL", "modes": ["LOCAL_CUSTOM_CACHE"] });
+    client.call("CreateProject", &cached).unwrap();
+    over(&client, "cached");
     over(&client, "shop");
     let failing =
         json!({ "projectName": "shop", "environmentVariablesOverride": [{ "name": "STATUS", "value": "1" }] });
