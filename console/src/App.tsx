@@ -24,6 +24,8 @@ const Dashboard = lazy(() => import("./pages/Dashboard"));
 
 const Credentials = lazy(() => import("./pages/service/Credentials"));
 const Images = lazy(() => import("./pages/service/Images"));
+const Webhooks = lazy(() => import("./pages/service/Webhooks"));
+const Repositories = lazy(() => import("./pages/service/Repositories"));
 const Caches = lazy(() => import("./pages/service/Caches"));
 const Secrets = lazy(() => import("./pages/service/Secrets"));
 const Audit = lazy(() => import("./pages/service/Audit"));
@@ -189,6 +191,8 @@ const SERVICE = [
     id: "builds",
     text: TEXT.menuGroups.builds,
     items: [
+      { id: "repositories", text: TEXT.repositories.title, href: paths.repositories() },
+      { id: "webhooks", text: TEXT.webhooks.title, href: paths.webhooks() },
       { id: "images", text: TEXT.images.title, href: paths.images() },
       { id: "caches", text: TEXT.caches.title, href: paths.caches },
       { id: "credentials", text: TEXT.credentials.title, href: paths.credentials },
@@ -234,6 +238,16 @@ function crumbsOf(route: Route): { text: string; href: string }[] {
       return [{ text: TEXT.queue, href: paths.queue }];
     case "credentials":
       return [{ text: TEXT.credentials.title, href: paths.credentials }];
+    case "webhooks": {
+      const hooks = { text: TEXT.webhooks.title, href: paths.webhooks() };
+      const { project } = route;
+      return project === undefined ? [hooks] : [hooks, { text: project, href: paths.webhooks(project) }];
+    }
+    case "repositories": {
+      const all = { text: TEXT.repositories.title, href: paths.repositories() };
+      const { repository } = route;
+      return repository === undefined ? [all] : [all, { text: repository, href: paths.repositories(repository) }];
+    }
     case "caches":
       return [{ text: TEXT.caches.title, href: paths.caches }];
     case "secrets":
@@ -277,6 +291,10 @@ function Page({ route }: { route: Route }) {
       return <Credentials />;
     case "images":
       return <Images key={route.repository ?? ""} repository={route.repository} />;
+    case "webhooks":
+      return <Webhooks key={route.project ?? ""} project={route.project} />;
+    case "repositories":
+      return <Repositories key={route.repository ?? ""} repository={route.repository} />;
     case "caches":
       return <Caches />;
     case "secrets":

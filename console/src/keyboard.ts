@@ -18,6 +18,8 @@ export const PAGES: readonly { letter: string; text: string; path: string }[] = 
   { letter: "i", text: TEXT.images.title, path: paths.images() },
   { letter: "c", text: TEXT.caches.title, path: paths.caches },
   { letter: "s", text: TEXT.secrets.title, path: paths.secrets },
+  { letter: "w", text: TEXT.webhooks.title, path: paths.webhooks() },
+  { letter: "r", text: TEXT.repositories.title, path: paths.repositories() },
   { letter: "k", text: TEXT.credentials.title, path: paths.credentials },
   { letter: "a", text: TEXT.access.title, path: paths.access("users") },
   { letter: "l", text: TEXT.audit.title, path: paths.audit({}) },

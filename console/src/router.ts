@@ -13,6 +13,8 @@ export type Route =
   | { page: "credentials" }
   | { page: "images"; repository?: string }
   | { page: "caches" }
+  | { page: "webhooks"; project?: string }
+  | { page: "repositories"; repository?: string }
   | { page: "secrets" }
   | { page: "audit"; filter: AuditFilter }
   | { page: "access"; part: AccessPart; name?: string }
@@ -66,6 +68,10 @@ export const paths = {
   secrets: "/-/secrets",
   images: (repository?: string) =>
     repository === undefined ? "/-/images" : `/-/images/${encodeURIComponent(repository)}`,
+  webhooks: (project?: string) =>
+    project === undefined ? "/-/webhooks" : `/-/webhooks/${encodeURIComponent(project)}`,
+  repositories: (repository?: string) =>
+    repository === undefined ? "/-/repositories" : `/-/repositories/${encodeURIComponent(repository)}`,
   access: (part: AccessPart, name?: string) =>
     name === undefined ? `/-/access/${part}` : `/-/access/${part}/${encodeURIComponent(name)}`,
   audit: (filter: AuditFilter) => {
@@ -143,6 +149,10 @@ export function route(path: string, search: string): Route {
     if (kind === "secrets" && name === undefined) return { page: "secrets" };
     if (kind === "audit" && name === undefined) return { page: "audit", filter: auditFilterOf(search) };
     if (kind === "images") return name === undefined ? { page: "images" } : { page: "images", repository: name };
+    if (kind === "webhooks") return name === undefined ? { page: "webhooks" } : { page: "webhooks", project: name };
+    if (kind === "repositories") {
+      return name === undefined ? { page: "repositories" } : { page: "repositories", repository: name };
+    }
     if (kind === "public" && name !== undefined) return { page: "public", alias: name };
   }
   if (kind === "access") {

@@ -47,3 +47,19 @@ export interface Parameter {
 export function time(seconds: number | undefined): Date | undefined {
   return seconds === undefined ? undefined : new Date(seconds * 1000);
 }
+
+/** A repository of CodeCommit. */
+export interface GitRepository {
+  repositoryName: string;
+  Arn: string;
+  repositoryDescription?: string;
+  defaultBranch?: string;
+  lastModifiedDate?: number;
+  cloneUrlHttp: string;
+}
+
+export interface GitCommit {
+  commitId: string;
+  message?: string;
+  author?: { name?: string; date?: string };
+}

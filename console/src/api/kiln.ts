@@ -249,3 +249,47 @@ export interface PublicBuildDetail extends PublicBuild {
     isPublic: boolean;
   }[];
 }
+
+export interface WebhookDelivery {
+  id: string;
+  deliveryId: string;
+  projectName: string;
+  provider: string;
+  event: string;
+  receivedTime: number;
+  status: string;
+  message: string;
+  buildIds: string[];
+  redeliveryOf?: string;
+  payloadBytes: number;
+}
+
+export interface WebhookDeliveries {
+  deliveries: WebhookDelivery[];
+  nextToken?: string;
+}
+
+export interface WebhookDeliveryDetail {
+  delivery: WebhookDelivery;
+  decisions: {
+    event?: string;
+    trigger?: string;
+    commit?: string;
+    status: string;
+    message: string;
+    groups: {
+      matched: boolean;
+      filters: {
+        type: string;
+        pattern: string;
+        excludeMatchedPattern: boolean;
+        matched?: boolean;
+        value?: string;
+        reason: string;
+      }[];
+    }[];
+    buildId?: string;
+    supersededBuildIds?: string[];
+  }[];
+  payload?: string;
+}

@@ -229,7 +229,7 @@ export function ProjectPage({ name }: { name: string }) {
           closeAriaLabel={TEXT.close}
           onDismiss={() => setShown(undefined)}
         >
-          <Exports draft={ofProject(known)} command="create-project" />
+          <Exports draft={ofProject(known)} command="create-project" visible={known} />
         </Modal>
       )}
       {shown === "visibility" && known && (

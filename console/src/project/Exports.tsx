@@ -4,10 +4,17 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Tabs from "@cloudscape-design/components/tabs";
 import { TEXT } from "../text";
 import type { Draft } from "./draft";
-import { awsCli, json, terraform } from "./export";
+import { awsCli, json, terraform, type Visible } from "./export";
+
+export interface ExportsProps {
+  draft: Draft;
+  command: "create-project" | "update-project";
+  /** Of a project that is there. */
+  visible?: Visible;
+}
 
 /** A project as a command, as a resource and as JSON, to copy. */
-export function Exports({ draft, command }: { draft: Draft; command: "create-project" | "update-project" }) {
+export function Exports({ draft, command, visible }: ExportsProps) {
   const texts = [
     { id: "json", label: TEXT.form.exports.json, hint: TEXT.form.exports.jsonHint, text: json(draft) },
     {
@@ -20,7 +27,7 @@ export function Exports({ draft, command }: { draft: Draft; command: "create-pro
       id: "terraform",
       label: TEXT.form.exports.terraform,
       hint: TEXT.form.exports.terraformHint,
-      text: terraform(draft),
+      text: terraform(draft, visible),
     },
   ];
   return (

@@ -71,10 +71,20 @@ function block(draft: Draft, indent: string): string {
   return settings + blocks;
 }
 
+/** Who sees the builds of a project that is there: other operations set it, and a member of Terraform's resource. */
+export interface Visible {
+  projectVisibility?: string;
+  resourceAccessRole?: string;
+}
+
 /** A resource `aws_codebuild_project` of Terraform's AWS provider. */
-export function terraform(draft: Draft): string {
+export function terraform(draft: Draft, visible: Visible = {}): string {
   const { tags, ...rest } = ordered(draft);
+  const { projectVisibility, resourceAccessRole } = visible;
   let body = block(rest, "  ");
+  if (projectVisibility === "PUBLIC_READ") {
+    body = `${block({ projectVisibility, resourceAccessRole }, "  ")}${body}`;
+  }
   if (Array.isArray(tags)) {
     const pairs = tags
       .filter(isDraft)

@@ -112,7 +112,7 @@ async fn builds_of_a_public_project_are_shown_and_nothing_else() {
     let shown = show(&core, &alias, &after).await.unwrap();
     assert!(shown.log_is_public);
     assert_eq!((shown.project_name.as_str(), shown.total_lines), ("demo", 3));
-    assert_eq!(log(&core, &alias, &after).await.unwrap(), ["line 1", "line 2", "line 3"]);
+    assert_eq!(log(&core, &alias, &after).await.unwrap(), ["line 0", "line 1", "line 2"]);
 
     // Names of variables, no values; nothing that tells of the account, its roles or its people.
     let names: Vec<_> = shown.variables.iter().map(|v| v.name.as_str()).collect();
@@ -179,7 +179,7 @@ async fn logs_are_read_as_the_role_that_the_project_names() {
     assert_eq!((shown.log_is_public, shown.total_lines, shown.commands.len()), (false, 0, 0));
     assert_eq!(log(&core, &alias, uuid).await.unwrap_err(), ErrorCode::AccessDenied);
     set(&core, "demo", ProjectVisibilityType::PublicRead, Some(READER)).await;
-    assert_eq!(log(&core, &alias, uuid).await.unwrap(), ["line 1"]);
+    assert_eq!(log(&core, &alias, uuid).await.unwrap(), ["line 0"]);
     place.checked(core);
 }
 

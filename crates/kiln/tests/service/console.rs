@@ -14,6 +14,7 @@ use crate::{
     client::{Client, id, project},
     clients::{run, script},
     server::{Server, not_root, rounds},
+    terraform::{self, Terraform},
 };
 
 /// What `kiln console` prints.
@@ -141,6 +142,38 @@ phases:
       - "seq 200; echo the last words; exit 3"
 "#;
 
+/// A project with something of everything that Terraform has an argument for: the provider that is tested with has none for
+/// `autoRetryLimit`, which newer ones have.
+fn exported() -> Value {
+    let mut exported =
+        project("exported", "version: 0.2\nphases:\n  build:\n    commands:\n      - echo \"${HOME}\" 'it''s'\n");
+    let more = json!({
+        "description": "a \"quoted\" ${description}, %{of} two\nlines",
+        "badgeEnabled": true,
+        "timeoutInMinutes": 30,
+        "queuedTimeoutInMinutes": 60,
+        "concurrentBuildLimit": 2,
+        "tags": [{ "key": "team", "value": "blue" }, { "key": "a:b", "value": "" }],
+        "artifacts": { "type": "S3", "location": "kiln-000000000000-us-east-1", "path": "out", "name": "exported.zip",
+                       "packaging": "ZIP", "namespaceType": "BUILD_ID", "overrideArtifactName": true },
+        "secondaryArtifacts": [{ "type": "S3", "location": "kiln-000000000000-us-east-1", "name": "more",
+                                 "artifactIdentifier": "more", "packaging": "NONE", "namespaceType": "NONE" }],
+        "cache": { "type": "LOCAL", "modes": ["LOCAL_CUSTOM_CACHE", "LOCAL_SOURCE_CACHE"] },
+        "logsConfig": { "cloudWatchLogs": { "status": "ENABLED", "groupName": "builds", "streamName": "exported" },
+                        "s3Logs": { "status": "DISABLED" } },
+    });
+    for (name, value) in more.as_object().unwrap() {
+        exported[name] = value.clone();
+    }
+    exported["environment"]["privilegedMode"] = json!(true);
+    exported["environment"]["environmentVariables"] = json!([
+        { "name": "WORD", "value": "clay ${x}", "type": "PLAINTEXT" },
+        { "name": "EMPTY", "value": "", "type": "PLAINTEXT" },
+        { "name": "KEPT", "value": "/kept", "type": "PARAMETER_STORE" },
+    ]);
+    exported
+}
+
 /// Where the browser and what drives it are; says why they are not.
 fn browser() -> Option<PathBuf> {
     let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../console/node_modules");
@@ -188,6 +221,13 @@ fn people_use_the_console_in_a_browser() {
     cached["cache"] = json!({ "type": "LOCAL", "modes": ["LOCAL_CUSTOM_CACHE"] });
     client.call("CreateProject", &cached).unwrap();
     over(&client, "cached");
+    client.call("CreateProject", &exported()).unwrap();
+    let visibility = json!({
+        "projectArn": "arn:aws:codebuild:us-east-1:000000000000:project/exported",
+        "projectVisibility": "PUBLIC_READ",
+        "resourceAccessRole": "arn:aws:iam::000000000000:role/kiln-default-build-role",
+    });
+    client.call("UpdateProjectVisibility", &visibility).unwrap();
     over(&client, "shop");
     let failing =
         json!({ "projectName": "shop", "environmentVariablesOverride": [{ "name": "STATUS", "value": "1" }] });
@@ -231,7 +271,14 @@ fn people_use_the_console_in_a_browser() {
         .env("CONSOLE_HOSTILE_LINE", detail["commands"][0]["firstLine"].to_string())
         .env("CONSOLE_LARGE", id(&large))
         .env("CONSOLE_LARGE_LINES", lines.to_string());
+    let copied = tempfile::NamedTempFile::new().unwrap();
+    browser.env("CONSOLE_TERRAFORM", copied.path());
     println!("{}", run(&mut browser));
+    if let Some(plugins) = terraform::plugins() {
+        let resource = std::fs::read_to_string(copied.path()).unwrap();
+        let terraform = Terraform::of_resource(&server, &plugins, &resource);
+        terraform.import("aws_codebuild_project.exported", "arn:aws:codebuild:us-east-1:000000000000:project/exported");
+    }
     // The builds that the browser has started, too.
     let all = client.call("ListBuilds", &json!({})).unwrap();
     let ids = all["ids"].clone();

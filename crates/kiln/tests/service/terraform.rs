@@ -24,7 +24,47 @@ pub(crate) fn plugins() -> Option<PathBuf> {
     client("terraform")
 }
 
+/// What a resource of CodeBuild needs around it.
+const PROVIDER: &str = r#"terraform {
+  required_providers {
+    aws = { source = "hashicorp/aws" }
+  }
+}
+
+variable "endpoint" {
+  type = string
+}
+
+provider "aws" {
+  region                      = "us-east-1"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+  endpoints {
+    codebuild = var.endpoint
+  }
+}
+
+"#;
+
 impl<'a> Terraform<'a> {
+    /// A configuration of one resource, ready.
+    #[track_caller]
+    pub(crate) fn of_resource(server: &'a Server, plugins: &Path, resource: &str) -> Self {
+        let terraform = Self { server, work: TempDir::new().unwrap() };
+        fs::write(terraform.work.path().join("main.tf"), format!("{PROVIDER}{resource}")).unwrap();
+        run(terraform.command("init", &[]).arg(format!("-plugin-dir={}", plugins.display())));
+        terraform
+    }
+
+    /// Takes over what is there already, by its id; a plan after that shows no difference.
+    #[track_caller]
+    pub(crate) fn import(&self, address: &str, id: &str) {
+        run(self.command("import", &[]).args([address, id]));
+        let plan = self.command("plan", &[]).arg("-detailed-exitcode").output().unwrap();
+        assert_eq!(plan.status.code(), Some(0), "a difference after import of {id}:\n{}", text(&plan));
+    }
+
     /// The configuration `name` of this test's clients, ready.
     #[track_caller]
     pub(crate) fn init(server: &'a Server, plugins: &Path, name: &str) -> Self {

@@ -259,6 +259,19 @@ step('a project is made, built, edited and deleted', async () => {
   await small.context().close();
 });
 
+step('a project is copied as Terraform', async () => {
+  const page = await signedIn();
+  await page.goto(`${url}/-/projects/exported`);
+  await page.getByRole('button', { name: 'Actions' }).click();
+  await page.getByRole('menuitem', { name: 'As a command' }).click();
+  await page.getByRole('tab', { name: 'Terraform' }).click();
+  const text = await page.locator('[data-export=terraform]').textContent();
+  assert.match(text, /^resource "aws_codebuild_project" "exported" \{\n/);
+  // Terraform itself is asked afterwards whether that is the project.
+  if (process.env.CONSOLE_TERRAFORM) fs.writeFileSync(process.env.CONSOLE_TERRAFORM, text);
+  await page.context().close();
+});
+
 step('what the service refuses is said where it was asked', async () => {
   const page = await signedIn();
   await page.goto(`${url}/-/create-project`);

@@ -261,6 +261,26 @@ step('the audit log is searched and verified', async () => {
   await seen('audit', 'audit?kind=changes', (page) => page.getByRole('row', { name: /CreateProject/ }).first().waitFor());
 });
 
+step('webhooks and repositories have pages', async () => {
+  await seen('webhooks', 'webhooks', (page) => page.getByText('No webhooks').waitFor());
+  const page = await signedIn();
+  await page.goto(`${url}/-/webhooks`);
+  await page.getByRole('button', { name: 'Create webhook' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Project').fill('shop');
+  await page.keyboard.press('Escape');
+  await accessible(page, 'create webhook');
+  await shot(page, 'webhook-create');
+  // A project without a repository cannot have one: the service says so, in its place.
+  await dialog.getByRole('button', { name: 'Create webhook' }).click();
+  await dialog.getByRole('alert').or(dialog.locator('[class*=awsui_alert]')).first().waitFor();
+  await page.goto(`${url}/-/webhooks/shop`);
+  await page.getByText(/Nothing was delivered yet|Not available|ResourceNotFound|no webhook/i).first().waitFor();
+  await accessible(page, 'deliveries');
+  await page.context().close();
+  await seen('git-repositories', 'repositories', (page) => page.getByText(/No repositories|Not available/).first().waitFor());
+});
+
 step('keys go to pages', async () => {
   const page = await signedIn();
   await page.goto(`${url}/-/projects`);
