@@ -53,7 +53,7 @@ export function Listing<Item>(props: ListingProps<Item>) {
       variant={level ?? "h1"}
       description={description}
       counter={reading.data && `(${count(items.length)})`}
-      actions={actions && <div className="actions">{actions(selected)}</div>}
+      actions={actions && !reading.error?.isUnsupported && <div className="actions">{actions(selected)}</div>}
     >
       {title}
     </Header>

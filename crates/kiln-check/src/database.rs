@@ -340,6 +340,7 @@ mod tests {
             lifecycle,
             traced: None,
             accepted: None,
+            public_alias: None,
             stored: Vec::new(),
             exported: Vec::new(),
             kept_bytes: None,

@@ -29,7 +29,8 @@ pub struct CacheDetail {
     /// The project whose builds share it; absent where it is not of one project alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project_name: Option<String>,
-    /// Paths of the buildspec; `docker layers` for what a Docker daemon in builds keeps.
+    /// Paths of the buildspec; `docker layers` for what a Docker daemon in builds keeps; the address of a repository that sources
+    /// are fetched from.
     #[serde(default)]
     pub paths: Vec<String>,
     /// The key that the buildspec gave it; absent for the cache of builds without a key.
@@ -65,7 +66,7 @@ pub struct DeleteCachesOutput {
     /// There is no cache with these ids.
     #[serde(default)]
     pub not_found: Vec<String>,
-    /// A running build uses them: Docker layers.
+    /// A build uses them just now: Docker layers, mirrors of repositories.
     #[serde(default)]
     pub in_use: Vec<String>,
     /// Bytes that are free on the disk now.
