@@ -4,12 +4,14 @@ mod badge;
 mod console;
 mod metrics;
 mod public;
+mod webhook;
 
 pub(crate) use console::sign_in;
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use kiln_model::{figures::PartCheck, kiln::BadgeInput, service::KilnService};
 pub(crate) use public::public;
 use serde_json::{Map, Value, json};
+pub(crate) use webhook::deliver;
 
 use crate::{
     body::Answer,
@@ -63,7 +65,7 @@ pub(crate) async fn answer<S: KilnService, K, A>(
             // It is looked up in the database, by whoever comes along.
             Page::Badge if !server.throttle.admits_stranger(peer) => status(StatusCode::TOO_MANY_REQUESTS),
             Page::Badge => badge(parts, server.service.as_ref()).await,
-            Page::Nothing | Page::PublicBuilds | Page::SignIn => status(StatusCode::NOT_FOUND),
+            Page::Nothing | Page::PublicBuilds | Page::SignIn | Page::Webhook => status(StatusCode::NOT_FOUND),
         }
     } else {
         let mut response = status(StatusCode::METHOD_NOT_ALLOWED);

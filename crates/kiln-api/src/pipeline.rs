@@ -94,6 +94,9 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
             Route::Page(Page::PublicBuilds) => {
                 return pages::public(&parts, body, length.unwrap_or_default(), peer, self).await;
             }
+            Route::Page(Page::Webhook) => {
+                return pages::deliver(&parts, body, length.unwrap_or_default(), peer, self).await;
+            }
             Route::Page(page) => return Ok(pages::answer(*page, &parts, peer, self).await),
             Route::Foreign { name, .. } => return Err(Fault::Foreign(name.clone())),
             Route::Service(Service::S3) => {

@@ -28,11 +28,13 @@ pub struct Rates {
     pub changes: u32,
     /// Requests without a signature or with a wrong one, for each address.
     pub strangers: u32,
+    /// Deliveries, for each webhook.
+    pub deliveries: u32,
 }
 
 impl Default for Rates {
     fn default() -> Self {
-        Self { reads: 2000, changes: 1000, strangers: 100 }
+        Self { reads: 2000, changes: 1000, strangers: 100, deliveries: 200 }
     }
 }
 
@@ -54,12 +56,14 @@ pub(crate) enum Kind {
     Change,
     /// A request of nobody.
     Stranger,
+    /// A delivery to a webhook.
+    Delivery,
 }
 
 impl Kind {
     /// For labels of figures.
-    pub(crate) const ALL: [(Self, &str); 3] =
-        [(Self::Read, "read"), (Self::Change, "change"), (Self::Stranger, "stranger")];
+    pub(crate) const ALL: [(Self, &str); 4] =
+        [(Self::Read, "read"), (Self::Change, "change"), (Self::Stranger, "stranger"), (Self::Delivery, "delivery")];
 }
 
 /// Where a request comes from, as far as it is told apart.
@@ -112,6 +116,15 @@ impl Throttle {
         let admitted = buckets.take(origin, self.rates.strangers, Instant::now());
         drop(buckets);
         self.noted(Kind::Stranger, admitted)
+    }
+
+    /// Whether a webhook, named by the hash of its token, may be sent one more delivery now.
+    pub(crate) fn admits_delivery(&self, webhook: &str) -> bool {
+        let mut buckets = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (webhook.to_owned(), "webhook", Kind::Delivery);
+        let admitted = buckets.take(key, self.rates.deliveries, Instant::now());
+        drop(buckets);
+        self.noted(Kind::Delivery, admitted)
     }
 
     fn noted(&self, kind: Kind, admitted: bool) -> bool {
@@ -210,7 +223,7 @@ mod tests {
 
     #[test]
     fn callers_services_kinds_and_addresses_are_told_apart() {
-        let throttle = Throttle::new(Rates { reads: 1, changes: 1, strangers: 1 });
+        let throttle = Throttle::new(Rates { reads: 1, changes: 1, strangers: 1, deliveries: 1 });
         let drained = |caller, service, changes| (0..20).filter(|_| throttle.admits(caller, service, changes)).count();
         for caller in ["a", "b"] {
             for service in ["s3", "codebuild"] {
@@ -225,7 +238,10 @@ mod tests {
         assert!(admitted(&stranger("[2001:db8:0:1::1]:1")) >= 5);
         assert!(admitted(&Peer::on_this_machine(true)) >= 5 && admitted(&Peer::on_this_machine(false)) >= 5);
         let refused = throttle.refused();
-        assert_eq!(refused.map(|(kind, _)| kind), ["read", "change", "stranger"]);
+        assert_eq!(refused.map(|(kind, _)| kind), ["read", "change", "stranger", "delivery"]);
+        let delivered = |hook| (0..20).filter(|_| throttle.admits_delivery(hook)).count();
+        assert!((5..=6).contains(&delivered("a")) && delivered("b") >= 5);
+        let refused = throttle.refused();
         assert!(refused.iter().all(|(_, count)| *count > 10), "{refused:?}");
     }
 }

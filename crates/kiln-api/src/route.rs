@@ -80,6 +80,8 @@ pub(crate) enum Page {
     Badge,
     /// `/-/public-builds/…`: what anybody may see of public builds.
     PublicBuilds,
+    /// `/-/webhooks/<token>`: what providers deliver.
+    Webhook,
     /// Anything else below `/-/`.
     Nothing,
 }
@@ -229,6 +231,7 @@ fn by_path<B>(request: &Request<B>) -> Route {
         path if CONSOLE.iter().any(|part| path.strip_prefix("/-/").is_some_and(|path| path.starts_with(part))) => {
             Route::Page(Page::Console)
         }
+        path if path.starts_with("/-/webhooks/") => Route::Page(Page::Webhook),
         path if path.starts_with("/-/") => Route::Page(Page::Nothing),
         "/" if is_read && is_browser(request) => Route::Page(Page::ToIndex),
         path if is_of_registry(path) => Route::Service(Service::Registry),
@@ -377,6 +380,7 @@ mod tests {
             let request = Request::get(path).header("accept", "text/html").body(()).unwrap();
             assert_eq!(find(&request, Some("bucket")), Route::Service(Service::S3), "keys of a bucket: {path}");
         }
+        assert_eq!(route("POST", "/-/webhooks/ABC", &[]), Route::Page(Page::Webhook));
         assert_eq!(route("GET", "/-/x", &[]), Route::Page(Page::Nothing));
         let basic = [("authorization", "Basic QVdTOng=")];
         for path in ["/v2", "/v2/", "/v2/a/blobs/uploads/"] {

@@ -345,6 +345,8 @@ mod tests {
             exported: Vec::new(),
             kept_bytes: None,
             journal_bytes: 0,
+            triggered: None,
+            superseded_by: None,
         };
         let record = BuildRecord {
             uuid: UUID.to_owned(),

@@ -39,7 +39,7 @@ pub(crate) fn check_room<R: Runners>(inner: &Inner<R>) -> Result<(), ApiError> {
 }
 
 /// Who starts a build, and with what settings of the service.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Starting {
     config: Config,
     initiator: String,
@@ -51,6 +51,11 @@ impl Starting {
     /// `initiator`: what the build shows as that; `call`: the span of which the start is a part.
     pub(crate) fn new<R: Runners>(inner: &Inner<R>, initiator: String, call: Option<Traceparent>) -> Self {
         Self { config: inner.config.clone(), initiator, is_traced: inner.traces.is_some(), call }
+    }
+
+    /// The same for somebody else.
+    pub(crate) fn by(&self, initiator: &str) -> Self {
+        Self { initiator: initiator.to_owned(), ..self.clone() }
     }
 
     /// The document of a new build of a project, if the project may have one more.
@@ -132,5 +137,7 @@ pub(crate) fn document(
         exported: Vec::new(),
         kept_bytes: None,
         journal_bytes: 0,
+        triggered: None,
+        superseded_by: None,
     })
 }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use kiln_model::arn::Home;
 use kiln_runner::job::{EngineChoice, Network};
 
-use crate::{external::ExternalS3, queue::Capacity};
+use crate::{external::ExternalS3, providers, queue::Capacity};
 
 /// Settings of the core; the binary reads them from `kiln.toml`, the environment and its flags.
 #[derive(Debug, Clone)]
@@ -42,6 +42,8 @@ pub struct Config {
     pub retention: Retention,
     /// Buckets of another S3 that builds use.
     pub external: Vec<ExternalS3>,
+    /// Providers of repositories.
+    pub providers: providers::Settings,
 }
 
 /// How long what grows without end is kept.

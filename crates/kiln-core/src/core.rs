@@ -35,6 +35,7 @@ use crate::{
     logs as streams,
     objects::{self, Held},
     parts::Beat,
+    providers::{Probed, outgoing::Outgoing},
     queue::{Queue, Waiting},
     records::{self, Refused},
     retention::Rounds,
@@ -42,6 +43,7 @@ use crate::{
     scheduler, supervise,
     tally::Tally,
     traces::{self, TraceSink},
+    webhook::{self, Work},
 };
 
 /// The service of one data directory. Cheap to clone.
@@ -79,6 +81,9 @@ pub(crate) struct Inner<R> {
     pub(crate) beat: Beat,
     pub(crate) traces: Option<Arc<dyn TraceSink>>,
     pub(crate) events: events::Bell,
+    pub(crate) outgoing: Arc<dyn Outgoing>,
+    pub(crate) probed: Probed,
+    pub(crate) webhooks: Work,
     queue: Mutex<Queue>,
     work: Condvar,
     /// Wall clock and monotonic clock when the service started.
@@ -136,6 +141,8 @@ pub struct Parts<R> {
     pub runners: R,
     /// Who collects the traces of builds.
     pub traces: Option<Arc<dyn TraceSink>>,
+    /// Who makes calls to the providers of sources.
+    pub outgoing: Arc<dyn Outgoing>,
 }
 
 impl<R: Runners> Core<R> {
@@ -145,7 +152,7 @@ impl<R: Runners> Core<R> {
     /// # Errors
     /// [`StartError`].
     pub fn start(parts: Parts<R>) -> Result<Self, StartError> {
-        let Parts { config, clock, metadata, keys, blobs, logs, audit, runners, traces } = parts;
+        let Parts { config, clock, metadata, keys, blobs, logs, audit, runners, traces, outgoing } = parts;
         let staging = config.staging();
         let io = |what: String| move |source| StartError::Io { what, source };
         // Whatever lies there belongs to builds that are to be looked at again; those that still run have it open.
@@ -177,6 +184,9 @@ impl<R: Runners> Core<R> {
             beat: Beat::default(),
             traces,
             events: events::Bell::default(),
+            outgoing,
+            probed: Probed::default(),
+            webhooks: Work::default(),
             queue,
             work: Condvar::new(),
             began,
@@ -210,6 +220,8 @@ impl<R: Runners> Core<R> {
         core.inner.spawn("kiln-scheduler", move || scheduler::run(&inner, rounds));
         let inner = Arc::clone(&core.inner);
         core.inner.spawn("kiln-events", move || events::run(&inner));
+        let inner = Arc::clone(&core.inner);
+        core.inner.spawn("kiln-webhooks", move || webhook::run(&inner));
         Ok(core)
     }
 
@@ -218,6 +230,7 @@ impl<R: Runners> Core<R> {
         self.inner.stopping.store(true, Ordering::SeqCst);
         self.inner.work.notify_all();
         self.inner.events.ring();
+        self.inner.webhooks.nudge();
         for live in self.inner.live.all() {
             live.nudge();
         }
@@ -337,10 +350,11 @@ impl<R: Runners> Inner<R> {
         }
     }
 
-    /// Counts a build whose end was just stored; its event may start others.
+    /// Counts a build whose end was just stored; its event may start others, and its commit is told.
     pub(crate) fn ended(&self, document: &Document) {
         self.tally.ended(document);
         self.events.ring();
+        self.webhooks.nudge();
     }
 
     /// Puts a build that was just accepted into the queue.
@@ -349,6 +363,7 @@ impl<R: Runners> Inner<R> {
         self.queue().push(waiting);
         self.nudge_scheduler();
         self.events.ring();
+        self.webhooks.nudge();
     }
 
     /// Compares the records with what really runs (DESIGN decision 1).

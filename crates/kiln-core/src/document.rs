@@ -1,7 +1,7 @@
 //! What is stored of a build, and how the API shows it.
 
 use kiln_model::{
-    BuildStatus, PhaseType, Timestamp,
+    BuildStatus, PhaseContext, PhaseType, Timestamp,
     arn::Home,
     codebuild::{
         AutoRetryConfig, Build, BuildArtifacts, BuildPhase, ExportedEnvironmentVariable, LogsConfigStatusType,
@@ -59,6 +59,27 @@ pub struct Document {
     pub kept_bytes: Option<u64>,
     /// Bytes of the journal when it was over.
     pub journal_bytes: u64,
+    /// What a webhook started it for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub triggered: Option<Triggered>,
+    /// Id of the build that stopped it, as it is of something newer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<String>,
+}
+
+/// What a build was started for by a webhook.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Triggered {
+    /// Kiln's id of the delivery.
+    pub delivery: String,
+    /// The ref or pull request.
+    pub subject: Option<String>,
+    /// The commit, where the delivery names it.
+    pub commit: Option<String>,
+    /// Variables that the build gets (`api.md` 3.4).
+    pub variables: Vec<(String, String)>,
+    /// Whether the provider is told what becomes of it, whatever the project says: not of one that is tried again by hand.
+    pub reports: bool,
 }
 
 /// An artifact that is complete at its place.
@@ -147,6 +168,7 @@ impl Document {
             exported: Vec::new(),
             kept_bytes: None,
             journal_bytes: 0,
+            superseded_by: None,
             ..again
         }
     }
@@ -162,7 +184,7 @@ impl Document {
     pub fn show(&self, home: &Home, console: &str) -> Build {
         let life = &self.lifecycle;
         let mut build = self.build.clone();
-        build.phases = life.phases.iter().map(show_phase).collect();
+        build.phases = life.phases.iter().map(|phase| show_phase(phase, self.superseded_by.as_deref())).collect();
         build.current_phase = Some(life.current_phase());
         build.build_status = Some(life.status);
         build.build_complete = life.status.is_terminal();
@@ -254,17 +276,21 @@ impl Document {
     }
 }
 
-fn show_phase(phase: &Phase) -> BuildPhase {
+fn show_phase(phase: &Phase, superseded_by: Option<&str>) -> BuildPhase {
     let start = Timestamp::from_millis(phase.start_ms);
     let end = phase.end_ms.map(Timestamp::from_millis);
-    let has_contexts = phase.context.is_some();
+    let stopped_by = superseded_by.filter(|_| phase.status == Some(BuildStatus::Stopped));
+    let superseded = stopped_by.map(|newer| {
+        PhaseContext::new("SUPERSEDED", format!("The build was stopped, as build {newer} is of something newer"))
+    });
+    let context = superseded.or_else(|| phase.context.clone());
     BuildPhase {
         phase_type: Some(phase.phase),
         phase_status: phase.status.map(Into::into),
         start_time: Some(start),
         end_time: end,
         duration_in_seconds: end.map(|end| end.seconds_since(start)),
-        contexts: has_contexts.then(|| phase.context.clone().into_iter().collect()),
+        contexts: context.map(|context| vec![context]),
     }
 }
 

@@ -134,6 +134,7 @@ fn commit_document<R: Runners>(
             };
             let mut document = document;
             document.lifecycle.stop_requested |= old.lifecycle.stop_requested;
+            document.superseded_by = old.superseded_by;
             let again = document.auto_retry_number < document.auto_retry_limit
                 && document::is_retried(document.lifecycle.status)
                 && !document.lifecycle.stop_requested

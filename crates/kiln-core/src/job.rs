@@ -266,6 +266,8 @@ fn variables(config: &Config, document: &Document) -> Vec<(String, Option<String
         let url = crate::public::build_url(&config.console_url, alias, document.uuid());
         variables.push(("CODEBUILD_PUBLIC_BUILD_URL".to_owned(), Some(url)));
     }
+    let triggered = document.triggered.iter().flat_map(|triggered| &triggered.variables);
+    variables.extend(triggered.map(|(name, value)| (name.clone(), Some(value.clone()))));
     for source in &build.secondary_sources {
         let Some(id) = source.source_identifier.as_deref() else { continue };
         variables.push((format!("CODEBUILD_SOURCE_REPO_URL_{id}"), Some(repository(source))));

@@ -11,12 +11,16 @@ use kiln_model::{
         CreateConsoleLinkInput, CreateConsoleLinkOutput, DebugBuildInput, DeleteCachesInput, DeleteCachesOutput,
         DescribeBuildInput, DescribeBuildOutput, DescribeQueueInput, DescribeQueueOutput, DescribeRuleInput,
         DescribeRuleOutput, ExplainAccessInput, ExplainAccessOutput, GetBuildArtifactInput, GetBuildJournalInput,
-        GetBuildLogInput, GetBuildLogOutput, LintBuildspecInput, LintBuildspecOutput, LintRemark, LintSeverity,
-        ListCachesInput, ListCachesOutput, LookupEventsInput, LookupEventsOutput, PhaseDetail, QueuePlace, QueuedBuild,
-        ResourceSample, RunningBuild, SearchBuildLogInput, SearchBuildLogOutput, UploadSourceInput, UploadSourceOutput,
-        VerifyAuditLogInput, VerifyAuditLogOutput,
+        GetBuildLogInput, GetBuildLogOutput, GetWebhookDeliveryInput, GetWebhookDeliveryOutput, LintBuildspecInput,
+        LintBuildspecOutput, LintRemark, LintSeverity, ListCachesInput, ListCachesOutput, ListWebhookDeliveriesInput,
+        ListWebhookDeliveriesOutput, LookupEventsInput, LookupEventsOutput, PhaseDetail, QueuePlace, QueuedBuild,
+        RedeliverWebhookDeliveryInput, RedeliverWebhookDeliveryOutput, ResourceSample, RunningBuild,
+        SearchBuildLogInput, SearchBuildLogOutput, UploadSourceInput, UploadSourceOutput, VerifyAuditLogInput,
+        VerifyAuditLogOutput,
     },
-    service::{ArtifactContent, ByteSource, Context, DebugConnection, KilnService},
+    service::{
+        ArtifactContent, ByteSource, Context, DebugConnection, Delivered, DeliveryRefusal, KilnService, WebhookRequest,
+    },
 };
 use kiln_store::logs::LogReader;
 
@@ -32,6 +36,7 @@ use crate::{
     job, kept_caches,
     runners::Runners,
     timeline::Timeline,
+    webhook,
 };
 
 /// Waiting builds that are shown where the caller does not say.
@@ -330,6 +335,38 @@ impl<R: Runners> KilnService for Core<R> {
 
     async fn badge(&self, input: BadgeInput) -> BadgeState {
         self.badge_state(&input).unwrap_or(BadgeState::Unknown)
+    }
+
+    async fn list_webhook_deliveries(
+        &self,
+        _: &Context,
+        input: ListWebhookDeliveriesInput,
+    ) -> Result<ListWebhookDeliveriesOutput, ApiError> {
+        webhook::list(&self.inner, &input)
+    }
+
+    async fn get_webhook_delivery(
+        &self,
+        _: &Context,
+        input: GetWebhookDeliveryInput,
+    ) -> Result<GetWebhookDeliveryOutput, ApiError> {
+        webhook::get(&self.inner, &input)
+    }
+
+    async fn redeliver_webhook_delivery(
+        &self,
+        _: &Context,
+        input: RedeliverWebhookDeliveryInput,
+    ) -> Result<RedeliverWebhookDeliveryOutput, ApiError> {
+        webhook::redeliver(&self.inner, input).await
+    }
+
+    fn has_webhook(&self, token: &str) -> bool {
+        webhook::has_webhook(&self.inner, token)
+    }
+
+    async fn deliver(&self, request: WebhookRequest) -> Result<Delivered, DeliveryRefusal> {
+        webhook::deliver(&self.inner, request).await
     }
 
     fn figures(&self) -> BuildFigures {

@@ -44,6 +44,7 @@ pub mod objects;
 mod page;
 mod parts;
 mod places;
+pub mod providers;
 mod public;
 pub mod queue;
 mod records;
@@ -60,6 +61,7 @@ mod supervise;
 mod tally;
 pub mod timeline;
 pub mod traces;
+pub mod webhook;
 
 pub use crate::{
     core::{Core, Failure, Parts, StartError},

@@ -13,6 +13,7 @@ use crate::{
     document::Document,
     events,
     lifecycle::{Effect, Event, State},
+    providers::statuses,
 };
 
 /// What a client is told when the store refuses. Details go to the server's log, for its operator.
@@ -118,7 +119,8 @@ pub(crate) fn fill(record: &mut BuildRecord, document: &Document) {
     record.doc = document.to_json();
 }
 
-/// Stores what became of a build; with its end, its metrics and its event. `memory_bytes`: what the machine has for builds.
+/// Stores what became of a build; with its end, its metrics, its event and what its commit is told. `memory_bytes`: what the
+/// machine has for builds.
 pub(crate) fn store_end(
     tx: &mut Tx<'_>,
     record: &mut BuildRecord,
@@ -130,6 +132,7 @@ pub(crate) fn store_end(
     if document.lifecycle.state == State::Ended && record.state != BuildState::Ended {
         cloudwatch::record_end(tx, document, samples, memory_bytes)?;
         events::state_changed(tx, document)?;
+        statuses::changed(tx, document)?;
     }
     fill(record, document);
     tx.update_build(record).map(drop)
@@ -154,5 +157,6 @@ pub(crate) fn insert(tx: &mut Tx<'_>, mut document: Document, now: Option<BootTi
     document.build.build_number = Some(number);
     tx.insert_build(&record(&document, number))?;
     events::state_changed(tx, &document)?;
+    statuses::changed(tx, &document)?;
     Ok(document)
 }

@@ -9,7 +9,7 @@ use kiln_store::{StoreError, metadata::BuildState};
 
 use crate::{
     cloudwatch, core::Inner, ecr, lifecycle::Millis, logs, objects, records, runners::Runners, secretsmanager,
-    sources::UPLOADS,
+    sources::UPLOADS, webhook,
 };
 
 /// Between two rounds.
@@ -61,6 +61,7 @@ pub(crate) fn sweep<R: Runners>(inner: &Inner<R>) {
         ("images and uploads of layers", ecr::sweep(inner)),
         ("values of metrics", cloudwatch::roll_up(inner)),
         ("events of log streams", logs::sweep(inner)),
+        ("deliveries of webhooks", webhook::sweep(inner)),
     ];
     for (what, swept) in rounds {
         match swept {

@@ -14,10 +14,10 @@ use kiln_model::{
 
 pub(crate) use self::credentials::{StoredCredential, stored_credential};
 
-use crate::{core::Core, runners::Runners};
+use crate::{core::Core, runners::Runners, webhook};
 
 /// The project's name in a parameter that takes a name or an ARN.
-fn project_of<'a>(home: &Home, text: &'a str) -> Result<&'a str, ApiError> {
+pub(crate) fn project_of<'a>(home: &Home, text: &'a str) -> Result<&'a str, ApiError> {
     home.project_name(text).ok_or_else(|| {
         let arn = if text.starts_with("arn:") { text.to_owned() } else { home.project_arn(text) };
         ApiError::not_found(format!("Project cannot be found: {arn}"))
@@ -53,8 +53,12 @@ impl<R: Runners> CodeBuild for Core<R> {
         self.create(input).await
     }
 
-    async fn delete_project(&self, _: &Context, input: DeleteProjectInput) -> Result<DeleteProjectOutput, ApiError> {
-        self.delete(input).await
+    async fn delete_project(
+        &self,
+        context: &Context,
+        input: DeleteProjectInput,
+    ) -> Result<DeleteProjectOutput, ApiError> {
+        self.delete(context, input).await
     }
 
     async fn delete_resource_policy(
@@ -176,5 +180,29 @@ impl<R: Runners> CodeBuild for Core<R> {
         input: UpdateProjectVisibilityInput,
     ) -> Result<UpdateProjectVisibilityOutput, ApiError> {
         self.set_visibility(input).await
+    }
+
+    async fn create_webhook(
+        &self,
+        context: &Context,
+        input: CreateWebhookInput,
+    ) -> Result<CreateWebhookOutput, ApiError> {
+        webhook::create(&self.inner, context, input).await
+    }
+
+    async fn update_webhook(
+        &self,
+        context: &Context,
+        input: UpdateWebhookInput,
+    ) -> Result<UpdateWebhookOutput, ApiError> {
+        webhook::update(&self.inner, context, input).await
+    }
+
+    async fn delete_webhook(
+        &self,
+        context: &Context,
+        input: DeleteWebhookInput,
+    ) -> Result<DeleteWebhookOutput, ApiError> {
+        webhook::remove(&self.inner, context, input).await
     }
 }

@@ -57,7 +57,6 @@ struct Kept {
 ///
 /// # Errors
 /// A secret that is missing, may not be read, or holds something else; a credential that cannot be opened.
-#[allow(dead_code, reason = "it is for the calls to the providers' APIs")]
 pub(crate) async fn source_credential<R: Runners>(
     inner: &Inner<R>,
     context: &Context,

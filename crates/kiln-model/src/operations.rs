@@ -103,7 +103,7 @@ pub const OPERATIONS: [OperationInfo; 59] = table! { "codebuild":
     CreateFleet Fleet later,
     CreateProject Project implemented,
     CreateReportGroup ReportGroup later,
-    CreateWebhook Project later,
+    CreateWebhook Project implemented,
     DeleteBuildBatch Project later,
     DeleteFleet Fleet later,
     DeleteProject Project implemented,
@@ -111,7 +111,7 @@ pub const OPERATIONS: [OperationInfo; 59] = table! { "codebuild":
     DeleteReportGroup ReportGroup later,
     DeleteResourcePolicy ProjectOrReportGroup implemented,
     DeleteSourceCredentials Any implemented,
-    DeleteWebhook Project later,
+    DeleteWebhook Project implemented,
     DescribeCodeCoverages ReportGroup later,
     DescribeTestCases ReportGroup later,
     GetReportGroupTrend ReportGroup later,
@@ -149,11 +149,11 @@ pub const OPERATIONS: [OperationInfo; 59] = table! { "codebuild":
     UpdateProject Project implemented,
     UpdateProjectVisibility Project implemented,
     UpdateReportGroup ReportGroup later,
-    UpdateWebhook Project later,
+    UpdateWebhook Project implemented,
 };
 
 /// Every operation of the Kiln API, by name (`docs/kiln-api.md`).
-pub const KILN_OPERATIONS: [OperationInfo; 17] = table! { "kiln":
+pub const KILN_OPERATIONS: [OperationInfo; 20] = table! { "kiln":
     CountBuildLog Project implemented,
     CreateConsoleLink Any implemented,
     DebugBuild Project implemented,
@@ -165,9 +165,12 @@ pub const KILN_OPERATIONS: [OperationInfo; 17] = table! { "kiln":
     GetBuildArtifact Project implemented,
     GetBuildJournal Project implemented,
     GetBuildLog Project implemented,
+    GetWebhookDelivery Project implemented,
     LintBuildspec Any implemented,
     ListCaches Any implemented,
+    ListWebhookDeliveries Project implemented,
     LookupEvents Any implemented,
+    RedeliverWebhookDelivery Project implemented,
     SearchBuildLog Project implemented,
     UploadSource Any implemented,
     VerifyAuditLog Any implemented,
@@ -632,10 +635,12 @@ macro_rules! for_each_codebuild_operation {
             BatchGetBuilds batch_get_builds BatchGetBuildsInput BatchGetBuildsOutput,
             BatchGetProjects batch_get_projects BatchGetProjectsInput BatchGetProjectsOutput,
             CreateProject create_project CreateProjectInput CreateProjectOutput,
+            CreateWebhook create_webhook CreateWebhookInput CreateWebhookOutput,
             DeleteProject delete_project DeleteProjectInput DeleteProjectOutput,
             DeleteResourcePolicy delete_resource_policy DeleteResourcePolicyInput DeleteResourcePolicyOutput,
             DeleteSourceCredentials delete_source_credentials
                 DeleteSourceCredentialsInput DeleteSourceCredentialsOutput,
+            DeleteWebhook delete_webhook DeleteWebhookInput DeleteWebhookOutput,
             GetResourcePolicy get_resource_policy GetResourcePolicyInput GetResourcePolicyOutput,
             ImportSourceCredentials import_source_credentials
                 ImportSourceCredentialsInput ImportSourceCredentialsOutput,
@@ -655,6 +660,7 @@ macro_rules! for_each_codebuild_operation {
             UpdateProject update_project UpdateProjectInput UpdateProjectOutput,
             UpdateProjectVisibility update_project_visibility
                 UpdateProjectVisibilityInput UpdateProjectVisibilityOutput,
+            UpdateWebhook update_webhook UpdateWebhookInput UpdateWebhookOutput,
         }
     };
 }
@@ -674,9 +680,13 @@ macro_rules! for_each_kiln_operation {
             DescribeRule describe_rule DescribeRuleInput DescribeRuleOutput,
             ExplainAccess explain_access ExplainAccessInput ExplainAccessOutput,
             GetBuildLog get_build_log GetBuildLogInput GetBuildLogOutput,
+            GetWebhookDelivery get_webhook_delivery GetWebhookDeliveryInput GetWebhookDeliveryOutput,
             LintBuildspec lint_buildspec LintBuildspecInput LintBuildspecOutput,
             ListCaches list_caches ListCachesInput ListCachesOutput,
+            ListWebhookDeliveries list_webhook_deliveries ListWebhookDeliveriesInput ListWebhookDeliveriesOutput,
             LookupEvents lookup_events LookupEventsInput LookupEventsOutput,
+            RedeliverWebhookDelivery redeliver_webhook_delivery
+                RedeliverWebhookDeliveryInput RedeliverWebhookDeliveryOutput,
             SearchBuildLog search_build_log SearchBuildLogInput SearchBuildLogOutput,
             VerifyAuditLog verify_audit_log VerifyAuditLogInput VerifyAuditLogOutput,
         }

@@ -41,6 +41,7 @@ mod service_credentials;
 mod snapshot;
 mod uploads;
 mod view;
+mod webhooks;
 mod writer;
 
 #[cfg(test)]
@@ -67,6 +68,7 @@ pub use self::{
         TokenRecord, UploadRecord,
     },
     view::{Tx, View},
+    webhooks::{CommitStatusRecord, DeliveryRecord, WebhookRecord},
 };
 use self::{readers::Readers, writer::Writer};
 pub(crate) use self::{snapshot::snapshot, writer::wait};

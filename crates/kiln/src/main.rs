@@ -31,6 +31,7 @@ mod serve;
 mod signals;
 mod terminal;
 mod tls;
+mod webhook;
 
 use app::App;
 
@@ -69,6 +70,8 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Explain what policies say about a call
     Iam(iam::IamArgs),
+    /// Explain what the filters of a webhook say of a delivery
+    Webhook(webhook::WebhookArgs),
     /// Save the data directory of a service, which may be in use
     Backup(backup::BackupArgs),
     /// Bring a backup back into a new data directory
@@ -117,6 +120,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Build(args) => build::run(&args, &app()?),
         Command::Audit(args) => audit::run(&args, &app()?),
         Command::Iam(args) => iam::run(&args, &app()?),
+        Command::Webhook(args) => webhook::run(&args, &app()?),
         Command::Backup(args) => backup::run(&args, &app()?),
         Command::Restore(args) => backup::restore(&args, &app()?),
         Command::Console(args) => console::run(&args, &app()?),

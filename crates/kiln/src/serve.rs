@@ -40,6 +40,7 @@ mod console;
 mod log;
 mod machine;
 mod notify;
+mod outgoing;
 mod runners;
 mod socket;
 mod telemetry;
@@ -203,7 +204,8 @@ async fn serve(settings: Settings, tls: Option<Tls>, app: &App) -> anyhow::Resul
     let config = core_config(&settings, app, url.clone(), listen);
     let clock = app.clock.clone();
     let traces = telemetry::start(settings.telemetry.as_ref(), &app.data, &settings.home)?;
-    let core = Core::start(Parts { config, clock, metadata, keys, blobs, logs, audit, runners, traces })
+    let outgoing = Arc::new(outgoing::Client::new(settings.providers.allowed())?);
+    let core = Core::start(Parts { config, clock, metadata, keys, blobs, logs, audit, runners, traces, outgoing })
         .context("the service cannot start")?;
     let failed = core.failed();
 
@@ -258,7 +260,6 @@ fn core_config(settings: &Settings, app: &App, url: String, listen: SocketAddr) 
         data: app.data.clone(),
         capacity: settings.capacity,
         queue_limit: settings.queue_limit,
-        console_url: url,
         registry_host: settings.registry_host.clone(),
         registry_names: registry_names(settings, listen),
         default_bucket: account::default_bucket(&settings.home),
@@ -270,6 +271,22 @@ fn core_config(settings: &Settings, app: &App, url: String, listen: SocketAddr) 
         keep_budget: settings.keep_budget,
         retention: settings.retention,
         external: settings.external.clone(),
+        providers: settings.providers.for_core(public_url(settings, &url, listen)),
+        console_url: url,
+    }
+}
+
+/// The address by which others reach the service.
+fn public_url(settings: &Settings, url: &str, listen: SocketAddr) -> String {
+    if let Some(url) = &settings.public_url {
+        return url.clone();
+    }
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    let usual = if settings.tls.is_some() { 443 } else { 80 };
+    match settings.domains.first() {
+        Some(domain) if listen.port() == usual => format!("{scheme}://{domain}"),
+        Some(domain) => format!("{scheme}://{domain}:{}", listen.port()),
+        None => url.to_owned(),
     }
 }
 

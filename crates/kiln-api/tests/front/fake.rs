@@ -18,8 +18,9 @@ use kiln_model::{
     kiln::*,
     kms::*,
     service::{
-        ArtifactContent, ByteSink, ByteSource, CodeBuild, Context, CredentialsRequest, DebugConnection, KilnService,
-        Kms, LiveTail, LiveTailEvent, PublicBuilds, RoleCredentials, RunningBuilds,
+        ArtifactContent, ByteSink, ByteSource, CodeBuild, Context, CredentialsRequest, DebugConnection, Delivered,
+        DeliveryRefusal, KilnService, Kms, LiveTail, LiveTailEvent, PublicBuilds, RoleCredentials, RunningBuilds,
+        WebhookRequest,
     },
 };
 use serde::Serialize;
@@ -406,6 +407,28 @@ macro_rules! kiln {
 
             async fn check_parts(&self) -> Vec<PartCheck> {
                 vec![PartCheck { part: "scheduler", trouble: self.trouble.lock().unwrap().clone() }]
+            }
+
+            fn has_webhook(&self, token: &str) -> bool {
+                token.starts_with("TOKEN")
+            }
+
+            async fn deliver(&self, request: WebhookRequest) -> Result<Delivered, DeliveryRefusal> {
+                let header = |name: &str| request.headers.iter().find(|(known, _)| known == name);
+                match header("x-test").map(|(_, value)| value.as_str()) {
+                    Some("stranger") | None => return Err(DeliveryRefusal::Stranger),
+                    Some("malformed") => return Err(DeliveryRefusal::Malformed("it is none".to_owned())),
+                    Some("later") => return Err(DeliveryRefusal::Later("not now".to_owned())),
+                    Some(_) => {}
+                }
+                self.called("Deliver");
+                let delivery = WebhookDelivery {
+                    id: "d-1".to_owned(),
+                    status: DeliveryStatus::Started,
+                    message: format!("{} bytes", request.body.len()),
+                    ..WebhookDelivery::default()
+                };
+                Ok(Delivered { delivery, is_repeated: header("x-again").is_some() })
             }
 
             async fn badge(&self, input: BadgeInput) -> BadgeState {

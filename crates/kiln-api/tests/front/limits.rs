@@ -127,7 +127,8 @@ async fn until_refused(world: &World, message: &Message) -> Reply {
 
 #[tokio::test]
 async fn whoever_calls_too_often_is_told_in_its_own_protocol() {
-    let world = World::limited(|limits| limits.rates = Rates { reads: 1, changes: 1, strangers: 1 }).await;
+    let world =
+        World::limited(|limits| limits.rates = Rates { reads: 1, changes: 1, strangers: 1, deliveries: 1 }).await;
     for _ in 0..5 {
         world.is_well().await;
     }

@@ -19,4 +19,5 @@ mod shutdown;
 mod streams;
 mod tls;
 mod trail;
+mod webhooks;
 mod world;

@@ -134,6 +134,9 @@ impl<R: Runners> Core<R> {
             let mut again = old.again(&config.home, uuid, now);
             again.build.initiator = Some(initiator);
             again.public_alias = super::projects::public_alias(&project);
+            if let Some(triggered) = &mut again.triggered {
+                triggered.reports = false;
+            }
             let traced = is_traced.then(|| Traced::of(&again, call));
             Ok(Document { cache, traced, ..again })
         };

@@ -10,6 +10,7 @@ use kiln_model::{
         UpdateProjectOutput, UpdateProjectVisibilityInput, UpdateProjectVisibilityOutput,
     },
     project,
+    service::Context,
 };
 use kiln_store::{
     StoreError, Tx, View,
@@ -24,6 +25,7 @@ use crate::{
     page,
     records::{Refused, refuse},
     runners::Runners,
+    webhook,
 };
 
 /// Version of the stored form.
@@ -206,17 +208,25 @@ impl<R: Runners> Core<R> {
             stored.project = project::update(&stored.project, input, &home, now)?;
             Ok(())
         };
-        let stored = self.change(name, update).await?;
-        Ok(UpdateProjectOutput { project: self.show_project(stored) })
+        let stored = self.change(name.clone(), update).await?;
+        let webhook = self.inner.metadata.read(|view| webhook::shown(&self.inner, view, &name));
+        let webhook = webhook.map_err(|e| refuse(&e))?;
+        Ok(UpdateProjectOutput { project: Project { webhook, ..self.show_project(stored) } })
     }
 
-    pub(super) async fn delete(&self, input: DeleteProjectInput) -> Result<DeleteProjectOutput, ApiError> {
+    pub(super) async fn delete(
+        &self,
+        context: &Context,
+        input: DeleteProjectInput,
+    ) -> Result<DeleteProjectOutput, ApiError> {
         // One that cannot be meant is not there either: deleting what is missing succeeds (`api.md` 2.4).
         let Some(name) = self.inner.config.home.project_name(&input.name).map(str::to_owned) else {
             return Ok(DeleteProjectOutput {});
         };
         let arn = self.inner.config.home.project_arn(&name);
+        let home = self.inner.config.home.clone();
         let work = self.inner.metadata.write(move |tx| {
+            let forgotten = webhook::forget(tx, &home, &name)?;
             if let Some(record) = tx.project(&name)? {
                 let stored = parse(&record)?;
                 tx.delete_setting(&badge_key(&stored.badge))?;
@@ -225,21 +235,30 @@ impl<R: Runners> Core<R> {
                 }
             }
             tx.delete_resource_policy(&arn)?;
-            tx.delete_project(&name)
+            tx.delete_project(&name)?;
+            Ok(forgotten)
         });
-        work.await.map_err(|e| refuse(&e))?;
+        if let Some(forgotten) = work.await.map_err(|e| refuse(&e))? {
+            forgotten.at_provider(&self.inner, context);
+        }
         Ok(DeleteProjectOutput {})
     }
 
     pub(super) fn get_projects(&self, input: &BatchGetProjectsInput) -> Result<BatchGetProjectsOutput, ApiError> {
         let mut output = BatchGetProjectsOutput::default();
         for text in &input.names {
-            let record = match self.inner.config.home.project_name(text) {
-                Some(name) => self.inner.metadata.read(|view| view.project(name)).map_err(|e| refuse(&e))?,
+            let read = |name: &str| {
+                self.inner.metadata.read(|view| {
+                    let Some(record) = view.project(name)? else { return Ok(None) };
+                    Ok(Some((parse(&record)?, webhook::shown(&self.inner, view, name)?)))
+                })
+            };
+            let found = match self.inner.config.home.project_name(text) {
+                Some(name) => read(name).map_err(|e| refuse(&e))?,
                 None => None,
             };
-            match record {
-                Some(record) => output.projects.push(self.show_project(parse(&record).map_err(|e| refuse(&e))?)),
+            match found {
+                Some((stored, webhook)) => output.projects.push(Project { webhook, ..self.show_project(stored) }),
                 None => output.projects_not_found.push(text.clone()),
             }
         }

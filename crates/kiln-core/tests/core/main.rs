@@ -26,3 +26,4 @@ mod simulation;
 mod tails;
 mod time;
 mod traces;
+mod webhooks;

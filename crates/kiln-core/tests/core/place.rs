@@ -9,6 +9,7 @@ use std::{
 use kiln_core::{
     Core, Parts,
     config::{Config, Retention},
+    providers::outgoing::{Nobody, Outgoing},
     queue::Capacity,
     traces::TraceSink,
 };
@@ -63,6 +64,7 @@ pub(crate) struct Place {
     clock: Arc<ManualClock>,
     builds: u32,
     traces: Option<Arc<dyn TraceSink>>,
+    outgoing: Arc<dyn Outgoing>,
 }
 
 impl Place {
@@ -76,12 +78,26 @@ impl Place {
         clock.set_wall_ns(1_800_000_000_000_000_000);
         let temporary = tempfile::tempdir().unwrap();
         let data = temporary.path().to_owned();
-        Self { data, _temporary: Some(temporary), world: Arc::default(), clock, builds, traces: None }
+        Self {
+            data,
+            _temporary: Some(temporary),
+            world: Arc::default(),
+            clock,
+            builds,
+            traces: None,
+            outgoing: Arc::new(Nobody),
+        }
     }
 
     /// Whose servers give the traces of builds to a collector.
     pub(crate) fn collected_by(mut self, traces: Arc<dyn TraceSink>) -> Self {
         self.traces = Some(traces);
+        self
+    }
+
+    /// Whose servers call providers so.
+    pub(crate) fn calling(mut self, outgoing: Arc<dyn Outgoing>) -> Self {
+        self.outgoing = outgoing;
         self
     }
 
@@ -125,6 +141,7 @@ impl Place {
             max_log_bytes: 1 << 30,
             keep_budget: 0,
             external: Vec::new(),
+            providers: kiln_core::providers::Settings::new("https://kiln.example".to_owned()),
             retention: Retention { builds: YEAR, sources: MONTH, uploads: MONTH, audit: MONTH },
         };
         Core::start(Parts {
@@ -134,6 +151,7 @@ impl Place {
             logs: Logs::open(&data.join("logs")).unwrap(),
             runners: FakeRunners::new(&data, &self.world),
             traces: self.traces.clone(),
+            outgoing: Arc::clone(&self.outgoing),
             config,
             keys,
             metadata,

@@ -57,6 +57,7 @@ pub use source::{
     BuildStatusConfig, GitSubmodulesConfig, ProjectSource, ProjectSourceVersion, SourceAuth, SourceAuthType, SourceType,
 };
 pub use webhook::{
-    PullRequestBuildApproverRole, PullRequestBuildCommentApproval, PullRequestBuildPolicy, ScopeConfiguration, Webhook,
-    WebhookBuildType, WebhookFilter, WebhookFilterType, WebhookScopeType, WebhookStatus,
+    CreateWebhookInput, CreateWebhookOutput, DeleteWebhookInput, DeleteWebhookOutput, PullRequestBuildApproverRole,
+    PullRequestBuildCommentApproval, PullRequestBuildPolicy, ScopeConfiguration, UpdateWebhookInput,
+    UpdateWebhookOutput, Webhook, WebhookBuildType, WebhookFilter, WebhookFilterType, WebhookScopeType, WebhookStatus,
 };

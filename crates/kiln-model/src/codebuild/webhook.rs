@@ -1,7 +1,8 @@
-//! Webhooks, as projects show them.
+//! Webhooks, as projects show them and callers make them (`api.md` 2.8).
 
 use serde::{Deserialize, Serialize};
 
+use super::Sensitive;
 use crate::{Timestamp, enumeration::enumeration};
 
 enumeration! {
@@ -169,9 +170,9 @@ pub struct Webhook {
     /// Where the provider sends events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload_url: Option<String>,
-    /// Shown once, when the webhook is made.
+    /// Shown once, when it is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret: Option<String>,
+    pub secret: Option<Sensitive>,
     /// Regular expression over branches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch_filter: Option<String>,
@@ -200,3 +201,82 @@ pub struct Webhook {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request_build_policy: Option<PullRequestBuildPolicy>,
 }
+
+/// Input of `CreateWebhook`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateWebhookInput {
+    /// Project.
+    pub project_name: String,
+    /// Regular expression over branches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch_filter: Option<String>,
+    /// Groups of conditions, one of which must hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter_groups: Option<Vec<Vec<WebhookFilter>>>,
+    /// What it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build_type: Option<WebhookBuildType>,
+    /// Whether the user enters it at the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manual_creation: Option<bool>,
+    /// Repositories.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope_configuration: Option<ScopeConfiguration>,
+    /// Pull requests that wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request_build_policy: Option<PullRequestBuildPolicy>,
+}
+
+/// Output of `CreateWebhook`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateWebhookOutput {
+    /// The webhook, with its secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Webhook>,
+}
+
+/// Input of `UpdateWebhook`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateWebhookInput {
+    /// Project.
+    pub project_name: String,
+    /// Regular expression over branches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch_filter: Option<String>,
+    /// Whether the secret is made anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotate_secret: Option<bool>,
+    /// Groups of conditions, one of which must hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter_groups: Option<Vec<Vec<WebhookFilter>>>,
+    /// What it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build_type: Option<WebhookBuildType>,
+    /// Pull requests that wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request_build_policy: Option<PullRequestBuildPolicy>,
+}
+
+/// Output of `UpdateWebhook`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateWebhookOutput {
+    /// The webhook; with its secret if that was made anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Webhook>,
+}
+
+/// Input of `DeleteWebhook`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeleteWebhookInput {
+    /// Project.
+    pub project_name: String,
+}
+
+/// Output of `DeleteWebhook`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeleteWebhookOutput {}

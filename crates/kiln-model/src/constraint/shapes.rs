@@ -5,22 +5,24 @@ use crate::{
     codebuild::{
         ArtifactNamespace, ArtifactPackaging, ArtifactsType, AuthType, BatchDeleteBuildsInput, BatchGetBuildsInput,
         BatchGetProjectsInput, BatchReportModeType, BucketOwnerAccess, CacheMode, CacheType, ComputeType,
-        CreateProjectInput, CredentialProviderType, DeleteProjectInput, DeleteResourcePolicyInput,
-        DeleteSourceCredentialsInput, EnvironmentType, EnvironmentVariableType, FileSystemType, GetResourcePolicyInput,
-        HostKernel, ImagePullCredentialsType, ImportSourceCredentialsInput, InvalidateProjectCacheInput,
-        ListBuildsForProjectInput, ListBuildsInput, ListCuratedEnvironmentImagesInput, ListProjectsInput,
-        ListSharedProjectsInput, ListSharedReportGroupsInput, ListSourceCredentialsInput, LogsConfigStatusType,
-        MachineType, ProjectSortByType, ProjectVisibilityType, PutResourcePolicyInput, RetryBuildInput, ServerType,
-        SharedResourceSortByType, SortOrderType, SourceAuthType, SourceType, StartBuildInput, StopBuildInput,
-        UpdateProjectInput, UpdateProjectVisibilityInput,
+        CreateProjectInput, CreateWebhookInput, CredentialProviderType, DeleteProjectInput, DeleteResourcePolicyInput,
+        DeleteSourceCredentialsInput, DeleteWebhookInput, EnvironmentType, EnvironmentVariableType, FileSystemType,
+        GetResourcePolicyInput, HostKernel, ImagePullCredentialsType, ImportSourceCredentialsInput,
+        InvalidateProjectCacheInput, ListBuildsForProjectInput, ListBuildsInput, ListCuratedEnvironmentImagesInput,
+        ListProjectsInput, ListSharedProjectsInput, ListSharedReportGroupsInput, ListSourceCredentialsInput,
+        LogsConfigStatusType, MachineType, ProjectSortByType, ProjectVisibilityType, PullRequestBuildApproverRole,
+        PullRequestBuildCommentApproval, PutResourcePolicyInput, RetryBuildInput, ServerType, SharedResourceSortByType,
+        SortOrderType, SourceAuthType, SourceType, StartBuildInput, StopBuildInput, UpdateProjectInput,
+        UpdateProjectVisibilityInput, UpdateWebhookInput, WebhookBuildType, WebhookFilterType, WebhookScopeType,
     },
     decode::Input,
     kiln::{
         CountBuildLogInput, CreateConsoleLinkInput, DebugBuildInput, DeleteCachesInput, DescribeBuildInput,
         DescribeQueueInput, DescribeRuleInput, ExplainAccessInput, GetBuildArtifactInput, GetBuildJournalInput,
-        GetBuildLogInput, GetPublicBuildArtifactInput, GetPublicBuildInput, GetPublicBuildLogInput, LintBuildspecInput,
-        ListCachesInput, ListPublicBuildsInput, LookupEventsInput, MOST_EVENTS, MOST_LINES, MOST_MATCHES,
-        SearchBuildLogInput, UploadSourceInput, VerifyAuditLogInput,
+        GetBuildLogInput, GetPublicBuildArtifactInput, GetPublicBuildInput, GetPublicBuildLogInput,
+        GetWebhookDeliveryInput, LintBuildspecInput, ListCachesInput, ListPublicBuildsInput,
+        ListWebhookDeliveriesInput, LookupEventsInput, MOST_DELIVERIES, MOST_EVENTS, MOST_LINES, MOST_MATCHES,
+        RedeliverWebhookDeliveryInput, SearchBuildLogInput, UploadSourceInput, VerifyAuditLogInput,
     },
 };
 
@@ -249,7 +251,7 @@ macro_rules! input {
 }
 
 input! { CreateProjectInput:
-    required("name", Rule::Text { min: 2, max: 150, pattern: Some(Pattern::ProjectName) }),
+    required("name", PROJECT_NAME),
     optional("description", DESCRIPTION),
     required("source", SOURCE),
     optional("secondarySources", SOURCES),
@@ -375,6 +377,62 @@ input! { ListSharedReportGroupsInput:
     optional("sortBy", one_of(SharedResourceSortByType::NAMES)),
     optional("maxResults", PAGE_SIZE),
 }
+
+const FILTER_GROUPS: Rule = list(
+    0,
+    usize::MAX,
+    &list(
+        0,
+        usize::MAX,
+        &Rule::Structure(&Structure {
+            name: "WebhookFilter",
+            members: &[required("type", one_of(WebhookFilterType::NAMES)), required("pattern", Rule::Any)],
+        }),
+    ),
+);
+
+const PULL_REQUEST_POLICY: Rule = Rule::Structure(&Structure {
+    name: "PullRequestBuildPolicy",
+    members: &[
+        required("requiresCommentApproval", one_of(PullRequestBuildCommentApproval::NAMES)),
+        optional("approverRoles", list(0, usize::MAX, &one_of(PullRequestBuildApproverRole::NAMES))),
+    ],
+});
+
+/// `ProjectName`.
+const PROJECT_NAME: Rule = Rule::Text { min: 2, max: 150, pattern: Some(Pattern::ProjectName) };
+
+input! { CreateWebhookInput:
+    required("projectName", PROJECT_NAME),
+    optional("filterGroups", FILTER_GROUPS),
+    optional("buildType", one_of(WebhookBuildType::NAMES)),
+    optional(
+        "scopeConfiguration",
+        Rule::Structure(&Structure {
+            name: "ScopeConfiguration",
+            members: &[required("name", Rule::Any), required("scope", one_of(WebhookScopeType::NAMES))],
+        }),
+    ),
+    optional("pullRequestBuildPolicy", PULL_REQUEST_POLICY),
+}
+
+input! { UpdateWebhookInput:
+    required("projectName", PROJECT_NAME),
+    optional("filterGroups", FILTER_GROUPS),
+    optional("buildType", one_of(WebhookBuildType::NAMES)),
+    optional("pullRequestBuildPolicy", PULL_REQUEST_POLICY),
+}
+
+input! { DeleteWebhookInput: required("projectName", PROJECT_NAME), }
+
+input! { ListWebhookDeliveriesInput:
+    required("projectName", NON_EMPTY),
+    optional("maxResults", Rule::Number { min: 1, max: MOST_DELIVERIES as i64 }),
+    optional("nextToken", NON_EMPTY),
+}
+
+input! { GetWebhookDeliveryInput: required("projectName", NON_EMPTY), required("id", NON_EMPTY), }
+input! { RedeliverWebhookDeliveryInput: required("projectName", NON_EMPTY), required("id", NON_EMPTY), }
 
 input! { DescribeQueueInput: optional("maxResults", Rule::Number { min: 1, max: 1000 }), }
 

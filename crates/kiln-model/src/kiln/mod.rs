@@ -15,6 +15,7 @@ mod queue;
 mod rule;
 mod search;
 mod transfer;
+mod webhook;
 
 pub use audit::{
     AuditEvent, AuditProblem, AuditResource, LookupEventsInput, LookupEventsOutput, MOST_EVENTS, UserIdentity,
@@ -42,4 +43,9 @@ pub use search::{
 pub use transfer::{
     BadgeInput, BadgeState, DebugBuildInput, GetBuildArtifactInput, GetBuildJournalInput, UploadSourceInput,
     UploadSourceOutput,
+};
+pub use webhook::{
+    DeliveryStatus, EventDecision, FilterDecision, FilterGroupDecision, GetWebhookDeliveryInput,
+    GetWebhookDeliveryOutput, ListWebhookDeliveriesInput, ListWebhookDeliveriesOutput, MOST_DELIVERIES,
+    RedeliverWebhookDeliveryInput, RedeliverWebhookDeliveryOutput, WebhookDelivery,
 };

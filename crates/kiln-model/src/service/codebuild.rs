@@ -7,9 +7,10 @@ use crate::{
     ApiError,
     codebuild::{
         BatchDeleteBuildsInput, BatchDeleteBuildsOutput, BatchGetBuildsInput, BatchGetBuildsOutput,
-        BatchGetProjectsInput, BatchGetProjectsOutput, CreateProjectInput, CreateProjectOutput, DeleteProjectInput,
-        DeleteProjectOutput, DeleteResourcePolicyInput, DeleteResourcePolicyOutput, DeleteSourceCredentialsInput,
-        DeleteSourceCredentialsOutput, GetResourcePolicyInput, GetResourcePolicyOutput, ImportSourceCredentialsInput,
+        BatchGetProjectsInput, BatchGetProjectsOutput, CreateProjectInput, CreateProjectOutput, CreateWebhookInput,
+        CreateWebhookOutput, DeleteProjectInput, DeleteProjectOutput, DeleteResourcePolicyInput,
+        DeleteResourcePolicyOutput, DeleteSourceCredentialsInput, DeleteSourceCredentialsOutput, DeleteWebhookInput,
+        DeleteWebhookOutput, GetResourcePolicyInput, GetResourcePolicyOutput, ImportSourceCredentialsInput,
         ImportSourceCredentialsOutput, InvalidateProjectCacheInput, InvalidateProjectCacheOutput,
         ListBuildsForProjectInput, ListBuildsForProjectOutput, ListBuildsInput, ListBuildsOutput,
         ListCuratedEnvironmentImagesInput, ListCuratedEnvironmentImagesOutput, ListProjectsInput, ListProjectsOutput,
@@ -17,6 +18,7 @@ use crate::{
         ListSourceCredentialsInput, ListSourceCredentialsOutput, PutResourcePolicyInput, PutResourcePolicyOutput,
         RetryBuildInput, RetryBuildOutput, StartBuildInput, StartBuildOutput, StopBuildInput, StopBuildOutput,
         UpdateProjectInput, UpdateProjectOutput, UpdateProjectVisibilityInput, UpdateProjectVisibilityOutput,
+        UpdateWebhookInput, UpdateWebhookOutput,
     },
 };
 
@@ -160,4 +162,22 @@ pub trait CodeBuild: Send + Sync + 'static {
         context: &Context,
         input: UpdateProjectVisibilityInput,
     ) -> impl Future<Output = Result<UpdateProjectVisibilityOutput, ApiError>> + Send;
+
+    fn create_webhook(
+        &self,
+        context: &Context,
+        input: CreateWebhookInput,
+    ) -> impl Future<Output = Result<CreateWebhookOutput, ApiError>> + Send;
+
+    fn update_webhook(
+        &self,
+        context: &Context,
+        input: UpdateWebhookInput,
+    ) -> impl Future<Output = Result<UpdateWebhookOutput, ApiError>> + Send;
+
+    fn delete_webhook(
+        &self,
+        context: &Context,
+        input: DeleteWebhookInput,
+    ) -> impl Future<Output = Result<DeleteWebhookOutput, ApiError>> + Send;
 }

@@ -11,9 +11,11 @@ use crate::{
         CreateConsoleLinkOutput, DebugBuildInput, DeleteCachesInput, DeleteCachesOutput, DescribeBuildInput,
         DescribeBuildOutput, DescribeQueueInput, DescribeQueueOutput, DescribeRuleInput, DescribeRuleOutput,
         ExplainAccessInput, ExplainAccessOutput, GetBuildArtifactInput, GetBuildJournalInput, GetBuildLogInput,
-        GetBuildLogOutput, LintBuildspecInput, LintBuildspecOutput, ListCachesInput, ListCachesOutput,
-        LookupEventsInput, LookupEventsOutput, SearchBuildLogInput, SearchBuildLogOutput, UploadSourceInput,
-        UploadSourceOutput, VerifyAuditLogInput, VerifyAuditLogOutput,
+        GetBuildLogOutput, GetWebhookDeliveryInput, GetWebhookDeliveryOutput, LintBuildspecInput, LintBuildspecOutput,
+        ListCachesInput, ListCachesOutput, ListWebhookDeliveriesInput, ListWebhookDeliveriesOutput, LookupEventsInput,
+        LookupEventsOutput, RedeliverWebhookDeliveryInput, RedeliverWebhookDeliveryOutput, SearchBuildLogInput,
+        SearchBuildLogOutput, UploadSourceInput, UploadSourceOutput, VerifyAuditLogInput, VerifyAuditLogOutput,
+        WebhookDelivery,
     },
 };
 
@@ -26,6 +28,42 @@ pub struct ArtifactContent<B> {
     pub content_length: Option<u64>,
     /// The bytes.
     pub body: B,
+}
+
+/// What a provider sends to a webhook.
+pub struct WebhookRequest {
+    /// The last part of the path.
+    pub token: Secret,
+    /// Names in lower case, and values. Those that are no text are left out.
+    pub headers: Vec<(String, String)>,
+    /// The body as it came: signatures are of these bytes.
+    pub body: Vec<u8>,
+}
+
+impl std::fmt::Debug for WebhookRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebhookRequest").field("bytes", &self.body.len()).finish_non_exhaustive()
+    }
+}
+
+/// A delivery that was taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivered {
+    /// What is known of it now.
+    pub delivery: WebhookDelivery,
+    /// It had come before: nothing happened now.
+    pub is_repeated: bool,
+}
+
+/// Why a delivery is not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeliveryRefusal {
+    /// There is no such webhook, or the signature is wrong: nobody is told which.
+    Stranger,
+    /// It is none: what is missing or wrong.
+    Malformed(String),
+    /// It cannot be taken now; the provider should send it again.
+    Later(String),
 }
 
 /// Both directions of a connection into a build's file system.
@@ -173,6 +211,33 @@ pub trait KilnService: Send + Sync + 'static {
     /// What a badge shows; nobody signs for it. An unknown `uuid` is [`BadgeState::Unknown`], so that nothing can be
     /// learnt by guessing.
     fn badge(&self, input: BadgeInput) -> impl Future<Output = BadgeState> + Send;
+
+    /// Deliveries of a project's webhook.
+    fn list_webhook_deliveries(
+        &self,
+        context: &Context,
+        input: ListWebhookDeliveriesInput,
+    ) -> impl Future<Output = Result<ListWebhookDeliveriesOutput, ApiError>> + Send;
+
+    /// A delivery, with what every filter decided.
+    fn get_webhook_delivery(
+        &self,
+        context: &Context,
+        input: GetWebhookDeliveryInput,
+    ) -> impl Future<Output = Result<GetWebhookDeliveryOutput, ApiError>> + Send;
+
+    /// Looks at a delivery once more.
+    fn redeliver_webhook_delivery(
+        &self,
+        context: &Context,
+        input: RedeliverWebhookDeliveryInput,
+    ) -> impl Future<Output = Result<RedeliverWebhookDeliveryOutput, ApiError>> + Send;
+
+    /// Whether there is a webhook whose address ends with this token; nobody signs for it.
+    fn has_webhook(&self, token: &str) -> bool;
+
+    /// Takes a delivery that a provider sends to a webhook, if its signature is right.
+    fn deliver(&self, request: WebhookRequest) -> impl Future<Output = Result<Delivered, DeliveryRefusal>> + Send;
 
     /// What is known of builds now, for those who watch the service.
     fn figures(&self) -> BuildFigures;

@@ -29,7 +29,7 @@ pub use self::{
     ecr::Ecr,
     events::Events,
     iam::Iam,
-    kiln::{ArtifactContent, DebugConnection, KilnService},
+    kiln::{ArtifactContent, DebugConnection, Delivered, DeliveryRefusal, KilnService, WebhookRequest},
     kms::Kms,
     logs::{LiveTail, LiveTailEvent, Logs},
     public::PublicBuilds,

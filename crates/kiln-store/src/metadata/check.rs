@@ -2,7 +2,7 @@
 
 use super::{
     access, builds, events, iam, kms, log_groups, metrics, objects, parameters, projects, registry, secrets,
-    service_credentials, uploads, view::View,
+    service_credentials, uploads, view::View, webhooks,
 };
 use crate::StoreError;
 
@@ -40,5 +40,6 @@ pub(super) fn check(view: &View<'_>) -> Result<Vec<String>, StoreError> {
     service_credentials::check(view, &mut found)?;
     registry::check(view, &mut found)?;
     events::check(view, &mut found)?;
+    webhooks::check(view, &mut found)?;
     Ok(found)
 }

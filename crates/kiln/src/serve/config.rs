@@ -13,11 +13,14 @@ use std::{
 };
 
 use kiln_api::{Rates, ScrapeToken, Scraping};
-use kiln_core::{config::Retention, external::ExternalS3, queue::Capacity};
+use kiln_core::{config::Retention, external::ExternalS3, providers, queue::Capacity};
 use kiln_model::arn::Home;
 use kiln_runner::job::{EngineChoice, Network};
 
-use super::telemetry::{self, Collector};
+use super::{
+    outgoing::Allowed,
+    telemetry::{self, Collector},
+};
 use crate::runs::{KEEP_BUDGET, parse_size};
 
 pub(crate) mod keys;
@@ -82,6 +85,47 @@ pub(crate) struct Settings {
     pub(crate) registry_host: Option<String>,
     pub(crate) blobs: BlobsIn,
     pub(crate) external: Vec<ExternalS3>,
+    /// The address by which others reach the service, if it does not follow from the others.
+    pub(crate) public_url: Option<String>,
+    pub(crate) providers: Providers,
+}
+
+/// Providers of repositories.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Providers {
+    /// Their APIs, where those are not the public ones.
+    pub(crate) github: Option<String>,
+    pub(crate) gitlab: Option<String>,
+    pub(crate) bitbucket: Option<String>,
+    /// Hosts and networks that may be called beside the internet.
+    pub(crate) allow: Vec<String>,
+}
+
+impl Providers {
+    /// For the core.
+    pub(crate) fn for_core(&self, public_url: String) -> providers::Settings {
+        let mut settings = providers::Settings::new(public_url);
+        for (at, own) in [
+            (&mut settings.github, &self.github),
+            (&mut settings.gitlab, &self.gitlab),
+            (&mut settings.bitbucket, &self.bitbucket),
+        ] {
+            if let Some(own) = own {
+                at.clone_from(own);
+            }
+        }
+        settings
+    }
+
+    /// What may be called: also the hosts of these addresses, whose operator wrote them down.
+    pub(crate) fn allowed(&self) -> Allowed {
+        let mut allowed = Allowed::of(&self.allow);
+        let own = [&self.github, &self.gitlab, &self.bitbucket].into_iter().flatten();
+        allowed.hosts.extend(
+            own.filter_map(|url| Some(url.parse::<http::Uri>().ok()?.host()?.trim_matches(['[', ']']).to_owned())),
+        );
+        allowed
+    }
 }
 
 /// What the service writes of itself.
@@ -175,6 +219,7 @@ impl Settings {
             reads: read.count("limits.reads_per_second", usual.reads, MOST_PER_SECOND),
             changes: read.count("limits.changes_per_second", usual.changes, MOST_PER_SECOND),
             strangers: read.count("limits.strangers_per_second", usual.strangers, MOST_PER_SECOND),
+            deliveries: read.count("limits.deliveries_per_second", usual.deliveries, MOST_PER_SECOND),
         };
         let networks = [("private", Network::Private), ("host", Network::Host), ("none", Network::None)];
         let network = read.text("network.mode", Network::Private, |text| choice(text, &networks));
@@ -193,6 +238,13 @@ impl Settings {
         // Who reaches loopback has an account on this machine already (DESIGN decision 5).
         let allow_host_image = read.flag("allow_host_image").unwrap_or_else(|| listen.ip().is_loopback());
         let registry_host = read.text("registry.host", None, |text| registry_host(text).map(Some));
+        let public_url = read.text("public_url", None, |text| base_url(text).map(Some));
+        let providers = Providers {
+            github: read.text("providers.github_url", None, |text| base_url(text).map(Some)),
+            gitlab: read.text("providers.gitlab_url", None, |text| base_url(text).map(Some)),
+            bitbucket: read.text("providers.bitbucket_url", None, |text| base_url(text).map(Some)),
+            allow: read.list("providers.allow", Allowed::checked),
+        };
         let blobs = read.blobs(base, &home.region);
         let external = read.external(&home.region);
         if !read.problems.is_empty() {
@@ -219,6 +271,8 @@ impl Settings {
             registry_host,
             blobs,
             external,
+            public_url,
+            providers,
         })
     }
 }
@@ -412,6 +466,22 @@ fn domain(text: &str) -> Result<String, String> {
         return Ok(text.to_ascii_lowercase());
     }
     Err(format!("'{text}' is neither a host name nor an address (without port and without '*.')"))
+}
+
+/// The address of a server, perhaps with a path, without a slash at its end.
+fn base_url(text: &str) -> Result<String, String> {
+    let parsed: Option<http::Uri> = text.parse().ok();
+    let is_one = parsed.is_some_and(|uri| {
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && !authority.is_empty()
+            && !authority.contains('@')
+            && uri.query().is_none()
+    });
+    if is_one && !text.contains('#') {
+        return Ok(text.trim_end_matches('/').to_owned());
+    }
+    Err(format!("'{text}' is no address of a server, e.g. https://kiln.example"))
 }
 
 /// A host, with a port or without, that references of images begin with.

@@ -20,13 +20,9 @@ use kiln_model::{
     arn::Home,
     trace::{Span, Value},
 };
-use ureq::{
-    Agent,
-    http::StatusCode,
-    tls::{PemItem, RootCerts, TlsConfig, parse_pem},
-};
+use ureq::{Agent, http::StatusCode, tls::TlsConfig};
 
-use crate::client::trust;
+use super::outgoing;
 
 /// Name of the directory of what is not sent yet, in the data directory.
 const DIRECTORY: &str = "traces";
@@ -144,19 +140,8 @@ pub(super) fn start(
 }
 
 fn agent(url: &str) -> anyhow::Result<Agent> {
-    let roots = match trust::of_machine() {
-        Some(path) => {
-            let pem = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-            let certificates = parse_pem(&pem).filter_map(|item| match item {
-                Ok(PemItem::Certificate(certificate)) => Some(certificate),
-                _ => None,
-            });
-            RootCerts::Specific(Arc::new(certificates.collect()))
-        }
-        None => RootCerts::WebPki,
-    };
     let mut config = Agent::config_builder()
-        .tls_config(TlsConfig::builder().root_certs(roots).build())
+        .tls_config(TlsConfig::builder().root_certs(outgoing::root_certs()?).build())
         .user_agent(concat!("kiln/", env!("CARGO_PKG_VERSION")))
         .http_status_as_error(false)
         .max_redirects(0)

@@ -18,11 +18,12 @@ const fn list(path: &'static str) -> Key {
 }
 
 /// All of them.
-pub(crate) const KEYS: [Key; 38] = [
+pub(crate) const KEYS: [Key; 44] = [
     value("account"),
     value("region"),
     value("listen"),
     list("domains"),
+    value("public_url"),
     value("log.level"),
     value("log.format"),
     value("log.requests"),
@@ -35,6 +36,7 @@ pub(crate) const KEYS: [Key; 38] = [
     value("limits.reads_per_second"),
     value("limits.changes_per_second"),
     value("limits.strangers_per_second"),
+    value("limits.deliveries_per_second"),
     value("network.mode"),
     list("network.allow"),
     value("engine"),
@@ -50,6 +52,10 @@ pub(crate) const KEYS: [Key; 38] = [
     value("telemetry.otlp_endpoint"),
     list("telemetry.otlp_headers"),
     value("registry.host"),
+    value("providers.github_url"),
+    value("providers.gitlab_url"),
+    value("providers.bitbucket_url"),
+    list("providers.allow"),
     value("allow_host_image"),
     value("storage.blobs"),
     value("storage.endpoint"),

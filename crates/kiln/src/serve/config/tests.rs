@@ -32,6 +32,7 @@ account = "123456789012"
 region = "eu-central-1"
 listen = "[::]:443"
 domains = ["Kiln.Example", "10.0.0.7"]
+public_url = "https://ci.example/"
 engine = "oci"
 runtime = "/usr/sbin/runc"
 keep_budget = "0"
@@ -45,6 +46,7 @@ requests = true
 reads_per_second = 300
 changes_per_second = 200
 strangers_per_second = 70
+deliveries_per_second = 60
 [tls]
 cert = "tls/server.pem"
 key = "/etc/kiln/key.pem"
@@ -55,6 +57,9 @@ memory_overcommit = 2.5
 queue_limit = 10
 [registry]
 host = "Images.Example:5000"
+[providers]
+github_url = "http://10.0.0.9:3000/api"
+allow = ["git.example", "10.2.0.0/16"]
 [network]
 mode = "none"
 allow = ["10.1.0.0/16", "fd00::/8"]
@@ -102,11 +107,18 @@ region = "eu-west-1"
         tls: Some(TlsFiles { cert: "/data/tls/server.pem".into(), key: "/etc/kiln/key.pem".into() }),
         capacity: Capacity { memory_bytes: 10 << 30, builds: 200 },
         queue_limit: 10,
-        rates: Rates { reads: 300, changes: 200, strangers: 70 },
+        rates: Rates { reads: 300, changes: 200, strangers: 70, deliveries: 60 },
         telemetry: Some(Collector {
             url: "http://collector.example:4318/v1/traces".into(),
             headers: vec![("authorization".into(), "Bearer x".into())],
         }),
+        public_url: Some("https://ci.example".into()),
+        providers: Providers {
+            github: Some("http://10.0.0.9:3000/api".into()),
+            gitlab: None,
+            bitbucket: None,
+            allow: vec!["git.example".into(), "10.2.0.0/16".into()],
+        },
         registry_host: Some("images.example:5000".into()),
         network: Network::None,
         network_allow: vec!["10.1.0.0/16".into(), "fd00::/8".into()],
