@@ -10,7 +10,10 @@ use kiln_iam::Style;
 use tokio::time::Instant;
 use tracing::Level;
 
-use crate::{connection::Peer, route::Route};
+use crate::{
+    connection::Peer,
+    route::{Page, Route},
+};
 
 /// The target of the lines, by which filters know them; they are of level `debug`.
 pub const TARGET: &str = "kiln_api::requests";
@@ -111,6 +114,10 @@ impl Drop for RequestLine {
 /// The path, and of S3 the parameters; those that sign a link are as good as a key for a while, those of other services may
 /// have anything in them.
 fn shown(uri: &Uri, route: &Route) -> String {
+    // The rest of it is what providers know, and nobody else.
+    if *route == Route::Page(Page::Webhook) {
+        return "/-/webhooks/…".to_owned();
+    }
     let mut shown: String = uri.path().chars().take(LONGEST_PATH).collect();
     if route.style() != Style::S3 {
         return shown;
@@ -134,7 +141,7 @@ fn shown(uri: &Uri, route: &Route) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::{Page, Service};
+    use crate::route::Service;
 
     #[test]
     fn what_signs_a_link_is_not_told() {
@@ -147,6 +154,8 @@ mod tests {
         let form = "/?Action=UpdateLoginProfile&Password=secret".parse().unwrap();
         assert_eq!(shown(&form, &Route::Service(Service::Iam)), "/");
         assert_eq!(shown(&"/badges?uuid=secret".parse().unwrap(), &Route::Page(Page::Badge)), "/badges");
+        let hook = "/-/webhooks/TOKEN?x".parse().unwrap();
+        assert_eq!(shown(&hook, &Route::Page(Page::Webhook)), "/-/webhooks/…");
         let long: Uri = format!("/{}?a={}", "k".repeat(5000), "v".repeat(5000)).parse().unwrap();
         assert!(shown(&long, &s3).chars().count() < 1300);
     }
