@@ -20,6 +20,8 @@ _BROWSER = "/usr/bin/chromium"
 _MODULES = ROOT / "console" / "node_modules"
 _NEEDLE = "the needle at the end"
 _SIZE = 1 << 30
+# Short ones behind those, so that there are ten million.
+_MORE = 1_500_000
 
 
 def console(setting) -> list[Row]:
@@ -45,7 +47,7 @@ def console(setting) -> list[Row]:
         _printing(
             client,
             "large",
-            f"for i in $(seq {-(-_SIZE // _CHUNK)}); do cat chunk.txt; done | head -c {_SIZE}; echo; echo {_NEEDLE}",
+            f"for i in $(seq {-(-_SIZE // _CHUNK)}); do cat chunk.txt; done | head -c {_SIZE}; echo; seq {_MORE}; echo {_NEEDLE}",
         )
         _built(client, "large")
         large = _last_build(client, "large")

@@ -249,6 +249,9 @@ export const SERVICE_TEXT = {
     projectHint: "Its source has to be a repository of a provider.",
     filtersHint:
       "All of them have to match. EVENT takes names with commas, such as PUSH, PULL_REQUEST_CREATED; others a regular expression.",
+    manual: "I add it to the repository myself",
+    manualHint:
+      "Its address and secret are shown. Otherwise the provider is asked to make it, with this service's credentials.",
     addFilter: "Add filter",
     pattern: "Pattern",
     deliveries: "What was delivered to the webhook, the newest first.",

@@ -12,6 +12,7 @@ import AttributeEditor from "@cloudscape-design/components/attribute-editor";
 import Autosuggest from "@cloudscape-design/components/autosuggest";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
+import Checkbox from "@cloudscape-design/components/checkbox";
 import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
 import Link from "@cloudscape-design/components/link";
@@ -201,6 +202,7 @@ interface CreateProps {
 function Create({ onMade, onDismiss }: CreateProps) {
   const { api } = useSigned();
   const [project, setProject] = useState("");
+  const [isManual, setManual] = useState(false);
   const [filters, setFilters] = useState<WebhookFilter[]>([{ type: "EVENT", pattern: "PUSH" }]);
   const names = useReading("names", (signal) => projectNames(api, signal));
   return (
@@ -215,6 +217,7 @@ function Create({ onMade, onDismiss }: CreateProps) {
           new CreateWebhookCommand({
             projectName: project.trim(),
             filterGroups: group.length > 0 ? [group] : undefined,
+            manualCreation: isManual || undefined,
           }),
         );
         onMade(webhook?.payloadUrl ?? webhook?.url ?? "", webhook?.secret);
@@ -232,6 +235,13 @@ function Create({ onMade, onDismiss }: CreateProps) {
           onChange={({ detail }) => setProject(detail.value)}
         />
       </FormField>
+      <Checkbox
+        checked={isManual}
+        description={TEXT.webhooks.manualHint}
+        onChange={({ detail }) => setManual(detail.checked)}
+      >
+        {TEXT.webhooks.manual}
+      </Checkbox>
       <FormField label={TEXT.webhooks.filters} description={TEXT.webhooks.filtersHint} stretch>
         <AttributeEditor<WebhookFilter>
           items={filters}
