@@ -2,6 +2,7 @@
 
 mod asked;
 mod events;
+mod git;
 mod images;
 mod logs;
 mod secrets;
@@ -18,6 +19,7 @@ use crate::connection::Peer;
 
 pub(crate) use asked::{Needed, of_iam, of_json, of_kms, of_metrics};
 pub(crate) use events::of_events;
+pub(crate) use git::of_git;
 pub(crate) use images::of_images;
 pub(crate) use logs::of_logs;
 pub(crate) use secrets::{of_parameters, of_secrets};
@@ -152,8 +154,9 @@ fn principal(caller: Option<&Caller>) -> Principal {
 mod tests {
     use kiln_iam::policy::table::table;
     use kiln_model::operations::{
-        CLOUDWATCH_OPERATIONS, ECR_OPERATIONS, EVENTS_OPERATIONS, IAM_OPERATIONS, KILN_OPERATIONS, KMS_OPERATIONS,
-        LOGS_OPERATIONS, OPERATIONS, ResourceKind, SECRETS_MANAGER_OPERATIONS, SSM_OPERATIONS, codebuild_operation,
+        CLOUDWATCH_OPERATIONS, CODECOMMIT_OPERATIONS, ECR_OPERATIONS, EVENTS_OPERATIONS, IAM_OPERATIONS,
+        KILN_OPERATIONS, KMS_OPERATIONS, LOGS_OPERATIONS, OPERATIONS, ResourceKind, SECRETS_MANAGER_OPERATIONS,
+        SSM_OPERATIONS, codebuild_operation,
     };
 
     use super::*;
@@ -172,6 +175,7 @@ mod tests {
             ("logs", LOGS_OPERATIONS.as_slice()),
             ("ecr", ECR_OPERATIONS.as_slice()),
             ("events", EVENTS_OPERATIONS.as_slice()),
+            ("codecommit", CODECOMMIT_OPERATIONS.as_slice()),
         ] {
             for operation in operations {
                 let row = table().operation(service, operation.name).expect(operation.name);
@@ -193,6 +197,7 @@ mod tests {
                     ResourceKind::Repository => &["ecr-repository"],
                     ResourceKind::Rule => &["events-rule"],
                     ResourceKind::EventBus => &["events-event-bus"],
+                    ResourceKind::GitRepository => &["codecommit-repository"],
                     // Whose policies are simulated: an ARN says.
                     ResourceKind::Identity if operation.name.ends_with("PrincipalPolicy") => {
                         &["iam-group", "iam-role", "iam-user"]

@@ -2,8 +2,10 @@
 
 mod answer;
 mod read;
+mod streamed;
 mod upload;
 
 pub(crate) use answer::Answer;
 pub(crate) use read::{Budget, Pace, discard, read_whole};
+pub(crate) use streamed::Body as Streamed;
 pub(crate) use upload::Upload;

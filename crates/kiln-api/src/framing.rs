@@ -32,17 +32,17 @@ pub(crate) fn check(
     // No AWS client sends its JSON in chunks, our own client knows the size of what it uploads, and a proxy in front that
     // reads the length where hyper reads the chunks would see other requests than we do.
     // S3's do, around chunks of their own: those have a length, and a signature.
-    // Clients of images send what they do not know the size of yet, by their specification.
+    // Clients of images send what they do not know the size of yet, by their specification, and so does git.
     let is_s3 = service == Some(Service::S3);
-    let may_be_chunked = is_s3 || service == Some(Service::Registry);
+    let may_be_chunked = is_s3 || matches!(service, Some(Service::Registry | Service::Git));
     let mut codings = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
     let is_chunked = match (codings.next(), codings.next()) {
         (None, _) => false,
         (Some(coding), None) if may_be_chunked && coding.as_bytes().eq_ignore_ascii_case(b"chunked") => true,
         _ => return refuse("send the body with the header Content-Length, not with Transfer-Encoding"),
     };
-    // Clients of CloudWatch compress large bodies; it unpacks them itself.
-    let may_be_encoded = is_s3 || matches!(service, Some(Service::CloudWatch(_)));
+    // Clients of CloudWatch compress large bodies, and git those of fetches; both are unpacked by who reads them.
+    let may_be_encoded = is_s3 || matches!(service, Some(Service::CloudWatch(_) | Service::Git));
     if parts.headers.contains_key(header::CONTENT_ENCODING) && !may_be_encoded {
         return refuse("send the body as it is, without Content-Encoding");
     }

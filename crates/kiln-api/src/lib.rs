@@ -29,6 +29,7 @@ mod event_stream;
 mod fault;
 mod form;
 mod framing;
+mod git;
 mod host;
 mod operations;
 pub mod otlp;

@@ -4,6 +4,7 @@ mod debug;
 #[macro_use]
 mod dispatch;
 mod events;
+mod git;
 mod images;
 mod logs;
 mod secrets;
@@ -20,8 +21,8 @@ use kiln_model::{
     kiln::*,
     kms::*,
     operations::{
-        OperationInfo, cloudwatch_operation, codebuild_operation, ecr_operation, events_operation, kiln_operation,
-        kms_operation, logs_operation, secrets_manager_operation, ssm_operation,
+        OperationInfo, cloudwatch_operation, codebuild_operation, codecommit_operation, ecr_operation,
+        events_operation, kiln_operation, kms_operation, logs_operation, secrets_manager_operation, ssm_operation,
     },
     service::{self, ArtifactContent, ByteSource, CodeBuild, Context, KilnService, Kms},
 };
@@ -30,7 +31,7 @@ use tokio::sync::watch;
 
 use crate::{
     authorise::{
-        Needed, of_events, of_iam, of_images, of_json, of_kms, of_logs, of_metrics, of_parameters, of_secrets,
+        Needed, of_events, of_git, of_iam, of_images, of_json, of_kms, of_logs, of_metrics, of_parameters, of_secrets,
     },
     body::{Answer, Upload},
     cloudwatch::{self, Protocol},
@@ -59,6 +60,8 @@ pub(crate) enum Operation {
     Ecr(&'static OperationInfo),
     /// An operation of EventBridge.
     Events(&'static OperationInfo),
+    /// An operation of CodeCommit.
+    CodeCommit(&'static OperationInfo),
     /// An operation of CloudWatch.
     CloudWatch(&'static OperationInfo, Protocol),
     /// An operation of IAM.
@@ -96,6 +99,7 @@ impl Operation {
             Service::Ssm => ssm_operation(name).map(Self::Ssm),
             Service::Ecr => ecr_operation(name).map(Self::Ecr),
             Service::Events => events_operation(name).map(Self::Events),
+            Service::CodeCommit => codecommit_operation(name).map(Self::CodeCommit),
             Service::CloudWatch(protocol) => cloudwatch_operation(name).map(|info| Self::CloudWatch(info, protocol)),
             _ => kiln_operation(name).map(Self::Kiln),
         };
@@ -123,6 +127,7 @@ impl Operation {
             | Self::Ssm(info)
             | Self::Ecr(info)
             | Self::Events(info)
+            | Self::CodeCommit(info)
             | Self::CloudWatch(info, _) => Some(info),
             Self::Sts(_) => None,
         }
@@ -140,6 +145,7 @@ impl Operation {
             | Self::Ssm(info)
             | Self::Ecr(info)
             | Self::Events(info)
+            | Self::CodeCommit(info)
             | Self::CloudWatch(info, _) => info.name,
             Self::Sts(operation) => operation.name(),
         }
@@ -172,6 +178,7 @@ impl Operation {
             Self::Ssm(info) => of_parameters(info.name, &input(), &home),
             Self::Ecr(info) => of_images(info, &input(), &home),
             Self::Events(info) => of_events(info, &input(), &home),
+            Self::CodeCommit(info) => of_git(info, &input(), &home),
             Self::CloudWatch(info, _) => of_metrics(info, &input()),
             Self::Sts(_) => Vec::new(),
         })
@@ -183,6 +190,8 @@ impl Operation {
             // 20 MiB of a layer in base64; 4 MiB of a manifest, each character of which may be escaped.
             Self::Ecr(info) if info.name == "UploadLayerPart" => usual.max(28 << 20),
             Self::Ecr(info) if info.name == "PutImage" => usual.max(9 << 20),
+            // 6 MiB of a file in base64; 7 MiB of all the files of a commit.
+            Self::CodeCommit(info) if matches!(info.name, "PutFile" | "CreateCommit") => usual.max(11 << 20),
             _ => usual,
         }
     }
@@ -323,6 +332,10 @@ pub(crate) async fn call<S: service::Service>(
         (Operation::Events(info), Content::Whole(body)) => {
             check_content_type(parts)?;
             events::events(service.as_ref(), info, context, &body).await
+        }
+        (Operation::CodeCommit(info), Content::Whole(body)) => {
+            check_content_type(parts)?;
+            git::codecommit(service.as_ref(), info, context, &body).await
         }
         (Operation::CloudWatch(info, protocol), Content::Whole(body)) => {
             cloudwatch::call(service.as_ref(), info, protocol, context, &body).await

@@ -24,6 +24,7 @@ use crate::{
     connection::{Peer, pulse::Busy},
     fault::Fault,
     framing::{self, Framing},
+    git,
     operations::{self, Content, Line, Operation},
     pages, registry,
     request_log::RequestLine,
@@ -106,6 +107,10 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
             Route::Service(Service::Registry) => {
                 let arrival = registry::Arrival { parts, body, length, request_id, peer, trail };
                 return self.registry(arrival).await;
+            }
+            Route::Service(Service::Git) => {
+                let arrival = git::Arrival { parts, body, request_id, peer, line, trail };
+                return Ok(self.git(arrival).await);
             }
             Route::Service(service) => *service,
         };

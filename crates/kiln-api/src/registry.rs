@@ -8,7 +8,6 @@
 //! 4. `answer`: errors as the specification writes them.
 
 mod answer;
-mod body;
 mod layers;
 mod manifests;
 mod target;
@@ -25,15 +24,12 @@ use kiln_model::{
 };
 use serde_json::json;
 
-use self::{
-    body::Body,
-    target::{Call, Place},
-};
+use self::target::{Call, Place};
 use crate::{
     audit::Trail,
     authenticate::Keys,
     authorise::{Authorizer, Needed, Question, surroundings},
-    body::{Answer, Pace},
+    body::{Answer, Pace, Streamed as Body},
     connection::Peer,
     fault::Fault,
     form, framing,

@@ -3,8 +3,8 @@
 use http::{Method, Request, header};
 use kiln_iam::Style;
 use kiln_model::operations::{
-    CLOUDWATCH_TARGET, CODEBUILD_TARGET, ECR_TARGET, EVENTS_TARGET, KILN_TARGET, KMS_TARGET, LOGS_TARGET,
-    SECRETS_MANAGER_TARGET, SSM_TARGET,
+    CLOUDWATCH_TARGET, CODEBUILD_TARGET, CODECOMMIT_TARGET, ECR_TARGET, EVENTS_TARGET, KILN_TARGET, KMS_TARGET,
+    LOGS_TARGET, SECRETS_MANAGER_TARGET, SSM_TARGET,
 };
 
 use crate::cloudwatch::{self, Protocol};
@@ -36,6 +36,10 @@ pub(crate) enum Service {
     Events,
     /// The registry of images, in the distribution specification's protocol.
     Registry,
+    /// CodeCommit, JSON 1.1.
+    CodeCommit,
+    /// Git repositories, in git's own protocol.
+    Git,
     /// Simple Storage Service.
     S3,
 }
@@ -56,6 +60,8 @@ impl Service {
             // The audit log calls what is done with images by ECR's names, however it is asked for.
             Self::Ecr | Self::Registry => "ecr",
             Self::Events => "events",
+            // The same of repositories, for git.
+            Self::CodeCommit | Self::Git => "codecommit",
             Self::S3 => "s3",
         }
     }
@@ -115,7 +121,9 @@ impl Route {
                 | Service::Ssm
                 | Service::Ecr
                 | Service::Events
-                | Service::Registry,
+                | Service::Registry
+                | Service::CodeCommit
+                | Service::Git,
             )
             | Self::Page(_) => Style::Json,
             Self::Service(Service::Iam | Service::Sts) => Style::Query,
@@ -140,6 +148,7 @@ pub(crate) fn find<B>(request: &Request<B>, bucket: Option<&str>) -> Route {
         Some(SSM_TARGET) => return Route::Service(Service::Ssm),
         Some(ECR_TARGET) => return Route::Service(Service::Ecr),
         Some(EVENTS_TARGET) => return Route::Service(Service::Events),
+        Some(CODECOMMIT_TARGET) => return Route::Service(Service::CodeCommit),
         Some(CLOUDWATCH_TARGET) => return Route::Service(Service::CloudWatch(Protocol::Json)),
         _ => {}
     }
@@ -156,6 +165,7 @@ pub(crate) fn find<B>(request: &Request<B>, bucket: Option<&str>) -> Route {
             "ssm" => Route::Service(Service::Ssm),
             "ecr" => Route::Service(Service::Ecr),
             "events" => Route::Service(Service::Events),
+            "codecommit" => Route::Service(Service::CodeCommit),
             // Without a target, and not by its path.
             "monitoring" => Route::Service(Service::CloudWatch(Protocol::Query)),
             "iam" => Route::Service(Service::Iam),
@@ -174,6 +184,9 @@ pub(crate) fn find<B>(request: &Request<B>, bucket: Option<&str>) -> Route {
     match bucket {
         None => by_path(request),
         Some(host) if is_registry(host) && is_of_registry(request.uri().path()) => Route::Service(Service::Registry),
+        Some(host) if host.starts_with("git-codecommit.") && is_of_git(request.uri().path()) => {
+            Route::Service(Service::Git)
+        }
         Some(_) => Route::Service(Service::S3),
     }
 }
@@ -189,6 +202,11 @@ fn is_registry(name: &str) -> bool {
 /// No bucket has so short a name.
 fn is_of_registry(path: &str) -> bool {
     path == "/v2" || path.starts_with("/v2/")
+}
+
+/// Nor one so short a name as this path begins with.
+fn is_of_git(path: &str) -> bool {
+    path.starts_with("/v1/repos/")
 }
 
 fn foreign(name: &str, style: Style) -> Route {
@@ -235,6 +253,7 @@ fn by_path<B>(request: &Request<B>) -> Route {
         path if path.starts_with("/-/") => Route::Page(Page::Nothing),
         "/" if is_read && is_browser(request) => Route::Page(Page::ToIndex),
         path if is_of_registry(path) => Route::Service(Service::Registry),
+        path if is_of_git(path) => Route::Service(Service::Git),
         _ if is_form(request) => Route::Service(Service::Sts),
         _ => Route::Service(Service::S3),
     }
@@ -289,6 +308,7 @@ mod tests {
             ("TrentService.ListKeys", Route::Service(Service::Kms)),
             ("secretsmanager.ListSecrets", Route::Service(Service::SecretsManager)),
             ("AmazonSSM.GetParameters", Route::Service(Service::Ssm)),
+            ("CodeCommit_20150413.ListRepositories", Route::Service(Service::CodeCommit)),
             ("AmazonEC2ContainerRegistry_V20150921.ListImages", Route::Service(Service::Ecr)),
             ("Logs_20140328.GetLogEvents", Route::Service(Service::Logs)),
             ("AWSEvents.PutRule", Route::Service(Service::Events)),
@@ -314,6 +334,7 @@ mod tests {
             ("secretsmanager", Route::Service(Service::SecretsManager)),
             ("ssm", Route::Service(Service::Ssm)),
             ("ecr", Route::Service(Service::Ecr)),
+            ("codecommit", Route::Service(Service::CodeCommit)),
             ("s3", Route::Service(Service::S3)),
             ("s3express", foreign("s3express", Style::S3)),
             ("iam", Route::Service(Service::Iam)),

@@ -16,12 +16,18 @@ use kiln_runner::{
     job::{Control, Job},
 };
 use kiln_store::{
-    AuditError, AuditLog, Metadata, StoreError, Tx, View, blobs::Blobs, keys::Keys, logs::Logs, metadata::BuildState,
+    AuditError, AuditLog, Metadata, StoreError, Tx, View,
+    blobs::Blobs,
+    keys::Keys,
+    logs::Logs,
+    metadata::BuildState,
+    repos::{self, Repos},
 };
 use tokio::sync::watch;
 
 use crate::{
     audit::{Outage, Strangers},
+    codecommit,
     config::Config,
     console::Links,
     document::Document,
@@ -66,6 +72,8 @@ pub(crate) struct Inner<R> {
     pub(crate) keys: Keys,
     pub(crate) blobs: Blobs,
     pub(crate) held: Arc<Held>,
+    pub(crate) repos: Repos,
+    pub(crate) hosting: codecommit::Hosting,
     pub(crate) external: External,
     pub(crate) logs: Logs,
     pub(crate) puts: streams::Turns,
@@ -161,6 +169,7 @@ impl<R: Runners> Core<R> {
         fs::create_dir_all(&uploads).map_err(io(format!("cannot make {}", uploads.display())))?;
         let external = External::new(config.external.clone(), uploads);
         let queue = Mutex::new(Queue::new(config.capacity));
+        let repos = Repos::new(&config.data.join(repos::DIRECTORY));
         let began = (wall_ms(&clock), clock.monotonic());
         let inner = Arc::new(Inner {
             config,
@@ -169,6 +178,8 @@ impl<R: Runners> Core<R> {
             keys,
             blobs,
             held: Arc::default(),
+            repos,
+            hosting: codecommit::Hosting::default(),
             external,
             logs,
             puts: streams::Turns::default(),
@@ -208,6 +219,8 @@ impl<R: Runners> Core<R> {
             inner.spawn("kiln-uploads", move || with.external.abort(unfinished));
         }
         inner.recover()?;
+        let with = Arc::clone(&inner);
+        inner.spawn("kiln-repos", move || codecommit::recover(&with));
         traces::resume(&inner)?;
         if !inner.metadata.was_checked() {
             let with = Arc::clone(&inner);

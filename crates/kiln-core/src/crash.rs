@@ -1,7 +1,7 @@
 //! The crash points of the service: those of a build in the order in which it passes them, then those of objects ([`kiln_runner::crash`]).
 
 /// Every name.
-pub const POINTS: [&str; 22] = [
+pub const POINTS: [&str; 26] = [
     "build_accepted",
     "build_given",
     "build_started",
@@ -24,6 +24,10 @@ pub const POINTS: [&str; 22] = [
     "images_deleted",
     "contents_collected",
     "images_expired",
+    "git_repository_made",
+    "git_repository_deleted",
+    "git_references_changed",
+    "git_references_recorded",
 ];
 
 /// Dies here when told to.

@@ -118,17 +118,18 @@ pub(crate) fn job(
     })
 }
 
-/// Where a source comes from. `archive`: what was staged for it.
+/// Where a source comes from. `staged`: what was staged for it: an archive, or a git repository of this service.
 fn service_source(
     config: &Config,
     document: &Document,
     source: &ProjectSource,
     version: Option<&str>,
-    archive: Option<PathBuf>,
+    staged: Option<PathBuf>,
 ) -> ServiceSource {
-    if let Some(path) = archive {
-        return ServiceSource::Zip { path };
-    }
+    let local = match staged {
+        Some(path) if source.r#type == SourceType::S3 => return ServiceSource::Zip { path },
+        staged => staged,
+    };
     // What is no URL of a repository was refused at the start.
     let location = GitLocation::parse(source.location.as_deref().unwrap_or_default());
     let Some(location) = location.ok().filter(|_| source.r#type.is_git()) else { return ServiceSource::Empty };
@@ -151,9 +152,9 @@ fn service_source(
             SourceType::Gitlab | SourceType::GitlabSelfManaged => PullRequests::MergeRequests,
             _ => PullRequests::None,
         },
-        local: None,
-        mirror: has_local_mode(document, CacheMode::Source)
+        mirror: (local.is_none() && has_local_mode(document, CacheMode::Source))
             .then(|| git::mirror(&config.data, project, &document.cache, &url)),
+        local,
         url,
     })
 }

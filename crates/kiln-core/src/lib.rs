@@ -18,6 +18,7 @@ mod build_log;
 pub mod bytes;
 mod caches;
 mod cloudwatch;
+mod codecommit;
 pub mod config;
 mod console;
 pub mod core;

@@ -8,8 +8,8 @@ use kiln_model::{codebuild::SourceType, location::S3Location};
 use kiln_store::{StoreError, metadata::BuildState};
 
 use crate::{
-    cloudwatch, core::Inner, ecr, lifecycle::Millis, logs, objects, records, runners::Runners, secretsmanager,
-    sources::UPLOADS, webhook,
+    cloudwatch, codecommit, core::Inner, ecr, lifecycle::Millis, logs, objects, records, runners::Runners,
+    secretsmanager, sources::UPLOADS, webhook,
 };
 
 /// Between two rounds.
@@ -60,6 +60,7 @@ pub(crate) fn sweep<R: Runners>(inner: &Inner<R>) {
         ("secrets", secretsmanager::sweep(inner)),
         ("images and uploads of layers", ecr::sweep(inner)),
         ("values of metrics", cloudwatch::roll_up(inner)),
+        ("objects of git repositories", codecommit::sweep(inner)),
         ("events of log streams", logs::sweep(inner)),
         ("deliveries of webhooks", webhook::sweep(inner)),
     ];

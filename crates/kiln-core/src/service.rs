@@ -1,6 +1,6 @@
 //! The operations of CodeBuild.
 
-mod builds;
+pub(crate) mod builds;
 mod credentials;
 mod policies;
 pub(crate) mod projects;

@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use crate::{
     behalf::Behalf,
+    codecommit,
     core::Inner,
     document::Document,
     downloads,
@@ -35,7 +36,8 @@ pub(crate) const UPLOADS: &str = "kiln/sources";
 /// Largest buildspec, bytes.
 const MOST_BUILDSPEC: u64 = 1 << 20;
 
-/// Puts the archives of a build's S3 sources, and a buildspec that is an object, where its job takes them from.
+/// Puts the archives of a build's S3 sources, and a buildspec that is an object, where its job takes them from; and finds the
+/// git repositories of this service that are sources.
 pub(crate) fn stage<R: Runners>(inner: &Inner<R>, document: &Document) -> Result<Staged, Failure> {
     let build = &document.build;
     let uuid = document.uuid();
@@ -44,6 +46,9 @@ pub(crate) fn stage<R: Runners>(inner: &Inner<R>, document: &Document) -> Result
         let version = build.source_version.as_deref();
         let name = format!("{uuid}-source.zip");
         staged.primary = Some(stage_one(inner, document, &build.source, version, &name)?);
+    }
+    if build.source.r#type == SourceType::CodeCommit {
+        staged.primary = Some(hosted(inner, document, &build.source)?);
     }
     for (n, source) in build.secondary_sources.iter().enumerate() {
         if source.r#type == SourceType::S3
@@ -55,11 +60,25 @@ pub(crate) fn stage<R: Runners>(inner: &Inner<R>, document: &Document) -> Result
             let path = stage_one(inner, document, source, version, &format!("{uuid}-source-{n}.zip"))?;
             staged.secondary.push((identifier.clone(), path));
         }
+        if source.r#type == SourceType::CodeCommit
+            && let Some(identifier) = &source.source_identifier
+        {
+            staged.secondary.push((identifier.clone(), hosted(inner, document, source)?));
+        }
     }
     if let BuildspecForm::Object(arn) = BuildspecForm::of(build.source.buildspec.as_deref()) {
         staged.buildspec = Some(read_buildspec(inner, document, arn)?);
     }
     Ok(staged)
+}
+
+/// The git repository of this service that a source is in, for the build's role to pull.
+fn hosted<R: Runners>(inner: &Inner<R>, document: &Document, source: &ProjectSource) -> Result<PathBuf, Failure> {
+    let location = source.location.as_deref().unwrap_or_default();
+    codecommit::repository_for_build(inner, document, location).map_err(|e| match e.code.http_status() {
+        500.. => Failure::fault(e.message),
+        _ => Failure::source(format!("{}: {}", e.code, e.message)),
+    })
 }
 
 /// A ZIP file, or a folder (its location ends with a slash) as one (`buildspec.md` 8).

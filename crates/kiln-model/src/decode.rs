@@ -16,6 +16,11 @@ pub trait Input: DeserializeOwned {
 
     /// The error of an input that violates them.
     const VIOLATED: ErrorCode = ErrorCode::InvalidInput;
+
+    /// The error of the first violation, where the service has errors for single members.
+    fn refusal(_: &Value) -> Option<ApiError> {
+        None
+    }
 }
 
 /// Reads a body.
@@ -37,6 +42,9 @@ pub fn decode<T: Input>(body: &[u8]) -> Result<T, ApiError> {
 pub fn from_value<T: Input>(value: Value) -> Result<T, ApiError> {
     if !value.is_object() {
         return Err(ApiError::serialization("the body is not a JSON object"));
+    }
+    if let Some(refusal) = T::refusal(&value) {
+        return Err(refusal);
     }
     constraint::check(T::SHAPE, &value).map_err(|message| ApiError::new(T::VIOLATED, message))?;
     serde_path_to_error::deserialize(value).map_err(|error| {

@@ -189,6 +189,184 @@ enumeration! {
         RepositoryPolicyNotFound = "RepositoryPolicyNotFoundException",
         /// There is no such upload of a layer.
         UploadNotFound = "UploadNotFoundException",
+        /// There is no such blob.
+        BlobIdDoesNotExist = "BlobIdDoesNotExistException",
+        /// A request to CodeCommit lacks: blob id.
+        BlobIdRequired = "BlobIdRequiredException",
+        /// There is no such branch.
+        BranchDoesNotExist = "BranchDoesNotExistException",
+        /// There is such a branch already.
+        BranchNameExists = "BranchNameExistsException",
+        /// A commit cannot be made on a tag.
+        BranchNameIsTagName = "BranchNameIsTagNameException",
+        /// A request to CodeCommit lacks: branch name.
+        BranchNameRequired = "BranchNameRequiredException",
+        /// There is no such commit.
+        CommitDoesNotExist = "CommitDoesNotExistException",
+        /// There is no commit with that id.
+        CommitIdDoesNotExist = "CommitIdDoesNotExistException",
+        /// A request to CodeCommit lacks: commit id.
+        CommitIdRequired = "CommitIdRequiredException",
+        /// Too many commits are asked for.
+        CommitIdsLimitExceeded = "CommitIdsLimitExceededException",
+        /// A request to CodeCommit lacks: commit ids list.
+        CommitIdsListRequired = "CommitIdsListRequiredException",
+        /// The message of a commit is too long.
+        CommitMessageLengthExceeded = "CommitMessageLengthExceededException",
+        /// A request to CodeCommit lacks: commit.
+        CommitRequired = "CommitRequiredException",
+        /// The default branch stays.
+        DefaultBranchCannotBeDeleted = "DefaultBranchCannotBeDeletedException",
+        /// There is a file where a folder would have to be.
+        DirectoryNameConflictsWithFileName = "DirectoryNameConflictsWithFileNameException",
+        /// The encryption of a git repository is damaged.
+        EncryptionIntegrityChecksFailed = "EncryptionIntegrityChecksFailedException",
+        /// The key of a git repository may not be used.
+        EncryptionKeyAccessDenied = "EncryptionKeyAccessDeniedException",
+        /// The key of a git repository is disabled.
+        EncryptionKeyDisabled = "EncryptionKeyDisabledException",
+        /// That is no key for a git repository.
+        EncryptionKeyInvalidId = "EncryptionKeyInvalidIdException",
+        /// That key is not for encryption.
+        EncryptionKeyInvalidUsage = "EncryptionKeyInvalidUsageException",
+        /// The key of a git repository is not there.
+        EncryptionKeyNotFound = "EncryptionKeyNotFoundException",
+        /// The key of a git repository cannot be reached.
+        EncryptionKeyUnavailable = "EncryptionKeyUnavailableException",
+        /// A file has content or a source, not both.
+        FileContentAndSourceFileSpecified = "FileContentAndSourceFileSpecifiedException",
+        /// A request to CodeCommit lacks: file content.
+        FileContentRequired = "FileContentRequiredException",
+        /// A file is too large for a request.
+        FileContentSizeLimitExceeded = "FileContentSizeLimitExceededException",
+        /// There is no such file.
+        FileDoesNotExist = "FileDoesNotExistException",
+        /// A commit changes at least one file.
+        FileEntryRequired = "FileEntryRequiredException",
+        /// A request to CodeCommit lacks: file mode.
+        FileModeRequired = "FileModeRequiredException",
+        /// There is a folder where a file would have to be.
+        FileNameConflictsWithDirectoryName = "FileNameConflictsWithDirectoryNameException",
+        /// There is a submodule.
+        FilePathConflictsWithSubmodulePath = "FilePathConflictsWithSubmodulePathException",
+        /// A file is too large for an answer.
+        FileTooLarge = "FileTooLargeException",
+        /// What a commit changes is too large.
+        FolderContentSizeLimitExceeded = "FolderContentSizeLimitExceededException",
+        /// There is no such folder.
+        FolderDoesNotExist = "FolderDoesNotExistException",
+        /// A request to CodeCommit has a wrong blob id.
+        InvalidBlobId = "InvalidBlobIdException",
+        /// A request to CodeCommit has a wrong branch name.
+        InvalidBranchName = "InvalidBranchNameException",
+        /// A request to CodeCommit has a wrong commit.
+        InvalidCommit = "InvalidCommitException",
+        /// A request to CodeCommit has a wrong commit id.
+        InvalidCommitId = "InvalidCommitIdException",
+        /// A request to CodeCommit has a wrong continuation token.
+        InvalidContinuationToken = "InvalidContinuationTokenException",
+        /// That cannot say what is deleted.
+        InvalidDeletionParameter = "InvalidDeletionParameterException",
+        /// A request to CodeCommit has a wrong email.
+        InvalidEmail = "InvalidEmailException",
+        /// A request to CodeCommit has a wrong file mode.
+        InvalidFileMode = "InvalidFileModeException",
+        /// A request to CodeCommit has a wrong max results.
+        InvalidMaxResults = "InvalidMaxResultsException",
+        /// A request to CodeCommit has a wrong order.
+        InvalidOrder = "InvalidOrderException",
+        /// A request to CodeCommit has a wrong parent commit id.
+        InvalidParentCommitId = "InvalidParentCommitIdException",
+        /// A request to CodeCommit has a wrong path.
+        InvalidPath = "InvalidPathException",
+        /// A request to CodeCommit has a wrong repository description.
+        InvalidRepositoryDescription = "InvalidRepositoryDescriptionException",
+        /// A request to CodeCommit has a wrong repository name.
+        InvalidRepositoryName = "InvalidRepositoryNameException",
+        /// A request to CodeCommit has a wrong repository trigger branch name.
+        InvalidRepositoryTriggerBranchName = "InvalidRepositoryTriggerBranchNameException",
+        /// A request to CodeCommit has a wrong repository trigger custom data.
+        InvalidRepositoryTriggerCustomData = "InvalidRepositoryTriggerCustomDataException",
+        /// A request to CodeCommit has a wrong repository trigger destination arn.
+        InvalidRepositoryTriggerDestinationArn = "InvalidRepositoryTriggerDestinationArnException",
+        /// A request to CodeCommit has a wrong repository trigger events.
+        InvalidRepositoryTriggerEvents = "InvalidRepositoryTriggerEventsException",
+        /// A request to CodeCommit has a wrong repository trigger name.
+        InvalidRepositoryTriggerName = "InvalidRepositoryTriggerNameException",
+        /// A request to CodeCommit has a wrong repository trigger region.
+        InvalidRepositoryTriggerRegion = "InvalidRepositoryTriggerRegionException",
+        /// A request to CodeCommit has a wrong resource arn.
+        InvalidResourceArn = "InvalidResourceArnException",
+        /// A request to CodeCommit has a wrong sort by.
+        InvalidSortBy = "InvalidSortByException",
+        /// Tags that begin with aws: are AWS's.
+        InvalidSystemTagUsage = "InvalidSystemTagUsageException",
+        /// A request to CodeCommit has a wrong tag keys list.
+        InvalidTagKeysList = "InvalidTagKeysListException",
+        /// A request to CodeCommit has a wrong tags map.
+        InvalidTagsMap = "InvalidTagsMapException",
+        /// A trigger names too many branches.
+        MaximumBranchesExceeded = "MaximumBranchesExceededException",
+        /// A commit changes too many files.
+        MaximumFileEntriesExceeded = "MaximumFileEntriesExceededException",
+        /// Too many repositories are asked for.
+        MaximumRepositoryNamesExceeded = "MaximumRepositoryNamesExceededException",
+        /// A repository has too many triggers.
+        MaximumRepositoryTriggersExceeded = "MaximumRepositoryTriggersExceededException",
+        /// A name in a commit is too long.
+        NameLengthExceeded = "NameLengthExceededException",
+        /// A commit would change nothing.
+        NoChange = "NoChangeException",
+        /// CodeCommit has that, Kiln does not.
+        OperationNotAllowed = "OperationNotAllowedException",
+        /// There is no such parent of a commit.
+        ParentCommitDoesNotExist = "ParentCommitDoesNotExistException",
+        /// The branch has moved on.
+        ParentCommitIdOutdated = "ParentCommitIdOutdatedException",
+        /// A request to CodeCommit lacks: parent commit id.
+        ParentCommitIdRequired = "ParentCommitIdRequiredException",
+        /// There is no such path.
+        PathDoesNotExist = "PathDoesNotExistException",
+        /// A request to CodeCommit lacks: path.
+        PathRequired = "PathRequiredException",
+        /// A commit changes a file twice.
+        PutFileEntryConflict = "PutFileEntryConflictException",
+        /// There is no such git repository.
+        RepositoryDoesNotExist = "RepositoryDoesNotExistException",
+        /// There are too many git repositories.
+        RepositoryLimitExceeded = "RepositoryLimitExceededException",
+        /// There is such a git repository already.
+        RepositoryNameExists = "RepositoryNameExistsException",
+        /// A request to CodeCommit lacks: repository name.
+        RepositoryNameRequired = "RepositoryNameRequiredException",
+        /// A request to CodeCommit lacks: repository names.
+        RepositoryNamesRequired = "RepositoryNamesRequiredException",
+        /// A request to CodeCommit lacks: repository trigger branch name list.
+        RepositoryTriggerBranchNameListRequired = "RepositoryTriggerBranchNameListRequiredException",
+        /// A request to CodeCommit lacks: repository trigger destination arn.
+        RepositoryTriggerDestinationArnRequired = "RepositoryTriggerDestinationArnRequiredException",
+        /// A request to CodeCommit lacks: repository trigger events list.
+        RepositoryTriggerEventsListRequired = "RepositoryTriggerEventsListRequiredException",
+        /// A request to CodeCommit lacks: repository trigger name.
+        RepositoryTriggerNameRequired = "RepositoryTriggerNameRequiredException",
+        /// A request to CodeCommit lacks: repository triggers list.
+        RepositoryTriggersListRequired = "RepositoryTriggersListRequiredException",
+        /// A request to CodeCommit lacks: resource arn.
+        ResourceArnRequired = "ResourceArnRequiredException",
+        /// A file is moved that the commit changes.
+        RestrictedSourceFile = "RestrictedSourceFileException",
+        /// The file is so already.
+        SameFileContent = "SameFileContentException",
+        /// A commit names a path twice.
+        SamePathRequest = "SamePathRequestException",
+        /// A file has neither content nor a source.
+        SourceFileOrContentRequired = "SourceFileOrContentRequiredException",
+        /// A request to CodeCommit lacks: tag keys list.
+        TagKeysListRequired = "TagKeysListRequiredException",
+        /// A policy forbids the tags.
+        TagPolicy = "TagPolicyException",
+        /// A request to CodeCommit lacks: tags map.
+        TagsMapRequired = "TagsMapRequiredException",
         /// Something in the request to KMS, Secrets Manager or Parameter Store is wrong.
         Validation = "ValidationException",
     }

@@ -23,6 +23,8 @@ pub mod cloudwatch;
 #[cfg(feature = "api")]
 pub mod codebuild;
 #[cfg(feature = "api")]
+pub mod codecommit;
+#[cfg(feature = "api")]
 pub mod constraint;
 #[cfg(feature = "api")]
 pub mod curated;
@@ -40,6 +42,8 @@ mod error;
 pub mod events;
 #[cfg(feature = "api")]
 pub mod figures;
+#[cfg(feature = "api")]
+pub mod git;
 #[cfg(feature = "api")]
 pub mod git_location;
 #[cfg(feature = "api")]

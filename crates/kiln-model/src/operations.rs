@@ -24,6 +24,9 @@ pub const ECR_TARGET: &str = "AmazonEC2ContainerRegistry_V20150921";
 /// Target prefix of CloudWatch Logs.
 pub const LOGS_TARGET: &str = "Logs_20140328";
 
+/// Target prefix of CodeCommit.
+pub const CODECOMMIT_TARGET: &str = "CodeCommit_20150413";
+
 /// What a permission of an operation is about (`api.md` 7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ResourceKind {
@@ -57,6 +60,8 @@ pub enum ResourceKind {
     Rule,
     /// An event bus.
     EventBus,
+    /// A git repository.
+    GitRepository,
 }
 
 /// An operation of one of the services.
@@ -567,6 +572,90 @@ pub const ECR_OPERATIONS: [OperationInfo; 62] = table! { "ecr":
     ValidatePullThroughCacheRule Any later,
 };
 
+/// Every operation of CodeCommit's API 2015-04-13, by name.
+pub const CODECOMMIT_OPERATIONS: [OperationInfo; 80] = table! { "codecommit":
+    AssociateApprovalRuleTemplateWithRepository Any later,
+    BatchAssociateApprovalRuleTemplateWithRepositories Any later,
+    BatchDescribeMergeConflicts Any later,
+    BatchDisassociateApprovalRuleTemplateFromRepositories Any later,
+    BatchGetCommits GitRepository implemented,
+    BatchGetRepositories GitRepository implemented,
+    CreateApprovalRuleTemplate Any later,
+    CreateBranch GitRepository implemented,
+    CreateCommit GitRepository implemented,
+    CreatePullRequest Any later,
+    CreatePullRequestApprovalRule Any later,
+    CreateRepository GitRepository implemented,
+    CreateUnreferencedMergeCommit Any later,
+    DeleteApprovalRuleTemplate Any later,
+    DeleteBranch GitRepository implemented,
+    DeleteCommentContent Any later,
+    DeleteFile GitRepository implemented,
+    DeletePullRequestApprovalRule Any later,
+    DeleteRepository GitRepository implemented,
+    DescribeMergeConflicts Any later,
+    DescribePullRequestEvents Any later,
+    DisassociateApprovalRuleTemplateFromRepository Any later,
+    EvaluatePullRequestApprovalRules Any later,
+    GetApprovalRuleTemplate Any later,
+    GetBlob GitRepository implemented,
+    GetBlobDifferences Any later,
+    GetBranch GitRepository implemented,
+    GetComment Any later,
+    GetCommentReactions Any later,
+    GetCommentsForComparedCommit Any later,
+    GetCommentsForPullRequest Any later,
+    GetCommit GitRepository implemented,
+    GetDifferences GitRepository implemented,
+    GetFile GitRepository implemented,
+    GetFolder GitRepository implemented,
+    GetMergeCommit Any later,
+    GetMergeConflicts Any later,
+    GetMergeOptions Any later,
+    GetPullRequest Any later,
+    GetPullRequestApprovalStates Any later,
+    GetPullRequestOverrideState Any later,
+    GetRepository GitRepository implemented,
+    GetRepositoryTriggers GitRepository implemented,
+    ListApprovalRuleTemplates Any later,
+    ListAssociatedApprovalRuleTemplatesForRepository Any later,
+    ListBranches GitRepository implemented,
+    ListFileCommitHistory Any later,
+    ListPullRequests Any later,
+    ListRepositories Any implemented,
+    ListRepositoriesForApprovalRuleTemplate Any later,
+    ListTagsForResource GitRepository implemented,
+    MergeBranchesByFastForward Any later,
+    MergeBranchesBySquash Any later,
+    MergeBranchesByThreeWay Any later,
+    MergePullRequestByFastForward Any later,
+    MergePullRequestBySquash Any later,
+    MergePullRequestByThreeWay Any later,
+    OverridePullRequestApprovalRules Any later,
+    PostCommentForComparedCommit Any later,
+    PostCommentForPullRequest Any later,
+    PostCommentReply Any later,
+    PutCommentReaction Any later,
+    PutFile GitRepository implemented,
+    PutRepositoryTriggers GitRepository implemented,
+    TagResource GitRepository implemented,
+    TestRepositoryTriggers GitRepository implemented,
+    UntagResource GitRepository implemented,
+    UpdateApprovalRuleTemplateContent Any later,
+    UpdateApprovalRuleTemplateDescription Any later,
+    UpdateApprovalRuleTemplateName Any later,
+    UpdateComment Any later,
+    UpdateDefaultBranch GitRepository implemented,
+    UpdatePullRequestApprovalRuleContent Any later,
+    UpdatePullRequestApprovalState Any later,
+    UpdatePullRequestDescription Any later,
+    UpdatePullRequestStatus Any later,
+    UpdatePullRequestTitle Any later,
+    UpdateRepositoryDescription GitRepository implemented,
+    UpdateRepositoryEncryptionKey Any later,
+    UpdateRepositoryName GitRepository implemented,
+};
+
 /// The operation of CodeBuild with that name.
 #[must_use]
 pub fn codebuild_operation(name: &str) -> Option<&'static OperationInfo> {
@@ -613,6 +702,12 @@ pub fn logs_operation(name: &str) -> Option<&'static OperationInfo> {
 #[must_use]
 pub fn ecr_operation(name: &str) -> Option<&'static OperationInfo> {
     find(&ECR_OPERATIONS, name)
+}
+
+/// The operation of CodeCommit with that name.
+#[must_use]
+pub fn codecommit_operation(name: &str) -> Option<&'static OperationInfo> {
+    find(&CODECOMMIT_OPERATIONS, name)
 }
 
 /// The operation of IAM with that name.
@@ -883,6 +978,43 @@ macro_rules! for_each_ecr_operation {
     };
 }
 
+/// Calls a macro with every implemented operation of CodeCommit: its name, the method of [`crate::service::CodeCommit`],
+/// and the shapes of input and output in [`crate::codecommit`].
+#[macro_export]
+macro_rules! for_each_codecommit_operation {
+    ($callback:ident) => {
+        $callback! {
+            BatchGetCommits batch_get_commits BatchGetCommitsInput BatchGetCommitsOutput,
+            BatchGetRepositories batch_get_repositories BatchGetRepositoriesInput BatchGetRepositoriesOutput,
+            CreateBranch create_branch CreateBranchInput Empty,
+            CreateCommit create_commit CreateCommitInput CreateCommitOutput,
+            CreateRepository create_repository CreateRepositoryInput CreateRepositoryOutput,
+            DeleteBranch delete_branch DeleteBranchInput DeleteBranchOutput,
+            DeleteFile delete_file DeleteFileInput DeleteFileOutput,
+            DeleteRepository delete_repository DeleteRepositoryInput DeleteRepositoryOutput,
+            GetBlob get_blob GetBlobInput GetBlobOutput,
+            GetBranch get_branch GetBranchInput GetBranchOutput,
+            GetCommit get_commit GetCommitInput GetCommitOutput,
+            GetDifferences get_differences GetDifferencesInput GetDifferencesOutput,
+            GetFile get_file GetFileInput GetFileOutput,
+            GetFolder get_folder GetFolderInput GetFolderOutput,
+            GetRepository get_repository GetRepositoryInput GetRepositoryOutput,
+            GetRepositoryTriggers get_repository_triggers GetRepositoryTriggersInput GetRepositoryTriggersOutput,
+            ListBranches list_branches ListBranchesInput ListBranchesOutput,
+            ListRepositories list_repositories ListRepositoriesInput ListRepositoriesOutput,
+            ListTagsForResource list_tags_for_resource ListTagsForResourceInput ListTagsForResourceOutput,
+            PutFile put_file PutFileInput PutFileOutput,
+            PutRepositoryTriggers put_repository_triggers PutRepositoryTriggersInput PutRepositoryTriggersOutput,
+            TagResource tag_resource TagResourceInput Empty,
+            TestRepositoryTriggers test_repository_triggers TestRepositoryTriggersInput TestRepositoryTriggersOutput,
+            UntagResource untag_resource UntagResourceInput Empty,
+            UpdateDefaultBranch update_default_branch UpdateDefaultBranchInput Empty,
+            UpdateRepositoryDescription update_repository_description UpdateRepositoryDescriptionInput Empty,
+            UpdateRepositoryName update_repository_name UpdateRepositoryNameInput Empty,
+        }
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -899,6 +1031,7 @@ mod tests {
             CLOUDWATCH_OPERATIONS.as_slice(),
             LOGS_OPERATIONS.as_slice(),
             ECR_OPERATIONS.as_slice(),
+            CODECOMMIT_OPERATIONS.as_slice(),
         ] {
             assert!(table.is_sorted_by(|a, b| a.name < b.name));
         }
@@ -936,6 +1069,9 @@ mod tests {
         assert_eq!(listed, implemented);
         let listed: Vec<_> = for_each_ecr_operation!(names).into_iter().collect();
         let implemented: Vec<_> = ECR_OPERATIONS.iter().filter(|o| o.implemented).map(|o| o.name).collect();
+        assert_eq!(listed, implemented);
+        let listed: Vec<_> = for_each_codecommit_operation!(names).into_iter().collect();
+        let implemented: Vec<_> = CODECOMMIT_OPERATIONS.iter().filter(|o| o.implemented).map(|o| o.name).collect();
         assert_eq!(listed, implemented);
     }
 }

@@ -143,10 +143,9 @@ fn source(field: &str, source: &ProjectSource) -> Option<Refusal> {
         SourceType::CodePipeline => {
             Some(Refusal::new(format!("{field}.type"), "a CODEPIPELINE source needs a pipeline that starts the build"))
         }
-        SourceType::CodeCommit => Some(Refusal::new(
-            format!("{field}.type"),
-            "CODECOMMIT sources are not available in this version of Kiln; use another git source, S3 or NO_SOURCE",
-        )),
+        SourceType::CodeCommit => GitLocation::parse(source.location.as_deref().unwrap_or_default())
+            .err()
+            .map(|e| Refusal::new(format!("{field}.location"), e.to_string())),
         SourceType::Github
         | SourceType::GithubEnterprise
         | SourceType::Gitlab

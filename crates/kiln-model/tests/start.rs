@@ -267,7 +267,7 @@ fn what_cannot_be_honoured_is_refused_by_name() {
         (json!({ "source": { "location": "bucket" } }), "source.location"),
         (
             json!({ "secondarySources": [{ "type": "CODECOMMIT", "location": "https://…", "sourceIdentifier": "two" }] }),
-            "secondarySources.two.type",
+            "secondarySources.two.location",
         ),
     ] {
         let mut all = plain.clone();

@@ -1,7 +1,7 @@
 //! Backup of a data directory while it is in use, and restoring one.
 //!
 //! A backup is a directory of the same form: `kiln.db` (one moment of it) with its `kiln.seq`, `blobs/`, `logs/`,
-//! `audit/`, `keys/`, and at last `backup.json`, which says that it is complete. **It holds the root key**: whoever reads it reads everything.
+//! `audit/`, `keys/`, `repos/` (each git repository as git itself copies it), and at last `backup.json`, which says that it is complete. **It holds the root key**: whoever reads it reads everything.
 //! Blobs that are in a bucket of another S3 are not in it, those in another directory are.
 //! What belongs to running builds (`builds/`), images and caches are not in it. Logs that still grow are in it as far as
 //! they had got; a build that ran then ends as after a crash of the machine.
@@ -29,9 +29,10 @@ use crate::{
     blobs::Kept,
     keys::{KeyError, Keys},
     metadata::{self, Metadata, OpenError},
+    repos::{self, GitError, Repos},
 };
 
-/// Directories of a backup beside the database.
+/// Directories of a backup beside the database, whose files are copied.
 const TREES: [&str; 4] = ["keys", "logs", "audit", "blobs"];
 /// The file that makes a backup complete.
 const MANIFEST: &str = "backup.json";
@@ -98,6 +99,9 @@ pub enum BackupError {
     /// The keys in it cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// A git repository cannot be copied.
+    #[error("a git repository cannot be copied: {0}")]
+    Git(#[from] GitError),
     /// Where objects are kept cannot be read.
     #[error(transparent)]
     Blobs(#[from] BlobError),
@@ -159,6 +163,15 @@ pub fn backup(data: &Path, target: &Path) -> Result<Backup, BackupError> {
         for tree in TREES {
             copy_tree(&tree_of(tree), &partial.join(tree), &mut copied)?;
         }
+        if let Some(id) = copy_repositories(data, &partial, &mut copied)? {
+            if attempt < ATTEMPTS {
+                continue;
+            }
+            return Err(BackupError::Damaged {
+                path: Repos::new(&data.join(repos::DIRECTORY)).path(&id),
+                what: "a git repository has a record, but it is missing".to_owned(),
+            });
+        }
         let missing = verify(&partial)?;
         if let Some(blob) = missing {
             if attempt < ATTEMPTS {
@@ -174,6 +187,33 @@ pub fn backup(data: &Path, target: &Path) -> Result<Backup, BackupError> {
         return Ok(manifest);
     }
     Err(BackupError::NoData { path: data.to_owned() })
+}
+
+/// Copies the git repositories that the database of a backup has. They may be newer than that: what was pushed meanwhile is
+/// recorded when the backup is used, as after a crash. Tells one that is missing, as it was deleted meanwhile.
+fn copy_repositories(data: &Path, partial: &Path, copied: &mut Copied) -> Result<Option<String>, BackupError> {
+    let (from, to) = (Repos::new(&data.join(repos::DIRECTORY)), partial.join(repos::DIRECTORY));
+    // Of an attempt before this one.
+    remove_tree(&to)?;
+    for id in repository_ids(partial)? {
+        make_directory(&to)?;
+        let target = Repos::new(&to).path(&id);
+        match Repos::copy(&from.path(&id), &target) {
+            Err(_) if from.path(&id).symlink_metadata().is_err() => return Ok(Some(id)),
+            other => other?,
+        }
+        copy::count(&target, copied)?;
+    }
+    Ok(None)
+}
+
+/// Ids of the git repositories that the database in a directory has.
+fn repository_ids(directory: &Path) -> Result<Vec<String>, BackupError> {
+    let store = Metadata::open(directory)?;
+    let found = store
+        .read(|view| view.git_repositories())
+        .map_err(|e| BackupError::Damaged { path: directory.join(metadata::DATABASE), what: e.to_string() })?;
+    Ok(found.into_iter().map(|record| record.id).collect())
 }
 
 fn finish(partial: &Path, target: &Path, manifest: &Backup) -> Result<(), BackupError> {

@@ -6,6 +6,7 @@
 //! | `keys/` | the root key | [`keys`] |
 //! | `blobs/` | sealed bytes of objects | [`blobs`] |
 //! | `logs/` | compressed journals of builds | [`logs`] |
+//! | `repos/` | git repositories, through git | [`repos`] |
 //! | `audit/` | who called what, each record proving those before it | [`audit`] |
 //! | another directory | all of these, as they were at one moment | [`backup`] |
 //! | – | buckets of another S3 | [`remote`] |
@@ -26,6 +27,7 @@ pub mod lock;
 pub mod logs;
 pub mod metadata;
 pub mod remote;
+pub mod repos;
 
 pub use audit::{AuditError, AuditLog};
 pub use blobs::{BlobError, BlobInfo, BlobReader, BlobWriter, Blobs, Sealing};

@@ -21,6 +21,7 @@ mod builds;
 mod check;
 mod error;
 mod events;
+mod git;
 mod iam;
 mod kms;
 mod listing;
@@ -58,6 +59,7 @@ pub use self::registry::records::{
 };
 pub use self::{
     error::OpenError,
+    git::GitRepositoryRecord,
     listing::ListQuery,
     records::{
         AccessKeyRecord, ActiveBuilds, BucketRecord, BucketUsage, BuildKey, BuildRecord, BuildState, IamKind, IamLink,

@@ -9,10 +9,11 @@ use serde_json::{Map, Value};
 const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 
 /// Members whose values are never kept, in any service, in lower case.
-const NAMES: [&str; 31] = [
+const NAMES: [&str; 32] = [
     "authorization",
     "clientsecret",
     "detail",
+    "filecontent",
     "granttoken",
     "granttokens",
     "graphqloperation",

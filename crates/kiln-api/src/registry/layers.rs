@@ -11,10 +11,14 @@ use kiln_model::{
 
 use super::{
     Asked, answer,
-    body::Body,
     target::{Call, Step},
 };
-use crate::{authenticate::Keys, authorise::Authorizer, body::Answer, server::Server};
+use crate::{
+    authenticate::Keys,
+    authorise::Authorizer,
+    body::{Answer, Streamed as Body},
+    server::Server,
+};
 
 /// Where an upload is gone on with.
 fn at_upload(status: StatusCode, upload: &LayerUploadId, uploaded: u64) -> Response<Answer> {

@@ -9,8 +9,13 @@ use kiln_model::{
 };
 use serde_json::json;
 
-use super::{Asked, answer, body::Body, target::Call};
-use crate::{authenticate::Keys, authorise::Authorizer, body::Answer, server::Server};
+use super::{Asked, answer, target::Call};
+use crate::{
+    authenticate::Keys,
+    authorise::Authorizer,
+    body::{Answer, Streamed as Body},
+    server::Server,
+};
 
 /// Names of a page when nothing else is said, and at most.
 const PAGE: usize = 1000;

@@ -6,6 +6,7 @@ mod audit;
 mod authentication;
 mod client;
 mod fake;
+mod git;
 mod handlers;
 mod identities;
 mod images;

@@ -25,6 +25,7 @@ mod worker;
 
 pub(crate) use self::{
     builds::state_changed,
+    publish::{Event, publish},
     tags::resource,
     turns::describe,
     worker::{Bell, run},

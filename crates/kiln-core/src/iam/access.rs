@@ -22,6 +22,7 @@ use super::{
     tags,
 };
 use crate::{
+    codecommit,
     core::{Core, Inner},
     ecr, events, logs, objects,
     records::refuse,
@@ -289,6 +290,9 @@ impl<R: Runners> Inner<R> {
         }
         if let Some(rule) = text.strip_prefix(&home.arn("events", "rule/")) {
             return events::resource(view, rule, found);
+        }
+        if let Some(repository) = text.strip_prefix(&home.arn("codecommit", "")) {
+            return codecommit::resource(view, repository, found);
         }
         if let Some(group) = text.strip_prefix(&home.arn("logs", "log-group:")) {
             return logs::resource(view, group, found);

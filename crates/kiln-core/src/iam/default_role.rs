@@ -30,7 +30,7 @@ const MADE: &str = "service_roles";
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"codebuild.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
 
 /// What AWS's console gives a new service role, for all projects: logs, sources and artifacts in buckets, reports,
-/// parameters and secrets below `/CodeBuild/`, images to
+/// parameters and secrets below `/CodeBuild/`, git repositories, images to
 /// run in.
 fn policy(home: &Home) -> String {
     let (partition, account, region) = (home.partition(), &home.account, &home.region);
@@ -77,6 +77,12 @@ fn policy(home: &Home) -> String {
         "arn:{partition}:ssm:{region}:{account}:parameter/CodeBuild/*",
         "arn:{partition}:secretsmanager:{region}:{account}:secret:/CodeBuild/*"
       ]
+    }},
+    {{
+      "Sid": "GitRepositories",
+      "Effect": "Allow",
+      "Action": ["codecommit:GitPull"],
+      "Resource": "*"
     }},
     {{
       "Sid": "Images",

@@ -4,6 +4,7 @@
 
 mod builds;
 mod fake;
+mod git;
 mod identities;
 mod images;
 mod key_access;

@@ -16,6 +16,7 @@ macro_rules! validated {
 }
 
 mod cloudwatch;
+mod codecommit;
 mod ecr;
 mod events;
 mod kms;
@@ -144,6 +145,13 @@ pub fn check(structure: &Structure, input: &Value) -> Result<(), String> {
     let texts: Vec<_> = violations.into_iter().take(MOST_VIOLATIONS).map(|violation| violation.text).collect();
     let plural = if count == 1 { "" } else { "s" };
     Err(format!("{count} validation error{plural} detected: {}", texts.join("; ")))
+}
+
+/// Whether a value fulfils a rule.
+pub(crate) fn fulfils(rule: &Rule, value: &Value) -> bool {
+    let mut violations = Vec::new();
+    check_rule(rule, value, "", &mut violations);
+    violations.is_empty()
 }
 
 fn check_structure(structure: &Structure, value: &Value, path: &str, violations: &mut Vec<Violation>) {

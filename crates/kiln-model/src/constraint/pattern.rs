@@ -75,6 +75,8 @@ pub enum Pattern {
     OwnEventBus,
     /// Ids of global endpoints.
     EventEndpoint,
+    /// Names of git repositories.
+    GitRepositoryName,
 }
 
 impl Pattern {
@@ -118,6 +120,7 @@ impl Pattern {
             Self::EventBus => r"(arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus\/)?[/\.\-_A-Za-z0-9]+",
             Self::OwnEventBus => r"(arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus\/)?[\.\-_A-Za-z0-9]+",
             Self::EventEndpoint => r"^[A-Za-z0-9\-]+[\.][A-Za-z0-9\-]+$",
+            Self::GitRepositoryName => r"[\w\.-]+",
         }
     }
 
@@ -170,6 +173,7 @@ impl Pattern {
                 only("-.")
                     && text.split_once('.').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty() && !b.contains('.'))
             }
+            Self::GitRepositoryName => !text.is_empty() && only("_.-"),
             Self::MetricNamespace => !text.starts_with(':') && !text.contains(LINE_ENDS),
             Self::ParameterFilter => match text.strip_prefix("tag:") {
                 Some(name) => !name.is_empty() && !name.contains(LINE_ENDS),

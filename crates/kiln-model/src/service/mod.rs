@@ -6,6 +6,7 @@
 mod builds;
 mod cloudwatch;
 mod codebuild;
+mod codecommit;
 mod ecr;
 mod events;
 mod iam;
@@ -26,6 +27,7 @@ pub use self::{
     builds::{CredentialsRequest, RoleCredentials, RunningBuilds},
     cloudwatch::CloudWatch,
     codebuild::CodeBuild,
+    codecommit::{CodeCommit, GitCall, GitHost, GitService},
     ecr::Ecr,
     events::Events,
     iam::Iam,
@@ -112,8 +114,10 @@ pub trait ByteSink: Send + 'static {
 pub trait Service:
     CloudWatch
     + CodeBuild
+    + CodeCommit
     + Ecr
     + Events
+    + GitHost
     + Iam
     + Images
     + KilnService
@@ -130,8 +134,10 @@ pub trait Service:
 impl<S> Service for S where
     S: CloudWatch
         + CodeBuild
+        + CodeCommit
         + Ecr
         + Events
+        + GitHost
         + Iam
         + Images
         + KilnService

@@ -5,6 +5,7 @@
 
 mod cloudwatch;
 mod codebuild;
+mod codecommit;
 mod ecr;
 mod events;
 mod kms;

@@ -229,6 +229,7 @@ fn boundaries(model: &Value, name: &str, item: &Value) -> Vec<(Value, bool)> {
                 ),
                 Some(EVENT_ENDPOINT) => (&["abcde.veo"], &["a", "a.", ".a", "a.b.c", "a.b_"]),
                 Some(TAG_FILTER) => (&["v*", "a.b_c-d"], &["a/b", "a b", "é"]),
+                Some(r"[\w\.-]+") => (&["a-b_C.9", "..", "-a"], &["a b", "a/b", "a\n", "é", "a:b", "a@b"]),
                 Some(other) => panic!("{name} has the pattern {other}"),
             };
             values.extend(good.iter().map(|value| (json!(value), true)));
@@ -237,7 +238,7 @@ fn boundaries(model: &Value, name: &str, item: &Value) -> Vec<(Value, bool)> {
         "blob" => {
             let blob = |length: u64| json!(BASE64.encode(vec![b'a'; usize::try_from(length).unwrap()]));
             for (bound, beyond) in [("min", -1), ("max", 1)] {
-                let bound = shape[bound].as_u64().unwrap();
+                let Some(bound) = shape[bound].as_u64() else { continue };
                 values.push((blob(bound), true));
                 // There is nothing below a bound of 0.
                 values.extend(bound.checked_add_signed(beyond).map(|length| (blob(length), false)));

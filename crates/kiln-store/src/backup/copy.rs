@@ -46,6 +46,28 @@ fn copy_level(from: &Path, to: &Path, copied: &mut Copied, depth: usize) -> Resu
     Ok(())
 }
 
+/// Copies a git repository that nothing uses.
+pub(super) fn copy_repository(from: &Path, to: &Path, copied: &mut Copied) -> Result<(), BackupError> {
+    /// Parts of the name of a reference, at most, and some.
+    const DEPTH: usize = 600;
+    copy_level(from, to, copied, DEPTH)
+}
+
+/// Counts the files of a tree that something else has copied.
+pub(super) fn count(tree: &Path, copied: &mut Copied) -> Result<(), BackupError> {
+    for entry in fs::read_dir(tree).map_err(|e| failed("read", tree, e))? {
+        let entry = entry.map_err(|e| failed("read", tree, e))?;
+        let metadata = entry.metadata().map_err(|e| failed("read", &entry.path(), e))?;
+        if metadata.is_dir() {
+            count(&entry.path(), copied)?;
+        } else {
+            copied.files += 1;
+            copied.bytes += metadata.len();
+        }
+    }
+    Ok(())
+}
+
 /// Copies a file, unless `target` has it with the same length; one that is not there is left out.
 pub(super) fn copy_file(source: &Path, target: &Path, copied: &mut Copied) -> Result<(), BackupError> {
     let length = |path: &Path| path.symlink_metadata().map(|m| m.len());

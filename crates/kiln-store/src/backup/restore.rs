@@ -7,12 +7,13 @@ use std::{
 
 use super::{
     Backup, BackupError, FORMAT, MANIFEST, TREES,
-    copy::{Copied, copy_tree, sync_file_system},
-    failed, make_directory, remove_tree, verify,
+    copy::{Copied, copy_repository, copy_tree, sync_file_system},
+    failed, make_directory, remove_tree, repository_ids, verify,
 };
 use crate::{
     DataLock, crash,
     metadata::{self, RESTORING},
+    repos::{self, Repos},
 };
 
 /// What was brought back.
@@ -44,6 +45,15 @@ pub fn restore(from: &Path, data: &Path) -> Result<Restored, BackupError> {
     for tree in TREES {
         copy_tree(&from.join(tree), &restoring.join(tree), &mut copied)?;
     }
+    for id in repository_ids(&restoring)? {
+        let path = |root: &Path| Repos::new(&root.join(repos::DIRECTORY)).path(&id);
+        if !path(from).join("HEAD").is_file() {
+            let what = format!("git repository {id} is missing");
+            return Err(BackupError::Incomplete { path: from.to_owned(), what });
+        }
+        make_directory(&restoring.join(repos::DIRECTORY))?;
+        copy_repository(&path(from), &path(&restoring), &mut copied)?;
+    }
     if let Some(blob) = verify(&restoring)? {
         return Err(BackupError::Incomplete { path: from.to_owned(), what: format!("blob {blob} is missing") });
     }
@@ -51,7 +61,7 @@ pub fn restore(from: &Path, data: &Path) -> Result<Restored, BackupError> {
     crash::point("restore_copied");
     let replaced = move_aside(data)?;
     crash::point("restore_moved");
-    for name in metadata::FILES.into_iter().chain(TREES) {
+    for name in metadata::FILES.into_iter().chain(TREES).chain([repos::DIRECTORY]) {
         let (new, place) = (restoring.join(name), data.join(name));
         if new.symlink_metadata().is_ok() {
             fs::rename(&new, &place).map_err(|e| failed("move", &new, e))?;
@@ -84,6 +94,7 @@ fn move_aside(data: &Path) -> Result<Option<PathBuf>, BackupError> {
         .into_iter()
         .chain(metadata::LOG_FILES)
         .chain(TREES)
+        .chain([repos::DIRECTORY])
         .filter(|name| data.join(name).symlink_metadata().is_ok())
         .collect();
     if there.is_empty() {

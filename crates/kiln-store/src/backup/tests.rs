@@ -211,3 +211,41 @@ fn blobs_of_a_bucket_stay_there() {
     let refused = Blobs::open(&dir.path().join("data/blobs"), keys).unwrap_err().to_string();
     assert!(refused.contains("s3://kept/"), "{refused}");
 }
+
+#[test]
+fn git_repositories_come_back_as_they_were() {
+    use crate::{metadata::GitRepositoryRecord, repos::CommitText};
+
+    let world = World::new();
+    let id = "0f0e0d0c-1111-4222-8333-444455556666";
+    let repos = Repos::new(&world.path("data/repos"));
+    repos.create(id).unwrap();
+    let record = GitRepositoryRecord {
+        id: id.to_owned(),
+        name: "demo".to_owned(),
+        created_ms: 1,
+        modified_ms: 1,
+        doc: "{}".to_owned(),
+    };
+    world.metadata.write_blocking(move |tx| tx.insert_git_repository(&record)).unwrap();
+    // One without a record is not in it.
+    repos.create("1f0e0d0c-1111-4222-8333-444455556666").unwrap();
+    let person = repos::Person { name: "a".to_owned(), email: "a@b".to_owned(), date: "1 +0000".to_owned() };
+    let tree = repos.put_tree(id, None, &[]).unwrap();
+    let commit = repos.put_commit(id, &tree, &[], &CommitText { person: &person, message: "m" }).unwrap();
+    let update = kiln_model::git::RefUpdate { name: "refs/heads/a/b/c/d".to_owned(), old: None, new: Some(commit) };
+    repos.update(id, &[update]).unwrap();
+    let made = backup(&world.path("data"), &world.path("backup")).unwrap();
+    assert!(made.files > 3, "{made:?}");
+    let references = repos.references(id).unwrap();
+    let World { dir, metadata, .. } = world;
+    drop(metadata);
+    repos.remove(id).unwrap();
+    restore(&dir.path().join("backup"), &dir.path().join("data")).unwrap();
+    assert_eq!(repos.references(id).unwrap(), references);
+    assert_eq!(fs::read_dir(dir.path().join("data/repos")).unwrap().count(), 1);
+
+    fs::remove_dir_all(dir.path().join("backup/repos").join(format!("{id}.git"))).unwrap();
+    let refused = restore(&dir.path().join("backup"), &dir.path().join("other")).unwrap_err();
+    assert!(matches!(refused, BackupError::Incomplete { .. }), "{refused}");
+}

@@ -1,7 +1,7 @@
 //! Reads everything and tells what is damaged.
 
 use super::{
-    access, builds, events, iam, kms, log_groups, metrics, objects, parameters, projects, registry, secrets,
+    access, builds, events, git, iam, kms, log_groups, metrics, objects, parameters, projects, registry, secrets,
     service_credentials, uploads, view::View, webhooks,
 };
 use crate::StoreError;
@@ -41,5 +41,6 @@ pub(super) fn check(view: &View<'_>) -> Result<Vec<String>, StoreError> {
     registry::check(view, &mut found)?;
     events::check(view, &mut found)?;
     webhooks::check(view, &mut found)?;
+    git::check(view, &mut found)?;
     Ok(found)
 }

@@ -11,7 +11,7 @@ use crate::crash;
 pub(super) const APPLICATION_ID: i64 = 0x4b49_4c4e;
 
 /// Version 1, 2, …: the number of a migration is its place.
-pub(super) const MIGRATIONS: [&str; 11] = [
+pub(super) const MIGRATIONS: [&str; 12] = [
     include_str!("v1.sql"),
     include_str!("v2.sql"),
     include_str!("v3.sql"),
@@ -23,6 +23,7 @@ pub(super) const MIGRATIONS: [&str; 11] = [
     include_str!("v9.sql"),
     include_str!("v10.sql"),
     include_str!("v11.sql"),
+    include_str!("v12.sql"),
 ];
 
 /// The version that this program reads and writes.

@@ -1,4 +1,4 @@
-//! The body of a request to the registry as it arrives.
+//! The body of a request as it arrives: of images and of git.
 
 use std::io;
 
@@ -7,30 +7,30 @@ use hyper::body::Incoming;
 use kiln_model::service::ByteSource;
 use tokio::time::timeout_at;
 
-use crate::body::Pace;
+use super::Pace;
 
 /// So many bytes of a body are read after a request was refused, so that the client gets to read why.
 const MOST_DRAINED: u64 = 8 << 20;
 
 /// A body, in bounded time.
-pub(super) struct Body {
+pub(crate) struct Body {
     incoming: Option<Incoming>,
     pace: Pace,
     received: u64,
 }
 
 impl Body {
-    pub(super) fn new(incoming: Incoming, pace: Pace) -> Self {
+    pub(crate) fn new(incoming: Incoming, pace: Pace) -> Self {
         Self { incoming: Some(incoming), pace, received: 0 }
     }
 
     /// The body, for whoever stores it.
-    pub(super) fn take(&mut self) -> Self {
+    pub(crate) fn take(&mut self) -> Self {
         Self { incoming: self.incoming.take(), pace: self.pace, received: self.received }
     }
 
     /// All of it, if it has at most so many bytes.
-    pub(super) async fn whole(&mut self, most: usize) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) async fn whole(&mut self, most: usize) -> io::Result<Option<Vec<u8>>> {
         let mut bytes = Vec::new();
         while let Some(piece) = self.next().await {
             let piece = piece?;
@@ -43,7 +43,7 @@ impl Body {
     }
 
     /// Reads what a client still sends, within bounds.
-    pub(super) async fn drain(&mut self) {
+    pub(crate) async fn drain(&mut self) {
         let end = self.received + MOST_DRAINED;
         while self.received < end && matches!(self.next().await, Some(Ok(_))) {}
     }
