@@ -43,6 +43,9 @@ use crate::{
 /// References of a push that the audit log names.
 const MOST_NAMED: usize = 20;
 
+/// Bytes of a push that are read though it is refused.
+const MOST_DRAINED: usize = 8 << 20;
+
 /// What a request of git brings along.
 pub(crate) struct Arrival<'a> {
     pub(crate) parts: Parts,
@@ -105,15 +108,16 @@ impl<S: service::Service, K: Keys, A: Authorizer> Server<S, K, A> {
             }
             Part::Serve(service @ GitService::ReceivePack) => {
                 // Before anything of it is read.
-                self.permit_git(service, &repository, &context, None)?;
-                let (head, first) = commands(&mut body).await?;
+                let permitted = self.permit_git(service, &repository, &context, None);
+                drained(&mut body, permitted.map_err(Refusal::from)).await?;
+                let read = commands(&mut body).await;
+                let (head, first) = drained(&mut body, read).await?;
                 show(trail, &repository, Some(&head));
-                for update in &head.updates {
-                    self.permit_git(service, &repository, &context, Some(&update.name))?;
-                }
-                if !head.updates.is_empty() {
-                    trail.may_change()?;
-                }
+                let mut each = head.updates.iter();
+                let permitted = each
+                    .try_for_each(|update| self.permit_git(service, &repository, &context, Some(&update.name)))
+                    .and_then(|()| if head.updates.is_empty() { Ok(()) } else { trail.may_change() });
+                drained(&mut body, permitted.map_err(Refusal::from)).await?;
                 (GitCall::Push(head), Begun { first: Some(first), rest: body })
             }
         };
@@ -197,6 +201,18 @@ async fn commands(body: &mut impl ByteSource) -> Result<(PushHead, Vec<u8>), Ref
             None => return Err(refused("the push broke off")),
         }
     }
+}
+
+/// Reads on, within bounds, what a client still sends that is refused: else it would not read why.
+async fn drained<T>(body: &mut impl ByteSource, result: Result<T, Refusal>) -> Result<T, Refusal> {
+    let mut read = 0;
+    while result.is_err() && read < MOST_DRAINED {
+        match body.next().await {
+            Some(Ok(piece)) => read += piece.len(),
+            _ => break,
+        }
+    }
+    result
 }
 
 /// Bytes with others before them.

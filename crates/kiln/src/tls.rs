@@ -23,7 +23,7 @@ const CA_DAYS: i64 = 3650;
 /// Days that the server's certificate is valid: the most that Apple's systems take from an authority of one's own.
 const SERVER_DAYS: i64 = 825;
 /// The services whose clients put name and region in front of a configured domain.
-const SERVICES: [&str; 14] = [
+const SERVICES: [&str; 15] = [
     "codebuild",
     "logs",
     "monitoring",
@@ -33,6 +33,7 @@ const SERVICES: [&str; 14] = [
     "secretsmanager",
     "ssm",
     "codecommit",
+    "git-codecommit",
     "codepipeline",
     "events",
     "sns",

@@ -49,7 +49,7 @@ impl Refusal {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"CodeCommit\""));
         }
         if !self.is_challenge() {
-            // What the client still sends of a push is not read.
+            // What the client still sends of a large push is not read.
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         finished(response)
