@@ -205,7 +205,10 @@ fn keep_folders(
     for folder in folders {
         let stays = files.keys().any(|path| path.starts_with(&folder) && !changes.contains_key(path));
         let comes = changes.iter().any(|(path, change)| path.starts_with(&folder) && matches!(change, Change::Put(..)));
-        if !stays && !comes {
+        // Nor where a file takes the place of the folder, or of one above.
+        let mut above = folder.match_indices('/').filter_map(|(at, _)| changes.get(folder.get(..at)?));
+        let is_replaced = above.any(|change| matches!(change, Change::Put(..)));
+        if !stays && !comes && !is_replaced {
             let blob = repos.put_blob(id, b"").map_err(|e| git(&e))?;
             changes.insert(format!("{folder}.gitkeep"), Change::Put(EntryKind::File, blob));
         }
