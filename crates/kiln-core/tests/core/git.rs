@@ -1,6 +1,10 @@
 //! Git repositories: the operations, what follows from a push, and that nothing of it is lost.
 
-use std::{io, path::PathBuf, process::Command};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use kiln_core::Core;
 use kiln_model::{
@@ -82,7 +86,7 @@ fn directory(place: &Place, repository: &RepositoryMetadata) -> PathBuf {
 }
 
 /// Git in a bare repository of the service's, as an operator could call it.
-fn git(directory: &PathBuf, args: &[&str], input: &[u8]) -> Vec<u8> {
+fn git(directory: &Path, args: &[&str], input: &[u8]) -> Vec<u8> {
     use std::{io::Write as _, process::Stdio};
     let mut child = Command::new("git")
         .arg("--git-dir")
@@ -100,7 +104,7 @@ fn git(directory: &PathBuf, args: &[&str], input: &[u8]) -> Vec<u8> {
 }
 
 /// A commit that no reference names, in that repository: of a file, after a parent.
-fn commit(directory: &PathBuf, text: &str, parent: Option<&str>) -> String {
+fn commit(directory: &Path, text: &str, parent: Option<&str>) -> String {
     let one = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().trim().to_owned();
     let blob = one(git(directory, &["hash-object", "-w", "--stdin"], text.as_bytes()));
     let tree = one(git(directory, &["mktree"], format!("100644 blob {blob}\tfile\n").as_bytes()));
@@ -116,7 +120,7 @@ fn line(text: &str) -> Vec<u8> {
 }
 
 /// The body of a push of objects that the repository has.
-fn push_body(directory: &PathBuf, updates: &[(&str, Option<&str>, Option<&str>)]) -> Vec<u8> {
+fn push_body(directory: &Path, updates: &[(&str, Option<&str>, Option<&str>)]) -> Vec<u8> {
     let none = "0".repeat(40);
     let mut body = Vec::new();
     for (number, (name, old, new)) in updates.iter().enumerate() {
@@ -437,6 +441,6 @@ async fn what_was_not_recorded_is_found_at_the_start() {
     assert_eq!(std::fs::read_dir(place.data().join("repos")).unwrap().count(), 1);
 }
 
-fn tip_of(path: &PathBuf) -> String {
+fn tip_of(path: &Path) -> String {
     String::from_utf8(git(path, &["rev-parse", "refs/heads/main"], b"")).unwrap().trim().to_owned()
 }

@@ -237,7 +237,7 @@ fn aws_clients_clone_and_push() {
     }
     // Keys that are wrong, or for another region.
     variables.insert("AWS_SESSION_TOKEN".to_owned(), "wrong".to_owned());
-    let wrong = Login::Helper(variables.clone().into_iter().collect());
+    let wrong = Login::Helper(variables.into_iter().collect());
     refused(&hosted.git("", Some(&wrong), &["ls-remote", &url]).output().unwrap(), "403");
     let mut elsewhere = hosted.server.environment();
     elsewhere.insert("AWS_DEFAULT_REGION".to_owned(), "eu-west-1".to_owned());
