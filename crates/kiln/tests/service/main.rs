@@ -18,7 +18,6 @@ mod crashes;
 mod damage;
 mod disks;
 mod floods;
-mod git;
 mod identity;
 mod images;
 mod journeys;
