@@ -584,6 +584,71 @@ fn a_fetch_has_the_network_of_builds() {
     server.check(&builds);
 }
 
+/// A repository that the service hosts itself, which the build's role may pull, or not.
+#[test]
+fn a_repository_of_codecommit_is_built() {
+    if not_root() {
+        return;
+    }
+    use base64::Engine as _;
+    // No network is needed.
+    let (mut server, mut builds) = (Server::with(&[("KILN_NETWORK_MODE", "none")]), Vec::new());
+    let client = server.client();
+    let call = |operation: &str, input: &Value| {
+        client.service("codecommit", &format!("CodeCommit_20150413.{operation}"), input).unwrap()
+    };
+    let made = call("CreateRepository", &json!({ "repositoryName": "demo" }));
+    let url = made["repositoryMetadata"]["cloneUrlHttp"].as_str().unwrap();
+    let mut parent = Value::Null;
+    let mut commits = Vec::new();
+    for text in ["one", "two"] {
+        for (name, content) in [("file", text), ("buildspec.yml", &format!("{SPEC}      - echo \"round={text}\"\n"))] {
+            let content = base64::engine::general_purpose::STANDARD.encode(content);
+            let mut input =
+                json!({ "repositoryName": "demo", "branchName": "main", "filePath": name, "fileContent": content });
+            if !parent.is_null() {
+                input["parentCommitId"] = parent;
+            }
+            parent = call("PutFile", &input)["commitId"].take();
+        }
+        commits.push(parent.as_str().unwrap().to_owned());
+    }
+    let mut input = of_repository("hosted", "CODECOMMIT", url);
+    input["source"]["insecureSsl"] = json!(false);
+    client.retried("CreateProject", &input);
+    let short = &commits[0][..10];
+    for (version, depth, text, commit) in [
+        ("", 0, "two", &commits[1]),
+        ("main", 1, "two", &commits[1]),
+        (commits[0].as_str(), 1, "one", &commits[0]),
+        (short, 0, "one", &commits[0]),
+    ] {
+        let input = json!({ "projectName": "hosted", "sourceVersion": version, "gitCloneDepthOverride": depth });
+        let (record, log) = succeeded(built(&client, &mut builds, &input));
+        assert_eq!((said(&log, "is"), said(&log, "head"), said(&log, "state")), (text, &**commit, ""));
+        assert_eq!((said(&log, "url"), said(&log, "origin")), (url, url));
+        assert_eq!(record["resolvedSourceVersion"], commit.as_str());
+    }
+    let none = json!({ "projectName": "hosted", "sourceVersion": "none" });
+    let message = failed(built(&client, &mut builds, &none));
+    assert_eq!(message, "reference not found for primary source and source version none");
+    let absent = json!({ "projectName": "hosted", "sourceLocationOverride": url.replace("demo", "absent") });
+    let (record, _) = built(&client, &mut builds, &absent);
+    assert_eq!(record["buildStatus"], "FAILED");
+    assert!(record.to_string().contains("RepositoryDoesNotExistException"), "{record}");
+    // A role of builds that may not.
+    let statement = json!({ "Effect": "Deny", "Action": "codecommit:GitPull", "Resource": "*" });
+    client.iam(&[
+        ("Action", "PutRolePolicy"),
+        ("RoleName", "kiln-default-build-role"),
+        ("PolicyName", "git"),
+        ("PolicyDocument", &json!({ "Version": "2012-10-17", "Statement": statement }).to_string()),
+    ]);
+    let (record, _) = built(&client, &mut builds, &json!({ "projectName": "hosted" }));
+    assert!(record["buildStatus"] == "FAILED" && record.to_string().contains("codecommit:GitPull"), "{record}");
+    server.check(&builds);
+}
+
 /// A history of 40 MB, or of 500 in the long form: with a mirror the second build fetches next to nothing of it.
 #[test]
 fn a_large_history_is_fetched_once() {
