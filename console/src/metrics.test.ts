@@ -27,14 +27,15 @@ describe("metrics", () => {
         ],
       },
     ];
-    const cloudwatch = vi.fn(async (_: string, input: { NextToken?: string }) => pages[input.NextToken ? 1 : 0]);
-    const api = { cloudwatch } as unknown as Api;
+    const json = vi.fn(async (_: string, __: string, input: { NextToken?: string }) => pages[input.NextToken ? 1 : 0]);
+    const api = { json } as unknown as Api;
     const found = await metrics(api, { days: 1, project: "shop" }, NOW, new AbortController().signal);
     expect([sum(found.builds), sum(found.failed), sum(found.slow)]).toEqual([5, 1, 0]);
-    const asked = JSON.stringify(cloudwatch.mock.calls[0]);
+    const asked = JSON.stringify(json.mock.calls[0]);
+    expect(json.mock.calls[0]?.slice(0, 2)).toEqual(["monitoring", "GetMetricData"]);
     expect(asked).toContain('"Dimensions":[{"Name":"ProjectName","Value":"shop"}]');
     await metrics(api, { days: 1 }, NOW, new AbortController().signal);
-    expect(JSON.stringify(cloudwatch.mock.calls[2])).toContain('"Dimensions":[]');
+    expect(JSON.stringify(json.mock.calls[2])).toContain('"Dimensions":[]');
   });
 
   it("say nothing where there is nothing to say", () => {
