@@ -89,7 +89,7 @@ resource "aws_cloudwatch_event_rule" "push" {
   event_pattern = jsonencode({
     source      = ["aws.codecommit"]
     detail-type = ["CodeCommit Repository State Change"]
-    detail      = { referenceType = ["branch"], referenceName = [var.changed ? "main" : { prefix = "release/" }] }
+    detail      = { referenceType = ["branch"], referenceName = [{ prefix = var.changed ? "hotfix/" : "release/" }] }
   })
 }
 
