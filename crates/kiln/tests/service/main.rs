@@ -18,6 +18,7 @@ mod crashes;
 mod damage;
 mod disks;
 mod floods;
+mod git;
 mod identity;
 mod images;
 mod journeys;
