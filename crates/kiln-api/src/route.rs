@@ -246,10 +246,11 @@ fn by_path<B>(request: &Request<B>) -> Route {
         "/-/badges" => Route::Page(Page::Badge),
         path if path.starts_with(PUBLIC_BUILDS) => Route::Page(Page::PublicBuilds),
         "/badges" if is_read => Route::Page(Page::Badge),
+        // Before the page of the console that is called so.
+        path if path.starts_with("/-/webhooks/") => Route::Page(Page::Webhook),
         path if CONSOLE.iter().any(|part| path.strip_prefix("/-/").is_some_and(|path| path.starts_with(part))) => {
             Route::Page(Page::Console)
         }
-        path if path.starts_with("/-/webhooks/") => Route::Page(Page::Webhook),
         path if path.starts_with("/-/") => Route::Page(Page::Nothing),
         "/" if is_read && is_browser(request) => Route::Page(Page::ToIndex),
         path if is_of_registry(path) => Route::Service(Service::Registry),
