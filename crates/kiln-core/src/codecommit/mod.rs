@@ -2,7 +2,7 @@
 //!
 //! A repository's settings are a row; its objects are a bare repository that git reads and writes
 //! ([`kiln_store::repos`]). Whatever changes a reference, a push or an operation, ends in [`references::finish`], which
-//! records it in one transaction with everything that follows from it ([`references::reference_changed`]): what was
+//! records it in one transaction with everything that follows from it (`reference_changed` there): what was
 //! acknowledged has happened. What git did and a server did not live to record is found by comparing both at its start
 //! ([`references::recover`]).
 

@@ -59,6 +59,8 @@ queue_limit = 10
 host = "Images.Example:5000"
 [providers]
 github_url = "http://10.0.0.9:3000/api"
+gitlab_url = "https://gitlab.example/api/v4/"
+bitbucket_url = "https://bitbucket.example/2.0"
 allow = ["git.example", "10.2.0.0/16"]
 [network]
 mode = "none"
@@ -115,8 +117,8 @@ region = "eu-west-1"
         public_url: Some("https://ci.example".into()),
         providers: Providers {
             github: Some("http://10.0.0.9:3000/api".into()),
-            gitlab: None,
-            bitbucket: None,
+            gitlab: Some("https://gitlab.example/api/v4".into()),
+            bitbucket: Some("https://bitbucket.example/2.0".into()),
             allow: vec!["git.example".into(), "10.2.0.0/16".into()],
         },
         registry_host: Some("images.example:5000".into()),
