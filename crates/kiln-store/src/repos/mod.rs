@@ -1,7 +1,7 @@
 //! Git repositories: bare ones, one directory each, that only git itself reads and writes.
 //!
 //! Git runs as a child process, with a configuration that is ours alone ([`command`]), for clones and pushes with its bytes
-//! streamed ([`serve`]), else for one answer at a time ([`read`], [`write`]). Nothing that a user says becomes an option or a
+//! streamed ([`serve`]), else for one answer at a time ([`read`], [`mod@write`]). Nothing that a user says becomes an option or a
 //! path: repositories are named by their ids, which are ours, and objects by ids or checked names.
 
 mod command;
