@@ -116,7 +116,7 @@ impl GitLocation {
         let name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         let is_name = !host.is_empty() && host.len() <= 253 && host.chars().all(name) && !host.starts_with(['-', '.']);
         let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let is_address = inner.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok());
+        let is_address = inner.is_some_and(|inner| inner.parse::<core::net::Ipv6Addr>().is_ok());
         if !is_name && !is_address {
             return Err(GitLocationError::Host);
         }

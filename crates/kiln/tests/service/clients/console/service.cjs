@@ -244,7 +244,7 @@ step('the audit log is searched and verified', async () => {
   const records = page.getByRole('row', { name: /CreateSecret/ });
   await records.first().getByText('secretsmanager', { exact: true }).waitFor();
   await page.waitForFunction(() => !document.body.innerText.includes('CreateProject'));
-  assert.ok(page.url().endsWith('/-/audit?operation=CreateSecret'), page.url());
+  await page.waitForURL((now) => now.href.endsWith('/-/audit?operation=CreateSecret'));
   await page.getByRole('button', { name: /, record \d/ }).first().click();
   await page.getByRole('dialog').locator('pre', { hasText: '"eventName": "CreateSecret"' }).waitFor();
   // The value of the secret is not in it.
