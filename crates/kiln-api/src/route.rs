@@ -246,8 +246,8 @@ fn by_path<B>(request: &Request<B>) -> Route {
         "/-/badges" => Route::Page(Page::Badge),
         path if path.starts_with(PUBLIC_BUILDS) => Route::Page(Page::PublicBuilds),
         "/badges" if is_read => Route::Page(Page::Badge),
-        // Before the page of the console that is called so.
-        path if path.starts_with("/-/webhooks/") => Route::Page(Page::Webhook),
+        // The console's pages of projects' webhooks are beside them; only browsers ask for those.
+        path if path.starts_with("/-/webhooks/") && !(is_read && is_browser(request)) => Route::Page(Page::Webhook),
         path if CONSOLE.iter().any(|part| path.strip_prefix("/-/").is_some_and(|path| path.starts_with(part))) => {
             Route::Page(Page::Console)
         }
@@ -403,6 +403,9 @@ mod tests {
             assert_eq!(find(&request, Some("bucket")), Route::Service(Service::S3), "keys of a bucket: {path}");
         }
         assert_eq!(route("POST", "/-/webhooks/ABC", &[]), Route::Page(Page::Webhook));
+        assert_eq!(route("POST", "/-/webhooks/ABC", &browser), Route::Page(Page::Webhook));
+        assert_eq!(route("GET", "/-/webhooks/ABC", &[]), Route::Page(Page::Webhook), "told that it takes POST");
+        assert_eq!(route("GET", "/-/webhooks/demo", &browser), Route::Page(Page::Console));
         assert_eq!(route("GET", "/-/x", &[]), Route::Page(Page::Nothing));
         let basic = [("authorization", "Basic QVdTOng=")];
         for path in ["/v2", "/v2/", "/v2/a/blobs/uploads/"] {
