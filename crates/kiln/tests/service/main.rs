@@ -39,3 +39,4 @@ mod sources;
 mod tails;
 mod terraform;
 mod traces;
+mod webhooks;
